@@ -1,0 +1,1 @@
+"""What Sidewatch does: each capability an actor fed by typed messages."""

@@ -1,0 +1,1 @@
+"""Alerts: what is worth telling the owner, decided once and durably."""

@@ -1,0 +1,424 @@
+"""The shared vocabulary: every typed message that actors, the wire and the page exchange.
+
+Money is `Decimal` (encoded as a decimal string), ratios are floats (fractions of one, never
+percent), instants are timezone-aware UTC datetimes. A figure that is undefined is None and
+its reason stands in `undefined`; NaN and infinity never enter (`actors.ingest` refuses them).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+BotName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+EventId = Annotated[str, Meta(min_length=1, max_length=128)] | int
+Instant = Annotated[datetime, Meta(tz=True)]
+Short = Annotated[str, Meta(max_length=256)]
+Text = Annotated[str, Meta(max_length=2_000)]
+Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+
+# ---------------------------------------------------------------- events in
+
+
+class Trade(Struct, frozen=True, tag_field="type", tag="trade"):
+    """A closed trade. `pnl` is net and realised; `revision` > 0 corrects the same id."""
+
+    bot: BotName
+    id: EventId
+    symbol: Annotated[str, Meta(min_length=1, max_length=64)]
+    side: Literal["long", "short"]
+    quantity: Decimal
+    opened_at: Instant
+    pnl: Decimal
+    at: Instant | None = None
+    closed_at: Instant | None = None
+    fee: Decimal = Decimal(0)
+    currency: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
+    revision: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+
+
+class Equity(Struct, frozen=True, tag_field="type", tag="equity"):
+    """The account's value, unrealised profit included."""
+
+    bot: BotName
+    at: Instant
+    equity: Decimal
+
+
+class Flow(Struct, frozen=True, tag_field="type", tag="flow"):
+    """A deposit (> 0) or withdrawal (< 0): moves the base, never the profit."""
+
+    bot: BotName
+    at: Instant
+    id: EventId
+    amount: Decimal
+
+
+class Positions(Struct, frozen=True, tag_field="type", tag="positions"):
+    """How many positions are open, of how many allowed (0: no limit known)."""
+
+    bot: BotName
+    at: Instant
+    open: Count
+    limit: Count = 0
+
+
+class PositionRejected(Struct, frozen=True, tag_field="type", tag="position_rejected"):
+    """An order that the position limit refused."""
+
+    bot: BotName
+    at: Instant
+    id: EventId
+    reason: Text
+
+
+class KillSwitch(Struct, frozen=True, tag_field="type", tag="kill_switch"):
+    """The bot's kill switch was switched on or off."""
+
+    bot: BotName
+    at: Instant
+    active: bool
+    reason: Text = ""
+
+
+class CircuitBreaker(Struct, frozen=True, tag_field="type", tag="circuit_breaker"):
+    """The bot's circuit breaker opened (tripped) or closed."""
+
+    bot: BotName
+    at: Instant
+    open: bool
+    reason: Text = ""
+
+
+class ApiError(Struct, frozen=True, tag_field="type", tag="api_error"):
+    """One failed call of the bot to its exchange."""
+
+    bot: BotName
+    at: Instant
+    message: Text
+    id: EventId | None = None
+
+
+class Heartbeat(Struct, frozen=True, tag_field="type", tag="heartbeat"):
+    """The bot is alive. Kept as the latest only, never journaled."""
+
+    bot: BotName
+    at: Instant
+    state: Short = ""
+
+
+Event = (
+    Trade
+    | Equity
+    | Flow
+    | Positions
+    | PositionRejected
+    | KillSwitch
+    | CircuitBreaker
+    | ApiError
+    | Heartbeat
+)
+
+
+class Recorded(Struct, frozen=True):
+    """A journaled event on its way to metrics and health. `seq` is its place in the journal."""
+
+    seq: int
+    event: Event
+
+
+# ---------------------------------------------------------------- figures
+
+
+class Ratios(Struct, frozen=True):
+    """The ratios over one window; definitions in docs/metrics.md."""
+
+    trades: int
+    win_rate: float | None
+    sharpe: float | None
+    sharpe_stderr: float | None
+    sortino: float | None
+    calmar: float | None
+    profit_factor: float | None
+    expectancy: Decimal | None
+    sqn: float | None
+    max_drawdown: float | None
+
+
+class Metrics(Struct, frozen=True):
+    """Every figure of one bot (or of one currency's portfolio) at one instant.
+
+    Drawdowns are positive fractions of the peak, `*_abs` and money are in `currency`.
+    `streak` is positive for wins, negative for losses. `undefined` maps a field to why it is None.
+    """
+
+    at: datetime
+    currency: str
+    trades: int
+    wins: int
+    losses: int
+    draws: int
+    win_rate: float | None
+    pnl_total: Decimal
+    pnl_today: Decimal
+    pnl_week: Decimal
+    fees_total: Decimal
+    equity: Decimal | None
+    peak_equity: Decimal | None
+    drawdown: float | None
+    drawdown_today: float | None
+    drawdown_week: float | None
+    max_drawdown: float | None
+    max_drawdown_abs: Decimal | None
+    sharpe: float | None
+    sharpe_stderr: float | None
+    sortino: float | None
+    calmar: float | None
+    cagr: float | None
+    profit_factor: float | None
+    expectancy: Decimal | None
+    sqn: float | None
+    avg_win: Decimal | None
+    avg_loss: Decimal | None
+    streak: int
+    longest_win_streak: int
+    longest_loss_streak: int
+    days: int
+    rolling: Ratios
+    undefined: dict[str, str]
+
+
+class Risk(Struct, frozen=True):
+    """The few figures that alert triggers need after each single event; cheap to compute."""
+
+    trades: int
+    streak: int
+    pnl_total: Decimal
+    pnl_today: Decimal
+    equity: Decimal | None
+    peak_equity: Decimal | None
+    drawdown: float | None
+    drawdown_today: float | None
+    drawdown_week: float | None
+
+
+class RiskUpdate(Struct, frozen=True):
+    """metrics -> alerts, one for each journaled trade, equity or flow, and one at a day's turn.
+
+    `seq` is the journal seq that caused it, 0 when the clock did.
+    """
+
+    bot: str
+    seq: int
+    at: datetime
+    currency: str
+    risk: Risk
+
+
+class MetricsUpdate(Struct, frozen=True):
+    """metrics -> broadcaster: the latest figures of what changed; coalesced under load."""
+
+    at: datetime
+    bots: dict[str, Metrics]
+    portfolio: dict[str, Metrics]
+
+
+class EquityPoint(Struct, frozen=True, array_like=True):
+    """One point of the page's chart: unix seconds, equity, drawdown (fraction)."""
+
+    t: float
+    equity: float
+    drawdown: float
+
+
+class EquitySeries(Struct, frozen=True):
+    """A bot's chart, oldest first, downsampled to at most 500 points with its extremes kept."""
+
+    bot: str
+    points: list[EquityPoint]
+
+
+# ---------------------------------------------------------------- health
+
+Level = Literal["HEALTHY", "DEGRADED", "CRITICAL"]
+
+
+class KillSwitchState(Struct, frozen=True):
+    """Kill switch: since when in this state, and why."""
+
+    active: bool = False
+    reason: str = ""
+    since: datetime | None = None
+
+
+class BreakerState(Struct, frozen=True):
+    """Circuit breaker: open means tripped."""
+
+    open: bool = False
+    reason: str = ""
+    since: datetime | None = None
+
+
+class PositionState(Struct, frozen=True):
+    """Open positions of the limit; `utilization` is open / limit, None without a limit."""
+
+    open: int = 0
+    limit: int = 0
+    utilization: float | None = None
+    last_rejection: str = ""
+    last_rejection_at: datetime | None = None
+
+
+class BotHealth(Struct, frozen=True):
+    """One bot's safety controls and signs of life."""
+
+    level: Level
+    reasons: list[str]
+    kill_switch: KillSwitchState
+    circuit_breaker: BreakerState
+    positions: PositionState
+    last_seen: datetime | None
+    silent: bool
+    state: str
+    api_errors_per_minute: int
+
+
+class ApiHealth(Struct, frozen=True):
+    """The last ping of one exchange API. `latency_ms` is None while disconnected."""
+
+    connected: bool | None
+    latency_ms: float | None
+    checked_at: datetime | None
+    detail: str = ""
+    failures: int = 0
+
+
+class Health(Struct, frozen=True):
+    """Everything that `GET /api/v1/health/status` answers."""
+
+    at: datetime
+    level: Level
+    reasons: list[str]
+    bots: dict[str, BotHealth]
+    apis: dict[str, ApiHealth]
+
+
+class Pinged(Struct, frozen=True):
+    """pinger -> health: the outcome of one ping."""
+
+    api: str
+    at: datetime
+    connected: bool
+    latency_ms: float | None
+    detail: str = ""
+
+
+class Seen(Struct, frozen=True):
+    """ingest -> health: a heartbeat (not journaled)."""
+
+    bot: str
+    at: datetime
+    state: str = ""
+
+
+class HealthUpdate(Struct, frozen=True):
+    """health -> alerts and broadcaster. `bot` is whose event caused it; `seq` as in RiskUpdate.
+
+    `rejected` carries a position rejection, which is an event rather than a state.
+    """
+
+    bot: str
+    seq: int
+    health: Health
+    rejected: str = ""
+
+
+# ---------------------------------------------------------------- alerts
+
+Severity = Literal["info", "warning", "critical"]
+AlertState = Literal["open", "acknowledged", "resolved"]
+DeliveryState = Literal["queued", "inflight", "delivered", "parked", "held"]
+NoticeKind = Literal["fired", "resolved", "digest", "reminder", "test"]
+
+
+class Notice(Struct, frozen=True):
+    """What one channel sends: everything a trader needs, channel-neutral and unescaped.
+
+    `id` is the stable idempotency id of this notice: the same over retries and restarts.
+    `facts` are (label, value) pairs in reading order.
+    """
+
+    id: str
+    alert_id: str
+    kind: NoticeKind
+    severity: Severity
+    bot: str
+    title: str
+    text: str
+    at: datetime
+    facts: list[tuple[str, str]] = []
+    suppressed: int = 0
+    held: int = 0
+    url: str = ""
+
+
+class Delivery(Struct, frozen=True):
+    """One notice on one channel. `detail` is the last answer or error, redacted."""
+
+    channel: str
+    kind: NoticeKind
+    state: DeliveryState
+    attempts: int
+    detail: str = ""
+    updated: datetime | None = None
+    due: datetime | None = None
+
+
+class Alert(Struct, frozen=True):
+    """An alert as history shows it. `id` is short and the same in every message about it."""
+
+    id: str
+    trigger: str
+    severity: Severity
+    bot: str
+    title: str
+    text: str
+    state: AlertState
+    opened: datetime
+    closed: datetime | None = None
+    value: float | None = None
+    threshold: float | None = None
+    suppressed: int = 0
+    updated: datetime | None = None
+    facts: list[tuple[str, str]] = []
+    deliveries: list[Delivery] = []
+
+
+class AlertChanged(Struct, frozen=True):
+    """alerts and senders -> broadcaster: `new` is true when it was just triggered."""
+
+    alert: Alert
+    new: bool
+
+
+class Wake(Struct, frozen=True):
+    """There may be work in the table; carries nothing, so it may be lost or repeated."""
+
+
+class SendTest(Struct, frozen=True):
+    """api -> sender, asked: send this through the real sender and its breaker."""
+
+    notice: Notice
+
+
+class TestResult(Struct, frozen=True):
+    """The provider's own answer to a test notice."""
+
+    __test__ = False  # not a pytest class
+
+    ok: bool
+    detail: str
+    ms: float

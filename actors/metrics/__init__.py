@@ -1,0 +1,1 @@
+"""Metrics that are exact, explained, and the same whatever the order of arrival."""

@@ -1,0 +1,1 @@
+"""Sources: each bot protocol translated into the native events."""

@@ -1,0 +1,1 @@
+"""The actor runtime and the durable store; knows nothing of trading, channels or HTTP."""
