@@ -85,12 +85,13 @@ class KillSwitch(Struct, frozen=True, tag_field="type", tag="kill_switch"):
 
 
 class CircuitBreaker(Struct, frozen=True, tag_field="type", tag="circuit_breaker"):
-    """The bot's circuit breaker opened (tripped) or closed."""
+    """The bot's circuit breaker opened (tripped) or closed; `until` when it closes by itself."""
 
     bot: BotName
     at: Instant
     open: bool
     reason: Text = ""
+    until: Instant | None = None
 
 
 class ApiError(Struct, frozen=True, tag_field="type", tag="api_error"):
@@ -260,6 +261,7 @@ class BreakerState(Struct, frozen=True):
     open: bool = False
     reason: str = ""
     since: datetime | None = None
+    until: datetime | None = None
 
 
 class PositionState(Struct, frozen=True):
@@ -317,11 +319,16 @@ class Pinged(Struct, frozen=True):
 
 
 class Seen(Struct, frozen=True):
-    """ingest -> health: a heartbeat (not journaled)."""
+    """ingest -> health: a sign of life (not journaled).
+
+    `regular` marks a heartbeat that comes by the clock: only a bot that has sent one can be
+    called silent. A freqtrade webhook comes when something happens, and proves nothing later.
+    """
 
     bot: str
     at: datetime
     state: str = ""
+    regular: bool = True
 
 
 class HealthUpdate(Struct, frozen=True):

@@ -1,0 +1,135 @@
+"""freqtrade's webhooks as native events: one closed trade becomes exactly one `trade`.
+
+Every value of a freqtrade webhook is text, because the body is a template of the bot's owner;
+"None" means absent. A trade counts when its *final* exit is filled, with `cumulative_profit`
+(partial exits included) as its P&L. `exit` and `entry` only hold estimates and are ignored.
+freqtrade counts its trades from 1 again after its database was replaced, so the closing instant
+is part of the id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from actors.messages import ApiError, CircuitBreaker, Event, Heartbeat, Trade
+
+FIELDS_MAX = 64
+TEXT_MAX = 2_000
+
+
+class WebhookError(ValueError):
+    """A webhook that cannot be understood; the message names the field."""
+
+
+def parse(body: bytes, content_type: str) -> dict[str, str]:
+    """Read a webhook's body (freqtrade's formats `json`, `form` and `raw`) into its fields."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "application/x-www-form-urlencoded":
+        try:
+            pairs = parse_qsl(
+                body.decode(), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict"
+            )
+        except ValueError as error:
+            raise WebhookError(f"form body: {error}") from None
+        return dict(pairs)
+    try:
+        fields = msgspec.json.decode(body, type=dict[str, str | int | float | bool | None])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise WebhookError(f"json body: {error}") from None
+    if len(fields) > FIELDS_MAX:
+        raise WebhookError(f"json body: more than {FIELDS_MAX} fields")
+    return {name: str(value) for name, value in fields.items()}
+
+
+def translate(bot: str, fields: Mapping[str, str], now: datetime) -> list[Event]:
+    """The native events of one webhook; empty for what Sidewatch has no use for.
+
+    Raises WebhookError naming the missing or malformed field.
+    """
+    kind = _text(fields, "msg_type") or _text(fields, "event") or _text(fields, "type")
+    match kind:
+        case None:
+            raise WebhookError("field 'msg_type' or 'event' is missing")
+        case "exit_fill" if _flag(fields, "is_final_exit", default=True):
+            return [_trade(bot, fields)]
+        case "protection_trigger_global":
+            return [_lock(bot, fields, now)]
+        case "exception":
+            message = (_text(fields, "status") or "exception")[:TEXT_MAX]
+            return [ApiError(bot=bot, at=now, message=message)]
+        case "status":
+            return [Heartbeat(bot=bot, at=now, state=(_text(fields, "status") or "")[:256])]
+        case _:
+            return []
+
+
+def _trade(bot: str, fields: Mapping[str, str]) -> Trade:
+    trade_id = _required(fields, "trade_id")
+    closed_at = _instant(fields, "close_date")
+    direction = _required(fields, "direction").lower()
+    if direction not in {"long", "short"}:
+        raise WebhookError(f"field 'direction' is {direction!r}, not long or short")
+    profit = "cumulative_profit" if _text(fields, "cumulative_profit") else "profit_amount"
+    return Trade(
+        bot=bot,
+        id=f"{trade_id}@{closed_at.isoformat()}",
+        symbol=_required(fields, "pair"),
+        side="long" if direction == "long" else "short",
+        quantity=_decimal(fields, "amount"),
+        opened_at=_instant(fields, "open_date"),
+        closed_at=closed_at,
+        at=closed_at,
+        pnl=_decimal(fields, profit),
+        currency=_text(fields, "stake_currency"),
+    )
+
+
+def _lock(bot: str, fields: Mapping[str, str], now: datetime) -> CircuitBreaker:
+    """A global protection stops all entries until its lock ends: freqtrade's circuit breaker."""
+    until = _instant(fields, "lock_end_time") if _text(fields, "lock_end_time") else None
+    return CircuitBreaker(
+        bot=bot,
+        at=now,
+        open=_flag(fields, "active", default=True),
+        reason=(_text(fields, "reason") or "global protection")[:TEXT_MAX],
+        until=until,
+    )
+
+
+def _text(fields: Mapping[str, str], name: str) -> str | None:
+    value = fields.get(name, "").strip()
+    return None if value in {"", "None"} else value
+
+
+def _required(fields: Mapping[str, str], name: str) -> str:
+    value = _text(fields, name)
+    if value is None:
+        raise WebhookError(f"field {name!r} is missing")
+    return value
+
+
+def _flag(fields: Mapping[str, str], name: str, *, default: bool) -> bool:
+    value = _text(fields, name)
+    return default if value is None else value.lower() == "true"
+
+
+def _decimal(fields: Mapping[str, str], name: str) -> Decimal:
+    text = _required(fields, name)
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise WebhookError(f"field {name!r} is not a number: {text[:40]!r}") from None
+
+
+def _instant(fields: Mapping[str, str], name: str) -> datetime:
+    text = _required(fields, name)
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise WebhookError(f"field {name!r} is not a date: {text[:40]!r}") from None
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
