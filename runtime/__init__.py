@@ -1,1 +1,1 @@
-"""The actor runtime and the durable store; knows nothing of trading, channels or HTTP."""
+"""The actor runtime and the durable store: nothing here knows of trading, channels or HTTP."""

@@ -1,0 +1,333 @@
+"""One life of an actor: built, started, fed from the slot's mailbox, stopped, reported.
+
+A crash is data: it ends as an `Exit`, and no exception but cancellation leaves `run`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from runtime.actor import Actor, Context, Down, Ignore, Stop
+from runtime.mailbox import Ask, Cell
+from runtime.ref import Declined, Ref
+from runtime.restart import Exit
+from runtime.timers import Timer
+from runtime.watch import current_coroutine
+
+if TYPE_CHECKING:
+    from runtime.slot import Slot
+    from runtime.spec import Shutdown
+    from runtime.system import System
+
+KILLED = Exit("killed")
+TIMERS_TIDIED = 64  # from here on, dead timers are dropped when a new one is set
+CHECKPOINT_EVERY = 64  # messages: a busy actor lets its siblings run this often
+
+
+class Stuck(Exception):
+    """A message was in hand for longer than `stuck_after_s`, and the child asks to be killed."""
+
+
+class Incarnation:
+    """One life. `on_ready` and `on_exit` are called once each, without waiting."""
+
+    __slots__ = (
+        "_close_scope",
+        "_deadline",
+        "_failure",
+        "_killed",
+        "_linked",
+        "_linked_done",
+        "_timers",
+        "actor",
+        "args",
+        "busy",
+        "coroutine",
+        "exit",
+        "number",
+        "on_exit",
+        "on_ready",
+        "ready",
+        "reported_stuck",
+        "scope",
+        "since",
+        "slot",
+        "started_at",
+        "stop_requested",
+        "system",
+    )
+
+    def __init__(
+        self,
+        slot: Slot,
+        args: tuple[Any, ...],
+        on_ready: Callable[[], None],
+        on_exit: Callable[[Incarnation, Exit], None],
+    ) -> None:
+        slot.number += 1
+        slot.incarnation = self
+        self.slot = slot
+        self.system: System = slot.system
+        self.number = slot.number
+        self.args = args
+        self.on_ready = on_ready
+        self.on_exit = on_exit
+        self.actor: Actor[Any] | None = None
+        self.ready = False
+        self.exit: Exit | None = None
+        self.busy = False
+        self.since = 0.0
+        self.reported_stuck = False
+        self.stop_requested = False
+        self.started_at = self.system.clock.now()
+        self.scope = anyio.CancelScope()
+        self.coroutine: Any = None
+        self._close_scope: anyio.CancelScope | None = None
+        self._deadline = math.inf
+        self._failure: BaseException | None = None
+        self._killed = False
+        self._linked: set[anyio.CancelScope] | None = None
+        self._linked_done: anyio.Event | None = None
+        self._timers: list[Timer] | None = None
+
+    # ------------------------------------------------------------ asked from outside
+
+    def request_stop(self, grace: Shutdown) -> None:
+        """Ask it to end: the message in hand and `stopping()` share the grace."""
+        self.stop_requested = True
+        if grace == "brutal_kill":
+            self.kill()
+            return
+        if grace != "infinity":
+            self._deadline = anyio.current_time() + float(grace)
+            self.scope.deadline = self._deadline
+        if not self.ready:
+            self.scope.cancel()
+        self.slot.box.poke()
+
+    def kill(self) -> None:
+        """Cancel by force, without `stopping()`."""
+        self._killed = True
+        self.scope.cancel()
+        if self._close_scope is not None:
+            self._close_scope.cancel()
+
+    def fail(self, error: BaseException) -> None:
+        """Crash it from beside: a linked task failed, or its message is stuck."""
+        if self._failure is None:
+            self._failure = error
+        self.scope.cancel()
+
+    # ------------------------------------------------------------ asked by the actor
+
+    def timer(self, delay_s: float, message: Any, period_s: float | None) -> Timer:
+        """Schedule a message to this incarnation."""
+        if not 0 <= delay_s < math.inf or (period_s is not None and not 0 < period_s < math.inf):
+            raise ValueError(f"timer: need finite positive seconds, got {delay_s}, {period_s}")
+        timer = Timer(self, anyio.current_time() + delay_s, message, period_s)
+        if self._timers is None:
+            self._timers = []
+        elif len(self._timers) >= TIMERS_TIDIED:
+            self._timers = [t for t in self._timers if t.alive]
+        self._timers.append(timer)
+        self.system.timers.add(timer)
+        return timer
+
+    def link(self, func: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
+        """Start a task whose fate is this incarnation's."""
+        scope = anyio.CancelScope()
+        if self._linked is None:
+            self._linked = set()
+        self._linked.add(scope)
+        self.system.spawn(self._run_linked, scope, func, args)
+
+    async def _run_linked(
+        self, scope: anyio.CancelScope, func: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
+    ) -> None:
+        try:
+            with scope:
+                await func(*args)
+        except Exception as error:  # noqa: BLE001 - a crash is data for the supervisor
+            self.fail(error)
+        finally:
+            assert self._linked is not None
+            self._linked.discard(scope)
+            if self._linked_done is not None and not self._linked:
+                self._linked_done.set()
+
+    def watch(self, ref: Ref[Any]) -> None:
+        """Ask for `Down`; at once when that actor does not run."""
+        other = ref._slot  # noqa: SLF001 - the runtime's own
+        if other.incarnation is None:
+            self.slot.box.force(Down(other.name, "not running"))
+        else:
+            other.monitors[self.slot] = self
+
+    # ------------------------------------------------------------ its life
+
+    async def run(self) -> None:
+        """Live, then report how it ended."""
+        exit_ = KILLED
+        self.coroutine = current_coroutine()
+        try:
+            try:
+                with self.scope:
+                    exit_ = await self._live()
+                if self.scope.cancelled_caught:
+                    exit_ = self._cancelled()
+            finally:
+                exit_ = await self._close(exit_)
+        finally:
+            self._finish(exit_)
+
+    def _cancelled(self) -> Exit:
+        if self._failure is None or self._killed:
+            self._killed = True
+            return KILLED
+        self.slot.failed(self._failure)
+        return Exit("abnormal", self._failure)
+
+    async def _live(self) -> Exit:
+        try:
+            actor = self.slot.spec.start(*self.args)
+            actor.ctx = Context(self)
+            await actor.started()
+        except Ignore:
+            return Exit("ignored")
+        except Exception as error:  # noqa: BLE001 - a failed start is data for the supervisor
+            self.slot.failed(error)
+            return Exit("abnormal", error)
+        self.actor = actor
+        self.ready = True
+        self.on_ready()
+        try:
+            await self._receive_all(actor)
+        except Stop as stop:
+            return self._stopped_itself(stop)
+        except Exception as error:  # noqa: BLE001 - a crash is data for the supervisor
+            return self._crashed(error)
+        return Exit("shutdown")
+
+    async def _receive_all(self, actor: Actor[Any]) -> None:
+        box = self.slot.box
+        queue = box.queue
+        monotonic = self.system.clock.monotonic
+        while not self.stop_requested:
+            if not queue:
+                await box.wait()
+                continue
+            budget = CHECKPOINT_EVERY
+            began = self.since = monotonic()
+            self.busy = True
+            while queue and budget and not self.stop_requested:
+                item = queue[0]
+                if len(queue) > box.high:  # noqa: PLR1730 - the call costs a tenth of a message
+                    box.high = len(queue)
+                box.in_hand = True
+                if type(item) in SPECIAL:
+                    await self._receive_special(actor, item)
+                else:
+                    await actor.receive(item)
+                self._acknowledge()
+                now = monotonic()
+                self.slot.count(now - began)
+                began = self.since = now
+                budget -= 1
+            self.busy = self.reported_stuck = False
+            await anyio.lowlevel.checkpoint()
+
+    async def _receive_special(self, actor: Actor[Any], item: Any) -> None:
+        kind = type(item)
+        if kind is Cell:
+            await actor.receive(self.slot.box.head())
+        elif kind is Down:
+            await actor.down(item)
+        elif kind is Timer:
+            item.waiting = False
+            if item.alive and item.incarnation is self:
+                item.alive = item.period_s is not None
+                await actor.receive(item.message)
+        else:
+            try:
+                item.answer(await actor.receive(item.message))
+            except Declined as refusal:
+                item.fail(refusal)
+
+    def _acknowledge(self) -> None:
+        if self.slot.attempts:
+            self.slot.attempts = 0
+        self.slot.box.ack()
+
+    def _stopped_itself(self, stop: Stop) -> Exit:
+        if self.busy:
+            item = self.slot.box.queue[0]
+            if type(item) is Ask:
+                item.answer(None)
+            self._acknowledge()
+            self.slot.count(0.0)
+        return Exit(stop.ending)
+
+    def _crashed(self, error: Exception) -> Exit:
+        slot = self.slot
+        slot.failed(error)
+        if not self.busy:
+            return Exit("abnormal", error)
+        if type(slot.box.queue[0]) in (Timer, Down):
+            self._acknowledge()  # a tick belongs to this life; the next one sets its own
+            slot.count(0.0)
+            return Exit("abnormal", error)
+        again = slot.attempts > 0
+        slot.crashed_on_head(error)
+        return Exit("abnormal", error, redelivers=again)
+
+    # ------------------------------------------------------------ its end
+
+    async def _close(self, exit_: Exit) -> Exit:
+        if self.actor is not None and not self._killed:
+            deadline = self._deadline
+            if deadline == math.inf and isinstance(self.slot.spec.shutdown, (int, float)):
+                deadline = anyio.current_time() + self.slot.spec.shutdown
+            with anyio.CancelScope(shield=True, deadline=deadline) as self._close_scope:
+                try:
+                    await self.actor.stopping()
+                except Exception as error:  # noqa: BLE001 - logged; it must not stop a restart
+                    self.system.report("stopping_failed", self.slot.name, error)
+                    if exit_.ending == "shutdown":
+                        exit_ = Exit("abnormal", error)
+            if self._close_scope.cancelled_caught and exit_.ending == "shutdown":
+                exit_ = KILLED
+        await self._unlink()
+        return exit_
+
+    async def _unlink(self) -> None:
+        if not self._linked:
+            return
+        self._linked_done = anyio.Event()
+        for scope in self._linked:
+            scope.cancel()
+        with anyio.move_on_after(self.system.zombie_after_s, shield=True):
+            await self._linked_done.wait()
+            return
+        self.system.report("zombie", self.slot.name, None)
+
+    def _finish(self, exit_: Exit) -> None:
+        slot = self.slot
+        self.exit = exit_
+        self.busy = False
+        self.actor = None
+        for timer in self._timers or ():
+            timer.alive = False
+        if slot.incarnation is self:
+            slot.incarnation = None
+            monitors, slot.monitors = slot.monitors, {}
+            for watcher, incarnation in monitors.items():
+                if watcher.incarnation is incarnation:
+                    watcher.box.force(Down(slot.name, str(exit_)))
+        self.on_exit(self, exit_)
+
+
+SPECIAL = frozenset({Ask, Cell, Down, Timer})

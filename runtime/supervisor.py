@@ -1,0 +1,344 @@
+"""The supervisor: one loop over an event queue, so that no restart runs inside another call.
+
+Exits, admin calls and backoff timers are events, handled one at a time; a crash is data and no
+exception crosses the task group. The semantics are OTP's; docs/runtime.md lists the departures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from runtime.child import Child
+from runtime.restart import Exit, Intensity, describe, restarts
+from runtime.spec import ChildSpec, DynamicSpec, SupervisorSpec
+
+if TYPE_CHECKING:
+    from runtime.incarnation import Incarnation
+    from runtime.spec import AnySpec, Shutdown
+    from runtime.system import System
+
+SHUTDOWN = Exit("shutdown")
+EVENTS_PER_TURN = 256
+
+
+class StartFailed(Exception):
+    """A supervisor could not start: `child` (a path) failed, and the cause is chained."""
+
+    def __init__(self, child: str, cause: BaseException | None) -> None:
+        super().__init__(f"{child} failed to start: {describe(cause) if cause else 'killed'}")
+        self.child = child
+        self.__cause__ = cause
+
+
+class Supervisor:
+    """One life of a supervisor. Its children's slots live in the system and outlast it."""
+
+    def __init__(
+        self,
+        system: System,
+        spec: SupervisorSpec | DynamicSpec,
+        path: str,
+        on_ready: Callable[[], None],
+        on_exit: Callable[[Any, Exit], None],
+    ) -> None:
+        self.system = system
+        self.spec = spec
+        self.path = path
+        self.name = spec.name or path or spec.id
+        self.on_ready = on_ready
+        self.on_exit = on_exit
+        self.ready = False
+        self.exit: Exit | None = None
+        self.stop_requested = False
+        self.children: dict[str, Child] = {}
+        self.intensity = Intensity(spec.intensity, spec.period_s)
+        self.restarts_total = 0
+        self.created = 0
+        self.started_at = system.clock.now()
+        self.scope = anyio.CancelScope()
+        self._ending: Exit | None = None
+        self._events: deque[tuple[Callable[..., Awaitable[None]], tuple[Any, ...]]] = deque()
+        self._bell = anyio.Event()
+        system.supervisors[self.name] = self
+
+    # ------------------------------------------------------------ asked from outside
+
+    def request_stop(self, _grace: Shutdown) -> None:
+        """Ask it to stop its children in reverse order, and end."""
+        self.stop_requested = True
+        self._bell.set()
+
+    def kill(self) -> None:
+        """Cancel it by force; its children go along."""
+        self.scope.cancel()
+
+    def post(self, handler: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """Put an event into the queue."""
+        self._events.append((handler, args))
+        self._bell.set()
+
+    def nested(
+        self,
+        spec: SupervisorSpec | DynamicSpec,
+        path: str,
+        on_exit: Callable[[Any, Exit], None],
+    ) -> Supervisor:
+        """Build a supervisor below this one."""
+        return Supervisor(self.system, spec, path, self.wake, on_exit)
+
+    def wake(self) -> None:
+        """Ring, because something that the loop may be waiting for has changed."""
+        self._bell.set()
+
+    # ------------------------------------------------------------ its life
+
+    async def run(self) -> None:
+        """Start the children, handle events until the end, stop the children."""
+        exit_ = Exit("killed")
+        try:
+            try:
+                with self.scope:
+                    exit_ = await self._live()
+            finally:
+                await self._end_children(by_force=self.scope.cancel_called)
+        finally:
+            self._finish(exit_)
+
+    async def _live(self) -> Exit:
+        for spec in self.spec.children:
+            child = Child(self, spec)
+            self.children[spec.id] = child
+            error = await self._start(child)
+            if self.stop_requested:
+                return SHUTDOWN
+            if error is not None:
+                self.system.report("start_error", child.name, error)
+                return Exit("abnormal", StartFailed(child.path, error))
+        self.ready = True
+        self.on_ready()
+        handled = 0
+        while not self.stop_requested and self._ending is None:
+            if not self._events:
+                self._bell = anyio.Event()
+                await self._bell.wait()
+                continue
+            handler, args = self._events.popleft()
+            await handler(*args)
+            handled += 1
+            if handled % EVENTS_PER_TURN == 0:
+                await anyio.lowlevel.checkpoint()
+        return self._ending or SHUTDOWN
+
+    async def _end_children(self, *, by_force: bool) -> None:
+        with anyio.CancelScope(shield=True):
+            children = list(reversed(self.children.values()))
+            if isinstance(self.spec, DynamicSpec) and not by_force:
+                for child in children:
+                    child.request_stop()
+            for child in children:
+                if by_force:
+                    child.kill()
+                await self._stop(child)
+
+    def _finish(self, exit_: Exit) -> None:
+        while self._events:  # callers still waiting get an answer
+            handler, args = self._events.popleft()
+            if handler == self._answer:
+                args[1].fail(self.system.gone(self.name))
+        if self.system.supervisors.get(self.name) is self:
+            del self.system.supervisors[self.name]
+        keep = {spec.id for spec in self.spec.children}
+        for child in self.children.values():
+            if child.id not in keep:
+                child.release("its supervisor ended")
+        self.exit = exit_
+        self.on_exit(self, exit_)
+
+    # ------------------------------------------------------------ starting and stopping a child
+
+    async def _start(self, child: Child) -> BaseException | None:
+        """Start one child and wait until it is ready; return why it is not."""
+        runner = child.spawn()
+        limit_s = child.spec.start_within_s if isinstance(child.spec, ChildSpec) else math.inf
+        deadline = anyio.current_time() + limit_s
+        while not runner.ready and runner.exit is None and not self.stop_requested:
+            self._bell = anyio.Event()
+            with anyio.CancelScope(deadline=deadline):
+                await self._bell.wait()
+            if anyio.current_time() >= deadline:
+                break
+        if runner.ready:
+            child.running()
+            self.system.report("started", child.name, None)
+            return None
+        if runner.exit is None:
+            await self._stop(child)
+            return TimeoutError(f"not started within {limit_s} s")
+        child.runner = None
+        if runner.exit.ending == "ignored":
+            child.state = "stopped"
+            return None
+        child.state = "stopped"
+        return runner.exit.error or RuntimeError(f"ended while starting: {runner.exit}")
+
+    async def _stop(self, child: Child, *, gone: bool = False) -> None:
+        """Stop one child, wait for its end, report a bad one. `gone` drops a temporary child."""
+        runner, child.runner = child.runner, None
+        if runner is not None:
+            if runner.exit is None:
+                child.state = "stopping"
+                if not runner.stop_requested:
+                    runner.request_stop(child.spec.shutdown)
+                if not await self._ended(child, runner):
+                    self.system.report("zombie", child.name, None)
+                    child.zombies += 1
+            exit_ = runner.exit
+            if exit_ is not None and not self._expected(child, exit_):
+                self.system.report("shutdown_error", child.name, exit_.error or exit_)
+        child.state = "stopped"
+        if gone and child.spec.restart == "temporary":
+            self._remove(child)
+
+    async def _ended(self, child: Child, runner: Any) -> bool:
+        limit_s = child.grace_s() + self.system.zombie_after_s
+        deadline = anyio.current_time() + limit_s if limit_s != math.inf else math.inf
+        while runner.exit is None:
+            self._bell = anyio.Event()
+            with anyio.CancelScope(deadline=deadline):
+                await self._bell.wait()
+            if runner.exit is None and anyio.current_time() >= deadline:
+                return False
+        return True
+
+    def _expected(self, child: Child, exit_: Exit) -> bool:
+        if child.spec.shutdown == "brutal_kill" and exit_.ending == "killed":
+            return True
+        if exit_.ending == "normal":
+            return child.spec.restart != "permanent"
+        return exit_.ending in ("shutdown", "ignored")
+
+    def _remove(self, child: Child) -> None:
+        del self.children[child.id]
+        child.release("its supervisor removed it")
+
+    # ------------------------------------------------------------ exits and restarts
+
+    def exited(self, child: Child, runner: Incarnation | Supervisor, exit_: Exit) -> None:
+        """Take note that a child ended; called from its own task."""
+        if child.runner is runner and runner.ready:
+            self.post(self._on_exit, child, runner, exit_)
+        else:
+            self.wake()
+
+    async def _on_exit(self, child: Child, runner: Any, exit_: Exit) -> None:
+        if child.runner is not runner:
+            return  # stopped in the meantime by a group's restart or an admin call
+        child.runner = None
+        if exit_.ending in ("abnormal", "killed"):
+            self.system.report("child_terminated", child.name, exit_.error or exit_)
+        if restarts(child.spec.restart, exit_.ending):
+            await self._restart(child, counts=not exit_.redelivers)
+            return
+        child.state = "stopped"
+        if child.spec.restart == "temporary":
+            self._remove(child)
+        if child.spec.significant:
+            self._significant_ended()
+
+    def _significant_ended(self) -> None:
+        rule = self.spec.auto_shutdown
+        others = any(c.spec.significant and c.active for c in self.children.values())
+        if rule == "any_significant" or (rule == "all_significant" and not others):
+            self.system.report("auto_shutdown", self.name, None)
+            self._ending = SHUTDOWN
+
+    async def _restart(self, child: Child, *, counts: bool = True) -> None:
+        now = self.system.clock.monotonic()
+        if counts and self.intensity.exceeded(now):
+            self.system.report("gave_up", self.name, None)
+            child.state = "stopped"
+            self._ending = SHUTDOWN
+            return
+        self.restarts_total += 1
+        child.note_restart(now)
+        group = self._group(child)
+        token = object()
+        for member in reversed(group):
+            if member is not child:
+                await self._stop(member, gone=True)
+            member.state = "restarting"
+            member.restart_token = token
+        delay_s = child.backoff_s(now, self.system.random.random())
+        self.system.later(delay_s, self.post, self._try_start, group, token)
+
+    def _group(self, child: Child) -> list[Child]:
+        """Return what restarts together with this child, in start order."""
+        if self.spec.strategy == "one_for_one":
+            return [child]
+        every = list(self.children.values())
+        return every if self.spec.strategy == "one_for_all" else every[every.index(child) :]
+
+    async def _try_start(self, group: list[Child], token: object) -> None:
+        for member in group:
+            stale = member.restart_token is not token or member.state != "restarting"
+            if stale or self.children.get(member.id) is not member:
+                continue  # terminated, deleted, or taken along by a wider restart since
+            error = await self._start(member)
+            if self.stop_requested:
+                return
+            if error is not None:
+                self.system.report("start_error", member.name, error)
+                await self._restart(member)
+                return
+
+    # ------------------------------------------------------------ admin calls
+
+    async def _answer(self, call: Callable[..., Awaitable[Any]], reply: Any) -> None:
+        try:
+            reply.answer(await call())
+        except Exception as error:  # noqa: BLE001 - the caller's error, not the supervisor's
+            reply.fail(error)
+        except BaseException:
+            reply.fail(self.system.gone(self.name))
+            raise
+
+    async def add(self, spec: AnySpec) -> Child:
+        """Start a new child; raises its error, and then keeps nothing."""
+        child = Child(self, spec)
+        self.children[spec.id] = child
+        error = await self._start(child)
+        declined = child.runner is None and error is None
+        if error is not None or (declined and self._forgets(spec)):
+            self._remove(child)
+        if error is not None:
+            raise error
+        return child
+
+    def _forgets(self, spec: AnySpec) -> bool:
+        return spec.restart == "temporary" or isinstance(self.spec, DynamicSpec)
+
+    async def terminate(self, child: Child) -> None:
+        """Stop a child on request: not a crash, and its specification stays."""
+        await self._stop(child, gone=True)
+        if isinstance(self.spec, DynamicSpec) and child.id in self.children:
+            self._remove(child)
+
+    async def start_again(self, child: Child) -> None:
+        """Start a stopped child; raises its error."""
+        error = await self._start(child)
+        if error is not None:
+            raise error
+
+    def forget(self, child: Child) -> None:
+        """Delete a stopped child's specification and slot."""
+        self._remove(child)
+
+    def __repr__(self) -> str:
+        state = "ENDED" if self.exit else "RUNNING" if self.ready else "STARTING"
+        recent = self.intensity.recent(self.system.clock.monotonic())
+        return f"<Supervisor {self.name} {state} restarts={recent}/{self.spec.intensity}>"

@@ -1,0 +1,288 @@
+"""A system: one tree of supervised actors, its names, timers, dead letters and quarantine."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from traceback import format_exception
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+import msgspec
+
+from runtime.admin import SupervisorRef
+from runtime.clock import Clock, SystemClock
+from runtime.incarnation import Stuck
+from runtime.ref import NoSuchActor, Ref
+from runtime.restart import Exit
+from runtime.slot import Slot
+from runtime.status import SystemStatus, system_status
+from runtime.supervisor import StartFailed, Supervisor
+from runtime.timers import Timers
+from runtime.watch import LoopWatch
+
+if TYPE_CHECKING:
+    from runtime.spec import ChildSpec, DynamicSpec, SupervisorSpec
+
+KEPT_MAX = 1_000  # dead letters and quarantined messages kept for ops to read
+REPR_CHARS_MAX = 2_000
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A message that will never be handled. `message` is its bounded repr."""
+
+    at: datetime
+    actor: str
+    reason: str
+    message: str
+
+
+class Quarantined(msgspec.Struct, frozen=True):
+    """A message that crashed its actor too often, with the last traceback."""
+
+    at: datetime
+    actor: str
+    message: str
+    crashes: int
+    traceback: str
+
+
+class Reported(msgspec.Struct, frozen=True):
+    """Something that a supervisor has to say.
+
+    `kind`: started, start_error, child_terminated, shutdown_error, stopping_failed, gave_up,
+    auto_shutdown, zombie, stuck, blocked, quarantined, dead_letter. `detail` is bounded.
+    """
+
+    kind: str
+    name: str
+    detail: str
+
+
+class System:
+    """Runs a tree: `async with System(spec) as system`. Leaving the block stops it.
+
+    `report` is called with each `Reported`, and `on_quarantine` with each quarantined message;
+    neither may block or raise. `blocked_after_s` starts the thread that watches the event loop.
+    Raises StartFailed where a child of the tree does not start.
+    """
+
+    def __init__(
+        self,
+        root: SupervisorSpec | DynamicSpec,
+        *,
+        clock: Clock | None = None,
+        seed: int | None = None,
+        report: Callable[[Reported], None] | None = None,
+        on_quarantine: Callable[[Quarantined], None] | None = None,
+        blocked_after_s: float | None = None,
+        zombie_after_s: float = 5.0,
+    ) -> None:
+        self.clock: Clock = clock or SystemClock()
+        self.random = random.Random(seed)  # noqa: S311 - jitter, not a secret
+        self.timers = Timers()
+        self.zombie_after_s = zombie_after_s
+        self.supervisors: dict[str, Supervisor] = {}
+        self.root: Supervisor | None = None
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=KEPT_MAX)
+        self.quarantined: deque[Quarantined] = deque(maxlen=KEPT_MAX)
+        self.dead_letter_count = 0
+        self.quarantine_count = 0
+        self.zombie_count = 0
+        self._spec = root
+        self._report = report
+        self._on_quarantine = on_quarantine
+        self._slots: dict[str, Slot] = {}
+        self._names: dict[str, Slot] = {}
+        self._changed = anyio.Event()
+        self._watch: LoopWatch | None = None
+        self._blocked_after_s = blocked_after_s
+        self._later_due: set[anyio.CancelScope] = set()
+
+    # ------------------------------------------------------------ life
+
+    async def __aenter__(self) -> Self:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._changed = anyio.Event()
+        self.root = Supervisor(self, self._spec, "", self._change, self._root_ended)
+        try:
+            self.spawn(self.timers.run)
+            self.spawn(self._look_around)
+            self.spawn(self.root.run)
+            while not self.root.ready and self.root.exit is None:
+                await self._changed.wait()
+            self._need_started(self.root)
+        except BaseException:
+            await self._leave()
+            raise
+        return self
+
+    def _need_started(self, root: Supervisor) -> None:
+        if root.exit is not None:
+            raise root.exit.error or StartFailed(self._spec.id, None)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await self.stop()
+        finally:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+        self._tasks.cancel_scope.cancel()
+        await self._tasks.__aexit__(None, None, None)
+        for path in list(self._slots):
+            self.release(path, "the system ended")
+
+    async def wait(self) -> Exit:
+        """Wait until the root supervisor ends, by request or because it gave up."""
+        assert self.root is not None
+        while self.root.exit is None:
+            self._changed = anyio.Event()
+            await self._changed.wait()
+        return self.root.exit
+
+    async def stop(self) -> None:
+        """Stop every actor in reverse order, each within its grace."""
+        if self.root is not None:
+            self.root.request_stop("infinity")
+            await self.wait()
+
+    def _change(self) -> None:
+        self._changed.set()
+
+    def _root_ended(self, _root: Supervisor, _exit: Exit) -> None:
+        self._changed.set()
+
+    # ------------------------------------------------------------ asked by everyone
+
+    def ref(self, name: str) -> Ref[Any]:
+        """Return the address of a registered actor. Raises NoSuchActor."""
+        slot = self._names.get(name)
+        if slot is None:
+            raise self.gone(name)
+        return slot.ref
+
+    def supervisor(self, name: str) -> SupervisorRef:
+        """Return a supervisor's administration calls; by its name, or its path."""
+        return SupervisorRef(self, name)
+
+    def status(self) -> SystemStatus:
+        """Take the status tree."""
+        return system_status(self)
+
+    @property
+    def blocked(self) -> str:
+        """Who blocks the event loop, as the watching thread last saw it."""
+        return self._watch.blocked if self._watch is not None else ""
+
+    # ------------------------------------------------------------ asked by the runtime
+
+    def spawn(self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
+        """Run a task of the runtime's own."""
+        self._tasks.start_soon(func, *args)
+
+    def later(self, delay_s: float, func: Callable[..., None], *args: Any) -> None:
+        """Call after a delay; at once when there is none."""
+        if delay_s <= 0:
+            func(*args)
+        else:
+            self.spawn(self._call_later, delay_s, func, args)
+
+    async def _call_later(
+        self, delay_s: float, func: Callable[..., None], args: tuple[Any, ...]
+    ) -> None:
+        await anyio.sleep(delay_s)
+        func(*args)
+
+    def slot(self, spec: ChildSpec, path: str) -> Slot:
+        """Return the slot of that path, kept from an earlier life or new."""
+        slot = self._slots.get(path)
+        if slot is None:
+            slot = Slot(self, spec, path)
+            if slot.name in self._names:
+                raise ValueError(f"{path}: the name {slot.name!r} is taken")
+            self._slots[path] = self._names[slot.name] = slot
+        return slot
+
+    def release(self, path: str, reason: str) -> None:
+        """Give up the slots at and below a path; what waits there becomes dead letters."""
+        below = [path] if path in self._slots else []
+        if not below:
+            below = [other for other in self._slots if other.startswith(path + "/")]
+        for name in below:
+            slot = self._slots.pop(name)
+            del self._names[slot.name]
+            slot.close(reason)
+
+    def gone(self, name: str) -> NoSuchActor:
+        """Return the error for a name that does not resolve."""
+        return NoSuchActor(f"there is no {name!r}")
+
+    def report(self, kind: str, name: str, error: object) -> None:
+        """Tell the application; never raises."""
+        if kind == "zombie":
+            self.zombie_count += 1
+        if self._report is not None:
+            detail = f"{type(error).__name__}: {error}" if error is not None else ""
+            self._report(Reported(kind, name, detail[:REPR_CHARS_MAX]))
+
+    def dead_letter(self, actor: str, message: Any, reason: str) -> None:
+        """Keep a message that will never be handled, for ops to read."""
+        self.dead_letter_count += 1
+        self.dead_letters.append(
+            DeadLetter(self.clock.now(), actor, reason, repr(message)[:REPR_CHARS_MAX])
+        )
+        self.report("dead_letter", actor, reason)
+
+    def quarantine(self, actor: str, message: Any, crashes: int, error: BaseException) -> None:
+        """Keep a poison message with its traceback, and hand it to the application."""
+        self.quarantine_count += 1
+        trace = "".join(format_exception(error))[-4 * REPR_CHARS_MAX :]
+        kept = Quarantined(self.clock.now(), actor, repr(message)[:REPR_CHARS_MAX], crashes, trace)
+        self.quarantined.append(kept)
+        if self._on_quarantine is not None:
+            self._on_quarantine(kept)
+        self.report("quarantined", actor, error)
+
+    # ------------------------------------------------------------ looking around
+
+    async def _look_around(self) -> None:
+        """Beat for the loop's watch, and look for messages that are stuck."""
+        period_s = 5.0
+        if self._blocked_after_s is not None:
+            self._watch = LoopWatch(self._blocked_after_s, self._loop_blocked)
+            self._watch.start()
+            period_s = self._blocked_after_s / 2
+        while True:
+            if self._watch is not None:
+                self._watch.beat()
+            self._find_stuck()
+            await anyio.sleep(period_s)
+
+    def _loop_blocked(self, who: str, seconds: float) -> None:
+        self.report("blocked", who, f"the event loop has not turned for {seconds:.1f} s")
+
+    def _find_stuck(self) -> None:
+        now = self.clock.monotonic()
+        for slot in list(self._slots.values()):
+            life = slot.incarnation
+            if life is None or not life.busy or life.reported_stuck:
+                continue
+            age_s = now - life.since
+            if age_s >= slot.spec.stuck_after_s:
+                life.reported_stuck = True
+                stuck = Stuck(f"a message is in hand for {age_s:.1f} s")
+                self.report("stuck", slot.name, stuck)
+                if slot.spec.kill_stuck:
+                    life.fail(stuck)

@@ -1,0 +1,79 @@
+"""Timers: one task for a whole system, so that an idle actor costs no task of its own."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+if TYPE_CHECKING:
+    from runtime.incarnation import Incarnation
+
+
+CANCELLED_KEPT = 1_000  # below this many, cancelled timers leave the heap when they are due
+
+
+class Timer:
+    """A message to come. At most one of a timer's messages waits in the mailbox at a time."""
+
+    __slots__ = ("alive", "due", "incarnation", "message", "period_s", "waiting")
+
+    def __init__(
+        self, incarnation: Incarnation, due: float, message: Any, period_s: float | None
+    ) -> None:
+        self.incarnation = incarnation
+        self.due = due
+        self.message = message
+        self.period_s = period_s
+        self.alive = True
+        self.waiting = False
+
+    def cancel(self) -> None:
+        """Send nothing more, not even what waits in the mailbox."""
+        self.alive = False
+
+
+class Timers:
+    """The heap of all timers of a system."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._order = count()
+        self._bell = anyio.Event()
+
+    def add(self, timer: Timer) -> None:
+        """Schedule; the earliest rings the bell."""
+        heapq.heappush(self._heap, (timer.due, next(self._order), timer))
+        if self._heap[0][2] is timer:
+            self._bell.set()
+        if len(self._heap) > CANCELLED_KEPT and next(self._order) % 256 == 0:
+            self._heap = [entry for entry in self._heap if entry[2].alive]
+            heapq.heapify(self._heap)
+
+    async def run(self) -> None:
+        """Fire timers until cancelled."""
+        while True:
+            while self._heap and not self._heap[0][2].alive:
+                heapq.heappop(self._heap)
+            self._bell = anyio.Event()
+            wait_s = self._heap[0][0] - anyio.current_time() if self._heap else math.inf
+            if wait_s > 0:
+                with anyio.move_on_after(wait_s):
+                    await self._bell.wait()
+            else:
+                self._fire(heapq.heappop(self._heap)[2])
+                await anyio.lowlevel.checkpoint()
+
+    def _fire(self, timer: Timer) -> None:
+        if not timer.waiting:
+            timer.waiting = True
+            timer.incarnation.slot.box.force(timer)
+        if timer.period_s is None:
+            return
+        now = anyio.current_time()
+        missed = max(0, math.floor((now - timer.due) / timer.period_s))
+        timer.due += timer.period_s * (1 + missed)  # no drift, and no burst after a stall
+        self.add(timer)
