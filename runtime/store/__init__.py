@@ -1,0 +1,22 @@
+"""The durable store: an ordered journal, queues of work and keyed state, in one transaction.
+
+Nothing above this package knows SQL, so that another implementation fits behind the same calls.
+"""
+
+from runtime.store.database import OpenReport, Store, StoreStats
+from runtime.store.errors import StoreClosed, StoreCorrupt, StoreError, StoreFull
+from runtime.store.transaction import Entry, Job, Row, Tx
+
+__all__ = [
+    "Entry",
+    "Job",
+    "OpenReport",
+    "Row",
+    "Store",
+    "StoreClosed",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreFull",
+    "StoreStats",
+    "Tx",
+]

@@ -1,0 +1,284 @@
+"""The database: one connection, one thread that owns it, one fsync for many writers.
+
+A write is a function of `Tx`. Functions that wait together are committed together, each behind its
+own savepoint, so that one that fails takes no other along. A waiter wakes after the fsync, or gets
+the error. `inline=True` runs everything on the caller's thread, for tests in virtual time.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import anyio
+from anyio.lowlevel import current_token
+
+from runtime.clock import Clock
+from runtime.store import schema
+from runtime.store.errors import StoreClosed, StoreCorrupt, StoreError, StoreFull
+from runtime.store.transaction import Tx
+
+T = TypeVar("T")
+BATCH_OPS_MAX = 1_000
+QUEUED_OPS_MAX = 10_000
+
+
+class OpenReport(NamedTuple):
+    """What `open` found. `set_aside` names the broken file that was moved away."""
+
+    fresh: bool
+    set_aside: str
+    head: int
+    released: int
+
+
+class StoreStats(NamedTuple):
+    """Counts since the start. `last_error` is empty once a commit has succeeded again."""
+
+    commits: int
+    operations: int
+    failed: int
+    queued: int
+    last_error: str
+
+
+class _Op:
+    __slots__ = ("done", "error", "func", "reads", "value")
+
+    def __init__(self, func: Callable[[Tx], Any], *, reads: bool, done: Callable[[], None]) -> None:
+        self.func = func
+        self.reads = reads
+        self.done = done
+        self.value: Any = None
+        self.error: BaseException | None = None
+
+
+class Store:
+    """The store. `open` before use, on the event loop; `close` ends the thread."""
+
+    def __init__(self, path: Path, clock: Clock, *, inline: bool = False) -> None:
+        self.path = path
+        self._clock = clock
+        self._inline = inline
+        self._link: sqlite3.Connection | None = None
+        self._ops: deque[_Op] = deque()
+        self._ready = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._call_soon: Callable[..., Any] | None = None
+        self._committed: list[Callable[[int], None]] = []
+        self._head = 0
+        self._stats = StoreStats(0, 0, 0, 0, "")
+        self.fault: Callable[[str], None] = _no_fault
+
+    # ------------------------------------------------------------ life
+
+    async def open(self) -> OpenReport:
+        """Open or create the file. A broken one is set aside and a fresh one started.
+
+        Raises StoreError where the directory is not writable or the schema is newer.
+        """
+        native: Any = current_token().native_token
+        soon = getattr(native, "call_soon_threadsafe", None)
+        self._call_soon = soon if soon is not None else native.run_sync_soon
+        if self._inline:
+            return self._open()
+        return await anyio.to_thread.run_sync(self._open_and_start)
+
+    async def close(self) -> None:
+        """Commit what waits, then close."""
+        if self._inline or self._thread is None:
+            self._shut()
+            return
+        with self._ready:
+            self._closing = True
+            self._ready.notify()
+        await anyio.to_thread.run_sync(self._thread.join)
+
+    def _open_and_start(self) -> OpenReport:
+        report = self._open()
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+        return report
+
+    def _open(self) -> OpenReport:
+        fresh = not self.path.exists()
+        aside = ""
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                link = self._try_open(fresh=fresh)
+            except (StoreCorrupt, sqlite3.DatabaseError) as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                aside = schema.set_aside(self.path, self._clock.now()).name
+                fresh = True
+                link = self._try_open(fresh=True)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"cannot open {self.path}: {error}") from error
+        self._link = link
+        self._closing = False
+        tx = Tx(link)
+        released = tx.queue.release_inflight(self._clock.now().timestamp())
+        self._head = tx.journal.head()
+        return OpenReport(fresh, aside, self._head, released)
+
+    def _try_open(self, *, fresh: bool) -> sqlite3.Connection:
+        link = schema.connect(self.path)
+        try:
+            schema.prepare(link, fresh=fresh)
+        except BaseException:
+            link.close()
+            raise
+        self.path.chmod(0o600)
+        return link
+
+    def _shut(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    # ------------------------------------------------------------ use
+
+    def on_commit(self, callback: Callable[[int], None]) -> None:
+        """Call on the event loop after each commit that appended, with the journal's head."""
+        self._committed.append(callback)
+
+    async def write(self, func: Callable[[Tx], T]) -> T:
+        """Run a function in a transaction; returns after the fsync what it returned.
+
+        Raises what the function raised (only its own changes are undone), or StoreError.
+        """
+        return await self._submit(func, reads=False)  # type: ignore[no-any-return]
+
+    async def read(self, func: Callable[[Tx], T]) -> T:
+        """Run a function that only reads."""
+        return await self._submit(func, reads=True)  # type: ignore[no-any-return]
+
+    def head(self) -> int:
+        """Return the journal's newest committed seq."""
+        return self._head
+
+    def stats(self) -> StoreStats:
+        """Return counts, and the last error while writes fail."""
+        return self._stats._replace(queued=len(self._ops))
+
+    async def _submit(self, func: Callable[[Tx], Any], *, reads: bool) -> Any:
+        if self._link is None or self._closing:
+            raise StoreClosed("the store is not open")
+        if self._inline:
+            await anyio.lowlevel.checkpoint()
+            op = _Op(func, reads=reads, done=_nothing)
+            self._announce(self._commit([op]), [op])
+        else:
+            if len(self._ops) >= QUEUED_OPS_MAX:
+                raise StoreFull(f"{QUEUED_OPS_MAX} writes wait for the disk")
+            event = anyio.Event()
+            op = _Op(func, reads=reads, done=event.set)
+            with self._ready:
+                self._ops.append(op)
+                self._ready.notify()
+            await event.wait()
+        if op.error is not None:
+            raise op.error
+        return op.value
+
+    # ------------------------------------------------------------ the writer's thread
+
+    def _run(self) -> None:
+        while True:
+            with self._ready:
+                while not self._ops and not self._closing:
+                    self._ready.wait()
+                batch = [self._ops.popleft() for _ in range(min(len(self._ops), BATCH_OPS_MAX))]
+            if not batch:
+                self._shut()
+                return
+            head = self._commit(batch)
+            self._wake(head, batch)
+
+    def _wake(self, head: int | None, batch: list[_Op]) -> None:
+        assert self._call_soon is not None
+        try:
+            self._call_soon(self._announce, head, batch)
+        except RuntimeError:
+            return  # the loop has ended: nobody waits any more
+
+    def _announce(self, head: int | None, batch: list[_Op]) -> None:
+        if head is not None and head != self._head:
+            self._head = head
+            for callback in self._committed:
+                callback(head)
+        for op in batch:
+            op.done()
+
+    def _commit(self, batch: list[_Op]) -> int | None:
+        """Run a batch in one transaction; every waiter of a failed one gets the error."""
+        link = self._link
+        assert link is not None
+        tx = Tx(link)
+        writes = any(not op.reads for op in batch)
+        try:
+            if writes:
+                link.execute("BEGIN IMMEDIATE")
+            for op in batch:
+                self._run_one(link, tx, op)
+            head = None
+            if writes:
+                head = tx.journal.head()
+                self.fault("store.commit")
+                link.execute("COMMIT")
+                self.fault("store.committed")
+        except (sqlite3.Error, OSError) as error:
+            self._undo(link, batch, error)
+            return None
+        stats = self._stats
+        self._stats = stats._replace(
+            commits=stats.commits + writes,
+            operations=stats.operations + len(batch),
+            last_error="" if writes else stats.last_error,
+        )
+        return head
+
+    def _run_one(self, link: sqlite3.Connection, tx: Tx, op: _Op) -> None:
+        if op.reads:
+            try:
+                op.value = op.func(tx)
+            except Exception as error:  # noqa: BLE001 - handed to whoever asked
+                op.error = error
+            return
+        link.execute("SAVEPOINT op")
+        try:
+            op.value = op.func(tx)
+        except sqlite3.Error:
+            raise  # the disk, not the function: the whole batch fails
+        except Exception as error:  # noqa: BLE001 - handed to whoever asked
+            op.error = error
+            link.execute("ROLLBACK TO op")
+        link.execute("RELEASE op")
+
+    def _undo(self, link: sqlite3.Connection, batch: list[_Op], error: Exception) -> None:
+        if link.in_transaction:
+            try:
+                link.execute("ROLLBACK")
+            except sqlite3.Error as again:
+                error.add_note(f"rollback: {again}")
+        for op in batch:
+            failure = StoreError(f"the write failed: {error}")
+            failure.__cause__ = error
+            op.error = failure
+        self._stats = self._stats._replace(
+            failed=self._stats.failed + len(batch), last_error=str(error)[:500]
+        )
+
+
+def _nothing() -> None:
+    return None
+
+
+def _no_fault(_point: str) -> None:
+    return None

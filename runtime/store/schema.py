@@ -1,0 +1,103 @@
+"""The database file: its schema, its checks at start, and setting a broken one aside."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+
+from runtime.store.errors import StoreCorrupt, StoreError
+
+APPLICATION_ID = 0x53574348  # "SWCH"
+VERSION = 1
+
+SCHEMA = """
+CREATE TABLE journal (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream TEXT NOT NULL,
+    key TEXT,
+    at REAL NOT NULL,
+    data BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX journal_key ON journal (key) WHERE key IS NOT NULL;
+CREATE INDEX journal_stream ON journal (stream, seq);
+CREATE TABLE queue (
+    topic TEXT NOT NULL,
+    id TEXT NOT NULL,
+    grp TEXT NOT NULL,
+    state TEXT NOT NULL,
+    due REAL NOT NULL,
+    priority INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL,
+    updated REAL NOT NULL,
+    detail TEXT NOT NULL DEFAULT '',
+    data BLOB NOT NULL,
+    PRIMARY KEY (topic, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX queue_work ON queue (topic, state, priority DESC, due);
+CREATE INDEX queue_group ON queue (grp);
+CREATE TABLE state (
+    key TEXT PRIMARY KEY,
+    data BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the one connection: WAL, fsync at each commit, transactions by hand."""
+    link = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2.0)
+    try:
+        link.execute("PRAGMA journal_mode=WAL")
+        link.execute("PRAGMA synchronous=FULL")
+        link.execute("PRAGMA foreign_keys=ON")
+        link.execute("PRAGMA cache_size=-8192")
+        link.execute("PRAGMA journal_size_limit=67108864")
+    except sqlite3.Error:
+        link.close()
+        raise
+    return link
+
+
+def prepare(link: sqlite3.Connection, *, fresh: bool) -> None:
+    """Create the schema in a fresh file, or check the one that is there.
+
+    Raises StoreError for a newer version, StoreCorrupt for a file that is not a sound one of ours.
+    """
+    version = link.execute("PRAGMA user_version").fetchone()[0]
+    if fresh:
+        link.execute("BEGIN IMMEDIATE")
+        for statement in SCHEMA.split(";"):
+            if statement.strip():
+                link.execute(statement)
+        link.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        link.execute(f"PRAGMA user_version={VERSION}")
+        link.execute("COMMIT")
+        return
+    if version > VERSION:
+        raise StoreError(f"the database has schema {version}, this version knows {VERSION}")
+    application = link.execute("PRAGMA application_id").fetchone()[0]
+    if version != VERSION or application != APPLICATION_ID:
+        raise StoreCorrupt("the file is empty, or not a Sidewatch database")
+    findings = [row[0] for row in link.execute("PRAGMA quick_check(5)")]
+    if findings != ["ok"]:
+        raise StoreCorrupt("; ".join(findings)[:500])
+
+
+def set_aside(path: Path, now: datetime) -> Path:
+    """Move a broken file and its WAL to `<name>.corrupt-<stamp>`; returns the new name."""
+    stamp = now.strftime("%Y%m%dT%H%M%SZ")
+    target = path.with_name(f"{path.name}.corrupt-{stamp}")
+    number = 1
+    while target.exists():
+        number += 1
+        target = path.with_name(f"{path.name}.corrupt-{stamp}-{number}")
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                os.replace(part, target.with_name(target.name + suffix))  # noqa: PTH105
+    except OSError as error:
+        raise StoreCorrupt(f"{path.name} is broken and cannot be moved: {error}") from error
+    return target

@@ -1,0 +1,314 @@
+"""What one transaction can do: append to the journal, change queues, change keyed state.
+
+Times are unix seconds (UTC). `data` is bytes that the store does not look into.
+"""
+
+# ruff: noqa: S608 - the parts joined are this file's own constants, the values are bound
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+FETCH_ROWS = 1_000
+
+
+class Entry(NamedTuple):
+    """One event to append. The same `key` twice is a duplicate."""
+
+    stream: str
+    data: bytes
+    at: float
+    key: str | None = None
+
+
+class Row(NamedTuple):
+    """One event of the journal."""
+
+    seq: int
+    stream: str
+    at: float
+    data: bytes
+
+
+class Job(NamedTuple):
+    """One piece of work. `state`: queued, inflight, held, done, dead."""
+
+    topic: str
+    id: str
+    group: str
+    state: str
+    due: float
+    priority: int
+    attempts: int
+    created: float
+    updated: float
+    detail: str
+    data: bytes
+
+
+class Journal:
+    """Ordered events, each with a seq that never goes back and is never used twice."""
+
+    def __init__(self, link: sqlite3.Connection) -> None:
+        self._link = link
+
+    def append(self, entries: Iterable[Entry]) -> list[int | None]:
+        """Append in order; returns each one's seq, None for a duplicate."""
+        sql = (
+            "INSERT INTO journal (stream, key, at, data) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING RETURNING seq"
+        )
+        seqs: list[int | None] = []
+        for entry in entries:
+            row = self._link.execute(
+                sql, (entry.stream, entry.key, entry.at, entry.data)
+            ).fetchone()
+            seqs.append(None if row is None else row[0])
+        return seqs
+
+    def read(self, after: int, limit: int, streams: Sequence[str] | None = None) -> list[Row]:
+        """Return up to `limit` rows with seq > `after`, oldest first."""
+        where, values = _streams(streams)
+        rows = self._link.execute(
+            f"SELECT seq, stream, at, data FROM journal WHERE seq > ?{where} ORDER BY seq LIMIT ?",
+            (after, *values, limit),
+        )
+        return [Row(*row) for row in rows]
+
+    def last(self, stream: str, limit: int) -> list[Row]:
+        """Return up to `limit` rows of one stream, newest first."""
+        rows = self._link.execute(
+            "SELECT seq, stream, at, data FROM journal WHERE stream = ? ORDER BY seq DESC LIMIT ?",
+            (stream, limit),
+        )
+        return [Row(*row) for row in rows]
+
+    def head(self) -> int:
+        """Return the newest seq, 0 when empty."""
+        return int(self._link.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0])
+
+    def count(self, stream: str) -> int:
+        """Return how many rows a stream has."""
+        sql = "SELECT count(*) FROM journal WHERE stream = ?"
+        return int(self._link.execute(sql, (stream,)).fetchone()[0])
+
+    def trim(self, stream: str, keep: int) -> int:
+        """Delete all but the newest `keep` rows of a stream; returns how many went."""
+        sql = (
+            "DELETE FROM journal WHERE stream = ?1 AND seq <= (SELECT seq FROM journal"
+            " WHERE stream = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)"
+        )
+        return self._link.execute(sql, (stream, keep)).rowcount
+
+
+def _streams(streams: Sequence[str] | None) -> tuple[str, tuple[str, ...]]:
+    if streams is None:
+        return "", ()
+    return f" AND stream IN ({','.join('?' * len(streams))})", tuple(streams)
+
+
+class Queue:
+    """Durable work by topic. Claimed work is `inflight` until done, retried or released."""
+
+    def __init__(self, link: sqlite3.Connection) -> None:
+        self._link = link
+
+    def put(
+        self,
+        topic: str,
+        id: str,  # noqa: A002 - the field's own name
+        data: bytes,
+        *,
+        now: float,
+        due: float | None = None,
+        priority: int = 0,
+        group: str = "",
+        held: bool = False,
+        detail: str = "",
+    ) -> bool:
+        """Add work; false when that id is there already."""
+        done = self._link.execute(
+            "INSERT INTO queue (topic, id, grp, state, due, priority, created, updated, detail,"
+            " data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                topic,
+                id,
+                group,
+                "held" if held else "queued",
+                now if due is None else due,
+                priority,
+                now,
+                now,
+                detail,
+                data,
+            ),
+        )
+        return done.rowcount == 1
+
+    def claim(self, topic: str, now: float, limit: int = 1) -> list[Job]:
+        """Take due work: highest priority first, oldest first within it; counts an attempt."""
+        jobs = self._jobs(
+            "topic = ? AND state = 'queued' AND due <= ? ORDER BY priority DESC, created, id"
+            " LIMIT ?",
+            (topic, now, limit),
+        )
+        claimed = []
+        for job in jobs:
+            self._link.execute(
+                "UPDATE queue SET state = 'inflight', attempts = attempts + 1, updated = ?"
+                " WHERE topic = ? AND id = ?",
+                (now, topic, job.id),
+            )
+            claimed.append(job._replace(state="inflight", attempts=job.attempts + 1, updated=now))
+        return claimed
+
+    def done(self, topic: str, id: str, now: float, detail: str = "") -> None:  # noqa: A002
+        """Mark work as done."""
+        self._mark(topic, id, "done", now, detail)
+
+    def dead(self, topic: str, id: str, now: float, detail: str) -> None:  # noqa: A002
+        """Park work that cannot be done; `revive` tries it again."""
+        self._mark(topic, id, "dead", now, detail)
+
+    def retry(self, topic: str, id: str, now: float, due: float, detail: str) -> None:  # noqa: A002
+        """Put work back, due later."""
+        self._mark(topic, id, "queued", now, detail, due=due)
+
+    def release(self, topic: str, id: str, now: float, due: float | None = None) -> None:  # noqa: A002
+        """Let held or claimed work go (again), without a new detail."""
+        self._link.execute(
+            "UPDATE queue SET state = 'queued', due = coalesce(?, due), updated = ?"
+            " WHERE topic = ? AND id = ? AND state IN ('held', 'inflight')",
+            (due, now, topic, id),
+        )
+
+    def release_inflight(self, now: float, topic: str | None = None) -> int:
+        """Put everything claimed back, as at a start; returns how many."""
+        where, values = ("", ()) if topic is None else (" AND topic = ?", (topic,))
+        return self._link.execute(
+            f"UPDATE queue SET state = 'queued', updated = ? WHERE state = 'inflight'{where}",
+            (now, *values),
+        ).rowcount
+
+    def revive(self, topic: str, now: float) -> int:
+        """Queue a topic's parked work again; returns how many."""
+        return self._link.execute(
+            "UPDATE queue SET state = 'queued', due = ?1, updated = ?1"
+            " WHERE topic = ?2 AND state = 'dead'",
+            (now, topic),
+        ).rowcount
+
+    def hasten(self, topic: str, now: float, limit: int) -> int:
+        """Make the topic's most urgent waiting work due now; returns how many."""
+        return self._link.execute(
+            "UPDATE queue SET due = ?1 WHERE topic = ?2 AND state = 'queued' AND due > ?1 AND id IN"
+            " (SELECT id FROM queue WHERE topic = ?2 AND state = 'queued'"
+            " ORDER BY priority DESC, created, id LIMIT ?3)",
+            (now, topic, limit),
+        ).rowcount
+
+    def get(self, topic: str, id: str) -> Job | None:  # noqa: A002
+        """Return one piece of work."""
+        jobs = self._jobs("topic = ? AND id = ?", (topic, id))
+        return jobs[0] if jobs else None
+
+    def group(self, group: str) -> list[Job]:
+        """Return a group's work, oldest first."""
+        return self._jobs("grp = ? ORDER BY created, topic, id", (group,))
+
+    def held(self, limit: int) -> list[Job]:
+        """Return held work of all topics, oldest first."""
+        return self._jobs("state = 'held' ORDER BY created, id LIMIT ?", (limit,))
+
+    def next_due(self, topic: str) -> float | None:
+        """Return when the topic's next queued work is due."""
+        sql = "SELECT min(due) FROM queue WHERE topic = ? AND state = 'queued'"
+        value = self._link.execute(sql, (topic,)).fetchone()[0]
+        return None if value is None else float(value)
+
+    def count(self, topic: str | None = None) -> dict[str, int]:
+        """Return how much work is in each state, of one topic or of all."""
+        where, values = ("", ()) if topic is None else (" WHERE topic = ?", (topic,))
+        sql = f"SELECT state, count(*) FROM queue{where} GROUP BY state"
+        return {row[0]: int(row[1]) for row in self._link.execute(sql, values)}
+
+    def purge(self, before: float) -> int:
+        """Delete done work last touched before that instant."""
+        sql = "DELETE FROM queue WHERE state = 'done' AND updated < ?"
+        return self._link.execute(sql, (before,)).rowcount
+
+    def _mark(
+        self,
+        topic: str,
+        id_: str,
+        state: str,
+        now: float,
+        detail: str,
+        *,
+        due: float | None = None,
+    ) -> None:
+        self._link.execute(
+            "UPDATE queue SET state = ?, updated = ?, detail = ?, due = coalesce(?, due)"
+            " WHERE topic = ? AND id = ?",
+            (state, now, detail, due, topic, id_),
+        )
+
+    def _jobs(self, where: str, values: tuple[object, ...]) -> list[Job]:
+        rows = self._link.execute(
+            "SELECT topic, id, grp, state, due, priority, attempts, created, updated, detail, data"
+            f" FROM queue WHERE {where}",
+            values,
+        )
+        return [Job(*row) for row in rows]
+
+
+class State:
+    """Keyed values; keys sort as text."""
+
+    def __init__(self, link: sqlite3.Connection) -> None:
+        self._link = link
+
+    def get(self, key: str) -> bytes | None:
+        """Return a value, None when absent."""
+        row = self._link.execute("SELECT data FROM state WHERE key = ?", (key,)).fetchone()
+        return None if row is None else row[0]
+
+    def put(self, key: str, data: bytes) -> None:
+        """Set a value."""
+        sql = "INSERT INTO state VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET data = excluded.data"
+        self._link.execute(sql, (key, data))
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Set a value where there is none; false when there is."""
+        sql = "INSERT INTO state VALUES (?, ?) ON CONFLICT DO NOTHING"
+        return self._link.execute(sql, (key, data)).rowcount == 1
+
+    def delete(self, key: str) -> None:
+        """Remove a value; absent is fine."""
+        self._link.execute("DELETE FROM state WHERE key = ?", (key,))
+
+    def scan(
+        self, prefix: str, limit: int = 1_000, *, before: str | None = None, newest: bool = False
+    ) -> Iterator[tuple[str, bytes]]:
+        """Return (key, value) below a prefix in key order, or in reverse with `newest`.
+
+        `before` starts the reverse below that key.
+        """
+        last = before if before is not None else prefix + "\U0010ffff"
+        order = "DESC" if newest else "ASC"
+        rows = self._link.execute(
+            f"SELECT key, data FROM state WHERE key >= ? AND key < ? ORDER BY key {order} LIMIT ?",
+            (prefix, last, limit),
+        ).fetchall()
+        return iter(rows)
+
+
+class Tx:
+    """One transaction over journal, queue and state: all of it happens, or none."""
+
+    def __init__(self, link: sqlite3.Connection) -> None:
+        self.journal = Journal(link)
+        self.queue = Queue(link)
+        self.state = State(link)

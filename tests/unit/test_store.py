@@ -1,0 +1,168 @@
+import sqlite3
+
+import anyio
+import pytest
+
+from runtime.clock import LoopClock, SystemClock
+from runtime.store import Entry, Store, StoreClosed, StoreError, StoreFull
+
+pytestmark = pytest.mark.anyio
+
+
+def entry(n, key=None, stream="trade"):
+    return Entry(stream, b"%d" % n, float(n), key)
+
+
+@pytest.fixture
+async def store(tmp_path, anyio_backend):
+    store = Store(tmp_path / "s.db", LoopClock(), inline=True)
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def test_it_appends_in_order_and_skips_duplicates(store):
+    seqs = await store.write(
+        lambda tx: tx.journal.append([entry(1, "a"), entry(2, "a"), entry(3), entry(4)])
+    )
+    assert seqs == [1, None, 3, 4]
+    rows = await store.read(lambda tx: tx.journal.read(1, 10))
+    assert [(row.seq, row.data) for row in rows] == [(3, b"3"), (4, b"4")]
+    assert store.head() == 4
+    assert await store.read(lambda tx: tx.journal.count("trade")) == 3
+
+
+async def test_it_reads_only_the_streams_asked_for(store):
+    await store.write(lambda tx: tx.journal.append([entry(1), entry(2, stream="equity"), entry(3)]))
+    rows = await store.read(lambda tx: tx.journal.read(0, 10, ["equity"]))
+    assert [row.stream for row in rows] == ["equity"]
+
+
+async def test_it_undoes_only_the_function_that_failed(store):
+    def bad(tx):
+        tx.state.put("k", b"bad")
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await store.write(bad)
+    await store.write(lambda tx: tx.state.put("other", b"1"))
+    assert await store.read(lambda tx: (tx.state.get("k"), tx.state.get("other"))) == (None, b"1")
+
+
+async def test_it_fails_every_waiter_of_a_batch_the_disk_refused(store):
+    def full(point):
+        if point == "store.commit":
+            raise sqlite3.OperationalError("database or disk is full")
+
+    store.fault = full
+    with pytest.raises(StoreError, match="disk is full"):
+        await store.write(lambda tx: tx.journal.append([entry(1)]))
+    assert "full" in store.stats().last_error
+    store.fault = lambda _point: None
+    assert await store.write(lambda tx: tx.journal.append([entry(1)])) == [1]
+    assert store.stats().last_error == ""
+
+
+async def test_it_claims_the_most_urgent_first_and_only_once(store):
+    def fill(tx):
+        tx.queue.put("slack", "a", b"", now=1.0)
+        tx.queue.put("slack", "b", b"", now=2.0, priority=2)
+        tx.queue.put("slack", "c", b"", now=3.0, priority=2)
+        tx.queue.put("slack", "later", b"", now=1.0, due=99.0)
+        return tx.queue.put("slack", "a", b"again", now=4.0)
+
+    assert await store.write(fill) is False
+    jobs = await store.write(lambda tx: tx.queue.claim("slack", 5.0, 2))
+    assert [(job.id, job.attempts, job.state) for job in jobs] == [
+        ("b", 1, "inflight"),
+        ("c", 1, "inflight"),
+    ]
+    assert [j.id for j in await store.write(lambda tx: tx.queue.claim("slack", 5.0, 9))] == ["a"]
+    assert await store.read(lambda tx: tx.queue.next_due("slack")) == 99.0
+
+
+async def test_it_releases_what_was_in_flight_at_the_next_start(store, tmp_path):
+    await store.write(lambda tx: tx.queue.put("t", "a", b"", now=1.0))
+    await store.write(lambda tx: tx.queue.claim("t", 2.0))
+    await store.close()
+    with pytest.raises(StoreClosed):
+        await store.read(lambda tx: tx.journal.head())
+    again = Store(tmp_path / "s.db", LoopClock(), inline=True)
+    report = await again.open()
+    assert (report.fresh, report.set_aside, report.released) == (False, "", 1)
+    job = await again.read(lambda tx: tx.queue.get("t", "a"))
+    assert (job.state, job.attempts) == ("queued", 1)
+    await again.close()
+
+
+async def test_it_scans_state_by_prefix_both_ways(store):
+    def fill(tx):
+        for key in ("a/1", "a/2", "a/3", "b/1"):
+            tx.state.put(key, key.encode())
+
+    await store.write(fill)
+    newest = await store.read(lambda tx: list(tx.state.scan("a/", 2, newest=True)))
+    assert [key for key, _ in newest] == ["a/3", "a/2"]
+    older = await store.read(lambda tx: list(tx.state.scan("a/", 2, newest=True, before="a/2")))
+    assert [key for key, _ in older] == ["a/1"]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database at all" * 100])
+async def test_it_sets_a_broken_file_aside(tmp_path, content):
+    path = tmp_path / "s.db"
+    path.write_bytes(content)
+    store = Store(path, LoopClock(), inline=True)
+    report = await store.open()
+    assert report.fresh
+    assert (tmp_path / report.set_aside).read_bytes().startswith(content or b"SQLite")
+    assert await store.write(lambda tx: tx.journal.append([entry(1)])) == [1]
+    await store.close()
+
+
+async def test_it_refuses_a_newer_schema_and_keeps_the_file(tmp_path):
+    path = tmp_path / "s.db"
+    store = Store(path, LoopClock(), inline=True)
+    await store.open()
+    await store.close()
+    link = sqlite3.connect(path)
+    link.execute("PRAGMA user_version=99")
+    link.close()
+    with pytest.raises(StoreError, match="schema 99"):
+        await Store(path, LoopClock(), inline=True).open()
+    assert path.exists()
+
+
+async def test_it_says_when_the_directory_is_not_writable(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot open"):
+        await Store(tmp_path / "file" / "s.db", LoopClock(), inline=True).open()
+
+
+@pytest.mark.real_time
+async def test_it_commits_many_writers_together(tmp_path):
+    store = Store(tmp_path / "s.db", SystemClock())
+    heads = []
+    store.on_commit(heads.append)
+    await store.open()
+    seqs = []
+
+    async def one(n):
+        seqs.extend(await store.write(lambda tx: tx.journal.append([entry(n)])))
+
+    async with anyio.create_task_group() as tasks:
+        for n in range(500):
+            tasks.start_soon(one, n)
+    assert sorted(seqs) == list(range(1, 501))
+    assert heads[-1] == 500
+    assert store.stats().commits < 100
+    await store.close()
+
+
+@pytest.mark.real_time
+async def test_it_pushes_back_when_too_many_writes_wait(tmp_path, monkeypatch):
+    monkeypatch.setattr("runtime.store.database.QUEUED_OPS_MAX", 0)
+    store = Store(tmp_path / "s.db", SystemClock())
+    await store.open()
+    with pytest.raises(StoreFull):
+        await store.write(lambda tx: None)
+    await store.close()
