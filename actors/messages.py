@@ -125,10 +125,15 @@ Event = (
 
 
 class Recorded(Struct, frozen=True):
-    """A journaled event on its way to metrics and health. `seq` is its place in the journal."""
+    """A journaled event on its way to metrics and health.
+
+    `seq` is its place in the journal, `after` the seq that this reader was told before it: a
+    reader that stands elsewhere knows what became of the ones between.
+    """
 
     seq: int
     event: Event
+    after: int = 0
 
 
 # ---------------------------------------------------------------- figures

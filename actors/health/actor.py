@@ -1,0 +1,204 @@
+"""The health actor: safety controls and signs of life of every bot, and each exchange's API.
+
+Every event and every change is told to alerts in order; browsers get the latest. Its facts are
+rebuilt from the journal; when each bot was last seen is kept beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+from anyio.lowlevel import checkpoint
+
+from actors import codec
+from actors.feed import Position
+from actors.health import levels
+from actors.health.levels import Facts, Rules
+from actors.messages import (
+    ApiHealth,
+    Health,
+    HealthUpdate,
+    Pinged,
+    PositionRejected,
+    Recorded,
+    Seen,
+)
+from runtime.actor import Actor
+from runtime.ref import Ref
+from runtime.store import Store, Tx
+
+STREAMS = ("positions", "position_rejected", "kill_switch", "circuit_breaker", "api_error")
+REBUILD_ROWS = 2_000
+LOOK_EVERY_S = 1.0
+KEEP_SEEN_EVERY_S = 30.0
+BOTS_MAX = 256
+
+
+class HealthQuery(msgspec.Struct, frozen=True):
+    """Ask for the health now; answered with Health."""
+
+
+class _Look(msgspec.Struct, frozen=True):
+    pass
+
+
+class _KeepSeen(msgspec.Struct, frozen=True):
+    pass
+
+
+class HealthActor(Actor[Recorded | Seen | Pinged | HealthQuery | _Look | _KeepSeen]):
+    """Keeps the facts and judges them. `position` outlives it."""
+
+    CURSOR = "cursor/health"
+    POISON = "poison/health/"
+    SEEN = "seen/"
+
+    def __init__(
+        self,
+        store: Store,
+        position: Position,
+        rules: Callable[[str], Rules],
+        apis: Iterable[str],
+        alerts: Ref[HealthUpdate],
+        broadcaster: Ref[HealthUpdate],
+    ) -> None:
+        self._store = store
+        self._position = position
+        self._rules = rules
+        self._alerts = alerts
+        self._broadcaster = broadcaster
+        self._facts: dict[str, Facts] = {}
+        self._apis = {name: ApiHealth(None, None, None) for name in apis}
+        self._unsaved: set[str] = set()
+        self._last: Health | None = None
+
+    async def started(self) -> None:
+        """Rebuild the facts, then look at the clock every second."""
+        self._since = self.ctx.clock.now()
+        place = self._position
+        if place.handled is None:
+            saved, poisoned = await self._store.read(
+                lambda tx: (tx.state.get(self.CURSOR), list(tx.state.scan(self.POISON)))
+            )
+            place.poisoned.update(int(key.removeprefix(self.POISON)) for key, _ in poisoned)
+            cursor = int(saved) if saved else 0
+            await self._rebuild(cursor)
+            place.begin(cursor)
+        else:
+            await self._rebuild(place.handled)
+        await self._load_seen()
+        self.ctx.every(LOOK_EVERY_S, _Look(), first_s=0.0)
+        self.ctx.every(KEEP_SEEN_EVERY_S, _KeepSeen())
+
+    async def _rebuild(self, until: int) -> None:
+        after = 0
+        while after < until:
+            rows = await self._store.read(
+                lambda tx, after=after: tx.journal.read(after, REBUILD_ROWS, STREAMS)  # type: ignore[misc]
+            )
+            if not rows:
+                return
+            for row in rows:
+                if row.seq <= until and row.seq not in self._position.poisoned:
+                    event = codec.decode(row.data)
+                    self._facts[event.bot] = levels.applied(self._of(event.bot), event)
+            after = rows[-1].seq
+            await checkpoint()
+
+    async def _load_seen(self) -> None:
+        rows = await self._store.read(lambda tx: list(tx.state.scan(self.SEEN, BOTS_MAX)))
+        for _, data in rows:
+            sign = msgspec.json.decode(data, type=Seen)
+            self._facts[sign.bot] = levels.seen(self._of(sign.bot), sign)
+
+    def _of(self, bot: str) -> Facts:
+        return self._facts.get(bot) or Facts()
+
+    async def receive(
+        self, message: Recorded | Seen | Pinged | HealthQuery | _Look | _KeepSeen
+    ) -> Health | None:
+        """Handle an event, a sign of life, a ping, a question or the clock."""
+        if isinstance(message, Recorded):
+            await self._record(message)
+        elif isinstance(message, Seen):
+            if message.bot in self._facts or len(self._facts) < BOTS_MAX:
+                self._facts[message.bot] = levels.seen(self._of(message.bot), message)
+                self._unsaved.add(message.bot)
+        elif isinstance(message, Pinged):
+            known = self._apis.get(message.api) or ApiHealth(None, None, None)
+            self._apis[message.api] = levels.pinged(known, message)
+            await self._tell("", 0)
+        elif isinstance(message, HealthQuery):
+            return self._judge()
+        elif isinstance(message, _Look):
+            await self._look()
+        else:
+            await self._keep_seen()
+        return None
+
+    async def _record(self, message: Recorded) -> None:
+        event = message.event
+        if not self._position.is_new(message):
+            return
+        if event.bot in self._facts or len(self._facts) < BOTS_MAX:
+            self._facts[event.bot] = levels.applied(self._of(event.bot), event)
+        rejected = ""
+        if isinstance(event, PositionRejected):
+            rejected = event.reason or "no reason given"
+        await self._tell(event.bot, message.seq, rejected)
+        self._position.handled = message.seq
+
+    async def _look(self) -> None:
+        now = self.ctx.clock.now()
+        for bot, facts in self._facts.items():
+            self._facts[bot] = levels.expired(facts, now)
+        health = self._judge()
+        if self._last is None or _changed(self._last, health):
+            await self._tell("", 0)
+
+    def _judge(self) -> Health:
+        now = self.ctx.clock.now()
+        bots = {
+            bot: levels.judged(facts, self._rules(bot), now, self._since)
+            for bot, facts in sorted(self._facts.items())
+        }
+        return levels.overall(now, bots, self._apis)
+
+    async def _tell(self, bot: str, seq: int, rejected: str = "") -> None:
+        self._last = self._judge()
+        update = HealthUpdate(bot, seq, self._last, rejected)
+        await self._alerts.tell(update)
+        await self._broadcaster.tell(update)
+
+    async def _keep_seen(self) -> None:
+        signs = []
+        for bot in self._unsaved:
+            facts = self._facts[bot]
+            if facts.last_seen is not None:
+                signs.append(Seen(bot, facts.last_seen, facts.state, facts.regular))
+        self._unsaved.clear()
+        if signs:
+            await self._store.write(lambda tx: _put_seen(tx, self.SEEN, signs))
+
+    async def stopping(self) -> None:
+        """Keep when each bot was last seen."""
+        await self._keep_seen()
+
+
+def _put_seen(tx: Tx, prefix: str, signs: list[Seen]) -> None:
+    for sign in signs:
+        tx.state.put(prefix + sign.bot, msgspec.json.encode(sign))
+
+
+def _changed(before: Health, after: Health) -> bool:
+    """Say whether anything but the clock moved: last_seen alone is no news."""
+    return _essence(before) != _essence(after)
+
+
+def _essence(health: Health) -> object:
+    bots = {
+        name: (bot.level, bot.silent, bot.circuit_breaker, bot.state, bot.api_errors_per_minute)
+        for name, bot in health.bots.items()
+    }
+    return health.level, bots, health.apis

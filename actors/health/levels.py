@@ -1,0 +1,168 @@
+"""Health, decided purely: what a bot's last known facts amount to.
+
+CRITICAL: the kill switch is on, or a bot that sent heartbeats fell silent. DEGRADED: the circuit
+breaker is open, the position limit is reached, the exchange is unreachable or answers errors.
+The plan fixes the first of each; the others follow what its owner must do: act now, or look soon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+from msgspec.structs import replace
+
+from actors.messages import (
+    ApiError,
+    ApiHealth,
+    BotHealth,
+    BreakerState,
+    CircuitBreaker,
+    Event,
+    Health,
+    KillSwitch,
+    KillSwitchState,
+    Level,
+    Pinged,
+    PositionRejected,
+    Positions,
+    PositionState,
+    Seen,
+)
+
+ERRORS_KEPT = 200
+MINUTE = timedelta(minutes=1)
+RANK: dict[Level, int] = {"HEALTHY": 0, "DEGRADED": 1, "CRITICAL": 2}
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What one bot is judged by."""
+
+    silent_after_s: float = 120.0
+    api_errors_per_minute: int = 3
+    positions_limit: int = 0
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """The last known facts of one bot. `regular`: it has sent heartbeats, so silence means."""
+
+    kill_switch: KillSwitchState = KillSwitchState()
+    circuit_breaker: BreakerState = BreakerState()
+    positions: PositionState = PositionState()
+    positions_at: datetime | None = None
+    last_seen: datetime | None = None
+    regular: bool = False
+    state: str = ""
+    errors: tuple[datetime, ...] = ()
+
+
+def applied(facts: Facts, event: Event) -> Facts:
+    """Return the facts after an event. One older than what is known changes nothing."""
+    if isinstance(event, KillSwitch):
+        known = facts.kill_switch.since
+        if known is None or event.at >= known:
+            return replace(facts, kill_switch=KillSwitchState(event.active, event.reason, event.at))
+    elif isinstance(event, CircuitBreaker):
+        known = facts.circuit_breaker.since
+        if known is None or event.at >= known:
+            state = BreakerState(event.open, event.reason, event.at, event.until)
+            return replace(facts, circuit_breaker=state)
+    elif isinstance(event, Positions):
+        if facts.positions_at is None or event.at >= facts.positions_at:
+            state_ = replace(facts.positions, open=event.open, limit=event.limit)
+            return replace(facts, positions=state_, positions_at=event.at)
+    elif isinstance(event, PositionRejected):
+        known = facts.positions.last_rejection_at
+        if known is None or event.at >= known:
+            rejected = replace(
+                facts.positions, last_rejection=event.reason, last_rejection_at=event.at
+            )
+            return replace(facts, positions=rejected)
+    elif isinstance(event, ApiError):
+        return replace(facts, errors=(*facts.errors, event.at)[-ERRORS_KEPT:])
+    return facts
+
+
+def seen(facts: Facts, sign: Seen) -> Facts:
+    """Return the facts after a sign of life."""
+    if facts.last_seen is not None and sign.at < facts.last_seen:
+        return facts
+    return replace(
+        facts,
+        last_seen=sign.at,
+        regular=facts.regular or sign.regular,
+        state=sign.state or facts.state,
+    )
+
+
+def expired(facts: Facts, now: datetime) -> Facts:
+    """Return the facts with a breaker closed whose time is over."""
+    breaker = facts.circuit_breaker
+    if breaker.open and breaker.until is not None and now >= breaker.until:
+        closed = BreakerState(open=False, reason="its time is over", since=breaker.until)
+        return replace(facts, circuit_breaker=closed)
+    return facts
+
+
+def judged(facts: Facts, rules: Rules, now: datetime, watching_since: datetime) -> BotHealth:
+    """Return a bot's level and its reasons. It is not silent before we could have heard it."""
+    limit = facts.positions.limit or rules.positions_limit
+    utilization = facts.positions.open / limit if limit else None
+    positions = replace(facts.positions, limit=limit, utilization=utilization)
+    heard = max(facts.last_seen or watching_since, watching_since)
+    silent = facts.regular and now - heard > timedelta(seconds=rules.silent_after_s)
+    errors = sum(now - MINUTE < at <= now + MINUTE for at in facts.errors)
+    reasons: list[tuple[Level, str]] = []
+    if facts.kill_switch.active:
+        reasons.append(("CRITICAL", _because("kill switch on", facts.kill_switch.reason)))
+    if silent:
+        quiet_s = (now - heard).total_seconds()
+        reasons.append(("CRITICAL", f"silent for {quiet_s:.0f} s"))
+    if facts.circuit_breaker.open:
+        reasons.append(("DEGRADED", _because("circuit breaker open", facts.circuit_breaker.reason)))
+    if limit and positions.open >= limit:
+        reasons.append(("DEGRADED", f"position limit reached ({positions.open} of {limit})"))
+    if errors > rules.api_errors_per_minute:
+        reasons.append(("DEGRADED", f"{errors} API errors within a minute"))
+    return BotHealth(
+        level=_worst([level for level, _ in reasons]),
+        reasons=[text for _, text in reasons],
+        kill_switch=facts.kill_switch,
+        circuit_breaker=facts.circuit_breaker,
+        positions=positions,
+        last_seen=facts.last_seen,
+        silent=silent,
+        state=facts.state,
+        api_errors_per_minute=errors,
+    )
+
+
+def pinged(known: ApiHealth, ping: Pinged) -> ApiHealth:
+    """Return an API's state after a ping."""
+    return ApiHealth(
+        connected=ping.connected,
+        latency_ms=ping.latency_ms if ping.connected else None,
+        checked_at=ping.at,
+        detail=ping.detail,
+        failures=0 if ping.connected else known.failures + 1,
+    )
+
+
+def overall(at: datetime, bots: Mapping[str, BotHealth], apis: Mapping[str, ApiHealth]) -> Health:
+    """Return the whole: the worst level, with each reason and whose it is."""
+    levels = [bot.level for bot in bots.values()]
+    reasons = [f"{name}: {reason}" for name, bot in bots.items() for reason in bot.reasons]
+    for name, api in apis.items():
+        if api.connected is False:
+            levels.append("DEGRADED")
+            reasons.append(_because(f"{name}: API disconnected", api.detail))
+    return Health(at, _worst(levels), reasons, dict(bots), dict(apis))
+
+
+def _because(what: str, why: str) -> str:
+    return f"{what}: {why}" if why else what
+
+
+def _worst(levels: list[Level]) -> Level:
+    return max(levels, key=RANK.__getitem__, default="HEALTHY")

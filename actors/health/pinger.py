@@ -1,0 +1,79 @@
+"""The pinger: asks one exchange API every 30 s whether it answers, and how fast.
+
+Any answer below 400 counts as connected: what matters is whether the bot could trade.
+"""
+
+from __future__ import annotations
+
+import httpx
+import msgspec
+
+from actors.messages import Pinged
+from runtime.actor import Actor
+from runtime.ref import Ref
+
+DETAIL_CHARS_MAX = 200
+GOOD_BELOW = 400
+
+
+class _Ping(msgspec.Struct, frozen=True):
+    pass
+
+
+class Pinger(Actor[_Ping]):
+    """Pings one URL periodically and tells health how it went."""
+
+    def __init__(
+        self,
+        api: str,
+        url: str,
+        health: Ref[Pinged],
+        *,
+        period_s: float = 30.0,
+        timeout_s: float = 10.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._api = api
+        self._url = url
+        self._health = health
+        self._period_s = period_s
+        self._timeout_s = timeout_s
+        self._transport = transport
+        self._client: httpx.AsyncClient | None = None
+
+    async def started(self) -> None:
+        """Ping now, then every period."""
+        self._client = httpx.AsyncClient(
+            timeout=self._timeout_s, transport=self._transport, follow_redirects=False
+        )
+        self.ctx.every(self._period_s, _Ping(), first_s=0.0)
+
+    async def receive(self, _message: _Ping) -> None:
+        """Ping once."""
+        assert self._client is not None
+        clock = self.ctx.clock
+        began = clock.monotonic()
+        try:
+            answer = await self._client.get(self._url)
+        except httpx.HTTPError as error:
+            detail = f"{type(error).__name__}: {error}"[:DETAIL_CHARS_MAX]
+            await self._health.tell(
+                Pinged(self._api, clock.now(), connected=False, latency_ms=None, detail=detail)
+            )
+            return
+        latency_ms = round((clock.monotonic() - began) * 1_000, 2)
+        good = answer.status_code < GOOD_BELOW
+        await self._health.tell(
+            Pinged(
+                self._api,
+                clock.now(),
+                connected=good,
+                latency_ms=latency_ms if good else None,
+                detail=f"HTTP {answer.status_code}",
+            )
+        )
+
+    async def stopping(self) -> None:
+        """Close the connection."""
+        if self._client is not None:
+            await self._client.aclose()

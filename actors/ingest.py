@@ -1,0 +1,139 @@
+"""The door: validate, journal, then acknowledge. What is accepted is on disk.
+
+Nothing is processed here: the answer waits for one fsync and for nobody else. Duplicates are
+counted, not refused; bad items are kept in the stream `rejected` in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from actors import codec
+from actors.codec import Bad, BadBatch
+from actors.messages import Event, Heartbeat, Seen
+from actors.sources import freqtrade
+from runtime.clock import Clock
+from runtime.store import Entry, Store, Tx
+
+REJECTED_RAW_BYTES_MAX = 4_096
+REJECTED_PER_BATCH_MAX = 100
+REJECTED_KEPT = 10_000
+TRIM_EVERY = 1_000
+EVENT_STREAMS = (
+    "trade",
+    "equity",
+    "flow",
+    "positions",
+    "position_rejected",
+    "kill_switch",
+    "circuit_breaker",
+    "api_error",
+)
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """One refused item of a batch."""
+
+    index: int
+    error: str
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The answer to a batch, after the fsync."""
+
+    accepted: int
+    duplicates: int
+    rejected: list[Rejected]
+
+
+class RejectedEvent(msgspec.Struct, frozen=True):
+    """A refused item as ops read it; `raw` is cut."""
+
+    at: datetime
+    source: str
+    index: int
+    error: str
+    raw: str
+
+
+class Ingest:
+    """The service that the web's routes call. `seen` gets each sign of life, without waiting."""
+
+    def __init__(self, store: Store, clock: Clock, seen: Callable[[Seen], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._seen = seen
+        self._rejected_since_trim = 0
+
+    async def events(self, raw: bytes, content_type: str) -> Accepted:
+        """Take a request body of native events.
+
+        Raises BadBatch where the body cannot be read at all, StoreError where it is not on disk.
+        """
+        try:
+            good, bad = codec.read(raw, content_type, self._clock.now())
+        except BadBatch as error:
+            await self._journal([], [Bad(0, str(error), raw)], "native")
+            raise
+        return await self._journal(good, bad, "native")
+
+    async def freqtrade(self, bot: str, body: bytes, content_type: str) -> Accepted:
+        """Take one freqtrade webhook. Raises BadBatch, StoreError."""
+        now = self._clock.now()
+        try:
+            fields = freqtrade.parse(body, content_type)
+            events = [codec.checked(e, now) for e in freqtrade.translate(bot, fields, now)]
+        except (freqtrade.WebhookError, ValueError) as error:
+            await self._journal([], [Bad(0, str(error), body)], f"freqtrade:{bot}")
+            raise BadBatch(str(error)) from error
+        return await self._journal(list(enumerate(events)), [], f"freqtrade:{bot}", regular=False)
+
+    async def _journal(
+        self, good: list[tuple[int, Event]], bad: list[Bad], source: str, *, regular: bool = True
+    ) -> Accepted:
+        stamp = self._clock.now().timestamp()
+        events = [event for _, event in good]
+        entries = [
+            Entry(codec.stream(event), codec.encode(event), stamp, codec.key(event))
+            for event in events
+            if not isinstance(event, Heartbeat)
+        ]
+        kept = self._rejected(bad, source)
+
+        def append(tx: Tx) -> int:
+            seqs = tx.journal.append(entries)
+            tx.journal.append(kept)
+            self._trim(tx, len(kept))
+            return seqs.count(None)
+
+        duplicates = await self._store.write(append) if entries or kept else 0
+        self._tell_seen(events, regular=regular)
+        rejected = [Rejected(item.index, item.error) for item in bad]
+        return Accepted(len(events) - duplicates, duplicates, rejected)
+
+    def _tell_seen(self, events: list[Event], *, regular: bool) -> None:
+        now = self._clock.now()
+        for bot in {event.bot for event in events}:
+            beats = [e for e in events if isinstance(e, Heartbeat) and e.bot == bot]
+            if beats:
+                self._seen(Seen(bot, now, beats[-1].state, regular))
+            else:
+                self._seen(Seen(bot, now, regular=False))
+
+    def _rejected(self, bad: list[Bad], source: str) -> list[Entry]:
+        now = self._clock.now()
+        entries = []
+        for item in bad[:REJECTED_PER_BATCH_MAX]:
+            raw = item.raw[:REJECTED_RAW_BYTES_MAX].decode("utf-8", "backslashreplace")
+            event = RejectedEvent(now, source, item.index, item.error, raw)
+            entries.append(Entry("rejected", msgspec.json.encode(event), now.timestamp()))
+        return entries
+
+    def _trim(self, tx: Tx, count: int) -> None:
+        self._rejected_since_trim += count
+        if self._rejected_since_trim >= TRIM_EVERY:
+            self._rejected_since_trim = 0
+            tx.journal.trim("rejected", REJECTED_KEPT)

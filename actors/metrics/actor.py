@@ -1,0 +1,232 @@
+"""The metrics actor: feeds each bot's ledger, and tells what changed.
+
+Alerts hear of every single event (`RiskUpdate`); browsers get the latest figures when the mailbox
+is empty, so that a burst costs one snapshot. The journal is the truth: a new life rebuilds its
+ledgers from it, without telling anyone what was told before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+from anyio.lowlevel import checkpoint
+
+from actors import codec
+from actors.feed import Position
+from actors.messages import (
+    Equity,
+    EquitySeries,
+    Flow,
+    MetricsUpdate,
+    Recorded,
+    RiskUpdate,
+    Trade,
+)
+from actors.metrics.ledger import Ledger, LedgerOptions, portfolio
+from runtime.actor import Actor
+from runtime.ref import Ref
+from runtime.store import Row, Store
+
+STREAMS = ("trade", "equity", "flow")
+REBUILD_ROWS = 2_000
+TURN_EVERY_S = 5.0
+BOTS_MAX = 256
+
+
+class MetricsQuery(msgspec.Struct, frozen=True):
+    """Ask for the figures now; answered with a MetricsUpdate. `bot` empty means all."""
+
+    bot: str = ""
+
+
+class SeriesQuery(msgspec.Struct, frozen=True):
+    """Ask for the chart of each bot; answered with a list of EquitySeries."""
+
+    points: int = 500
+
+
+class _Flush(msgspec.Struct, frozen=True):
+    pass
+
+
+class _Turn(msgspec.Struct, frozen=True):
+    pass
+
+
+class Ledgers:
+    """The ledgers of all bots, built on demand."""
+
+    def __init__(self, options: Callable[[str], LedgerOptions]) -> None:
+        self._options = options
+        self.of: dict[str, Ledger] = {}
+        self.refused = 0
+
+    def apply(self, event: Trade | Equity | Flow) -> bool:
+        """Apply an event to its bot's ledger; false for a duplicate, or one bot name too many."""
+        ledger = self.of.get(event.bot)
+        if ledger is None:
+            if len(self.of) >= BOTS_MAX:
+                self.refused += 1
+                return False
+            ledger = self.of[event.bot] = Ledger(self._options(event.bot))
+        return ledger.apply(event)
+
+    def update(self, now: datetime, bots: set[str] | None = None) -> MetricsUpdate:
+        """Return the figures of these bots (or all), and the portfolios they belong to."""
+        chosen = sorted(self.of) if bots is None else sorted(bots & self.of.keys())
+        currencies = {self._options(bot).currency for bot in chosen}
+        whole: dict[str, list[str]] = {currency: [] for currency in sorted(currencies)}
+        for bot in sorted(self.of):
+            if (currency := self._options(bot).currency) in whole:
+                whole[currency].append(bot)
+        return MetricsUpdate(
+            now,
+            {bot: self.of[bot].metrics(now) for bot in chosen},
+            {
+                currency: portfolio([self.of[bot] for bot in names], self._options(names[0]), now)
+                for currency, names in whole.items()
+                if names
+            },
+        )
+
+
+class MetricsActor(Actor[Recorded | MetricsQuery | SeriesQuery | _Flush | _Turn]):
+    """Keeps the ledgers. `position` outlives it; `cursor` is the state key of what alerts had."""
+
+    CURSOR = "cursor/metrics"
+    POISON = "poison/metrics/"
+
+    def __init__(
+        self,
+        store: Store,
+        position: Position,
+        options: Callable[[str], LedgerOptions],
+        alerts: Ref[RiskUpdate],
+        broadcaster: Ref[MetricsUpdate],
+    ) -> None:
+        self._store = store
+        self._position = position
+        self._options = options
+        self._alerts = alerts
+        self._broadcaster = broadcaster
+        self._ledgers = Ledgers(options)
+        self._changed: set[str] = set()
+
+    async def started(self) -> None:
+        """Rebuild from the journal, up to where an earlier life (or process) had come."""
+        place = self._position
+        if place.handled is None:
+            saved, poisoned = await self._store.read(
+                lambda tx: (tx.state.get(self.CURSOR), list(tx.state.scan(self.POISON)))
+            )
+            place.poisoned.update(int(key.removeprefix(self.POISON)) for key, _ in poisoned)
+            cursor = int(saved) if saved else 0
+            await self._rebuild(cursor)
+            place.begin(cursor)
+        else:
+            await self._rebuild(place.handled)
+        self._changed.update(self._ledgers.of)
+        self.ctx.ref.offer(_Flush())
+        self.ctx.every(TURN_EVERY_S, _Turn())
+
+    async def _rebuild(self, until: int) -> None:
+        after = 0
+        while after < until:
+            rows = await self._store.read(
+                lambda tx, after=after: tx.journal.read(after, REBUILD_ROWS, STREAMS)  # type: ignore[misc]
+            )
+            if not rows:
+                return
+            self._apply_rows(rows, until)
+            after = rows[-1].seq
+            await checkpoint()
+
+    def _apply_rows(self, rows: list[Row], until: int) -> None:
+        for row in rows:
+            if row.seq > until:
+                return
+            if row.seq not in self._position.poisoned:
+                event = codec.decode(row.data)
+                assert isinstance(event, Trade | Equity | Flow)
+                self._ledgers.apply(event)
+
+    async def receive(
+        self, message: Recorded | MetricsQuery | SeriesQuery | _Flush | _Turn
+    ) -> object:
+        """Handle an event, a question or the clock."""
+        if isinstance(message, Recorded):
+            await self._record(message)
+        elif isinstance(message, _Flush):
+            await self._flush()
+        elif isinstance(message, _Turn):
+            await self._turn()
+        elif isinstance(message, MetricsQuery):
+            bots = {message.bot} if message.bot else None
+            return self._ledgers.update(self.ctx.clock.now(), bots)
+        else:
+            return [
+                EquitySeries(bot, ledger.series(message.points))
+                for bot, ledger in sorted(self._ledgers.of.items())
+            ]
+        return None
+
+    async def _record(self, message: Recorded) -> None:
+        event = message.event
+        if not self._position.is_new(message) or not isinstance(event, Trade | Equity | Flow):
+            return
+        self._ledgers.apply(event)
+        if event.bot not in self._ledgers.of:
+            detail = f"more than {BOTS_MAX} bots: {event.bot!r} has no figures"
+            self.ctx.system.report("too_many_bots", self.ctx.name, detail)
+            return
+        await self._tell_risk(event.bot, message.seq)
+        self._position.handled = message.seq
+        if not self._changed:
+            self.ctx.ref.offer(_Flush())
+        self._changed.add(event.bot)
+
+    async def _tell_risk(self, bot: str, seq: int) -> None:
+        now = self.ctx.clock.now()
+        risk = self._ledgers.of[bot].risk(now)
+        currency = self._options(bot).currency
+        await self._alerts.tell(RiskUpdate(bot, seq, now, currency, risk))
+
+    async def _flush(self) -> None:
+        if self._changed:
+            changed, self._changed = self._changed, set()
+            await self._broadcaster.tell(self._ledgers.update(self.ctx.clock.now(), changed))
+
+    async def _turn(self) -> None:
+        now = self.ctx.clock.now()
+        for bot, ledger in self._ledgers.of.items():
+            if ledger.turn(now):
+                await self._tell_risk(bot, 0)
+                self._changed.add(bot)
+        await self._flush()
+
+
+async def as_of(
+    store: Store, options: Callable[[str], LedgerOptions], bot: str, at: datetime
+) -> MetricsUpdate:
+    """Return the figures as they stood at an instant, as if nothing later had arrived."""
+    ledgers = Ledgers(options)
+    after = 0
+    while rows := await store.read(
+        lambda tx, after=after: tx.journal.read(after, REBUILD_ROWS, STREAMS)  # type: ignore[misc]
+    ):
+        for row in rows:
+            event = codec.decode(row.data)
+            assert isinstance(event, Trade | Equity | Flow)
+            if (not bot or event.bot == bot) and _happened(event) <= at:
+                ledgers.apply(event)
+        after = rows[-1].seq
+        await checkpoint()
+    return ledgers.update(at)
+
+
+def _happened(event: Trade | Equity | Flow) -> datetime:
+    happened = (event.closed_at or event.at) if isinstance(event, Trade) else event.at
+    assert happened is not None  # `actors.codec` completes every trade
+    return happened

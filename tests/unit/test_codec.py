@@ -1,0 +1,122 @@
+import json
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from actors import codec
+from actors.codec import BadBatch
+from actors.messages import Heartbeat, Trade
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+TRADE = {
+    "type": "trade",
+    "bot": "b",
+    "id": 7,
+    "symbol": "BTC/USDT",
+    "side": "long",
+    "quantity": 1.5,
+    "opened_at": "2026-01-01T00:00:00Z",
+    "closed_at": "2026-01-01T01:00:00Z",
+    "pnl": -0.1,
+}
+
+
+def read(body, content_type="application/json"):
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return codec.read(raw, content_type, NOW)
+
+
+def test_it_reads_one_event_and_completes_it():
+    [(index, trade)], bad = read(TRADE)
+    assert (index, bad) == (0, [])
+    assert isinstance(trade, Trade)
+    assert str(trade.pnl) == "-0.1"
+    assert trade.at == trade.closed_at
+    assert codec.decode(codec.encode(trade)) == trade
+    assert codec.key(trade) == "trade|b|7|0"
+
+
+def test_it_keeps_the_good_of_a_batch_and_names_the_bad():
+    good, bad = read([TRADE, {**TRADE, "pnl": "NaN"}, {"type": "x"}, {**TRADE, "id": 8}])
+    assert [index for index, _ in good] == [0, 3]
+    assert [item.index for item in bad] == [1, 2]
+    assert "pnl" in bad[0].error
+    assert "$.type" in bad[1].error
+
+
+def test_it_reads_ndjson_and_msgpack_alike():
+    lines = b"\n".join(json.dumps(t).encode() for t in (TRADE, {**TRADE, "id": 8})) + b"\n\n"
+    assert len(read(lines, "application/x-ndjson; charset=utf-8")[0]) == 2
+    good, bad = read(lines + b"{broken\n", "application/x-ndjson")
+    assert (len(good), [item.index for item in bad]) == (2, [2])
+    assert len(read(msgspec.msgpack.encode([TRADE, TRADE]), "application/msgpack")[0]) == 2
+    assert len(read(msgspec.msgpack.encode(TRADE), "application/msgpack")[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"pnl": "NaN"}, "pnl"),
+        ({"pnl": "Infinity"}, "pnl"),
+        ({"pnl": "1e999"}, "pnl"),
+        ({"pnl": 1e15}, "pnl"),
+        ({"pnl": "1e-41"}, "pnl"),
+        ({"pnl": None}, "pnl"),
+        ({"fee": "-Infinity"}, "fee"),
+        ({"quantity": -1}, "quantity"),
+        ({"side": "up"}, "side"),
+        ({"symbol": ""}, "symbol"),
+        ({"bot": "a b"}, "bot"),
+        ({"bot": ""}, "bot"),
+        ({"id": ""}, "id"),
+        ({"opened_at": "2026-01-01T02:00:00Z"}, "opened_at"),
+        ({"opened_at": "2026-01-01T00:00:00"}, "opened_at"),
+        ({"closed_at": "2099-01-01T00:00:00Z"}, "closed_at"),
+        ({"closed_at": "1970-01-01T00:00:00Z"}, "closed_at"),
+        ({"closed_at": 1767225600000}, "closed_at"),
+        ({"closed_at": None}, "closed_at"),
+        ({"revision": -1}, "revision"),
+    ],
+)
+def test_it_names_the_field_it_refuses(change, field):
+    good, [bad] = read({**TRADE, **change})
+    assert good == []
+    assert field in bad.error
+
+
+@pytest.mark.parametrize("name", [f for f in TRADE if f not in {"type", "closed_at"}])
+def test_it_names_a_missing_field(name):
+    event = {key: value for key, value in TRADE.items() if key != name}
+    assert name in read(event)[1][0].error
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "error"),
+    [
+        (b"", "application/json", "truncated"),
+        (b"[]", "application/json", "no event"),
+        (b"[1,", "application/json", "truncated"),
+        (b"\xff", "application/json", "malformed"),
+        (b"", "application/x-ndjson", "no event"),
+        (b"{}", "text/html", "text/html"),
+        (b"[" * 100_000, "application/json", "deep|truncated"),
+    ],
+)
+def test_it_refuses_a_body_it_cannot_read(body, content_type, error):
+    def first_error():
+        _, bad = read(body, content_type)
+        raise BadBatch(bad[0].error)
+
+    with pytest.raises(BadBatch, match=error):
+        first_error()
+
+
+def test_it_refuses_more_events_than_a_request_may_hold(monkeypatch):
+    monkeypatch.setattr(codec, "ITEMS_MAX", 2)
+    with pytest.raises(BadBatch, match="more than 2"):
+        read([TRADE] * 3)
+
+
+def test_it_gives_no_key_to_what_may_be_said_twice():
+    assert codec.key(Heartbeat(bot="b", at=NOW)) is None
