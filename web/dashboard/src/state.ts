@@ -1,0 +1,312 @@
+// Everything the page knows, and how one message changes it: pure, no clock and no socket.
+
+import type { Alert, EquityPoint, EquitySeries, Health, Metrics, MetricsUpdate } from "./messages";
+
+export const ALERTS_MAX = 100;
+export const POINTS_MAX = 1_000;
+
+interface NodeBase {
+  readonly id?: string;
+  readonly name?: string;
+  readonly state?: string;
+  readonly restarts?: number;
+  readonly restarts_total?: number;
+}
+
+export interface SupervisorNode extends NodeBase {
+  readonly kind: "supervisor";
+  readonly strategy?: string;
+  readonly children?: readonly ActorNode[];
+}
+
+export interface LeafNode extends NodeBase {
+  readonly kind: "actor";
+  readonly incarnation?: number;
+  readonly last_error?: string | null;
+  readonly mailbox?: number;
+  readonly mailbox_high?: number;
+  readonly mailbox_capacity?: number;
+  readonly in_hand?: string | null;
+  readonly in_hand_age_s?: number | null;
+  readonly handled?: number;
+  readonly crashed?: number;
+  readonly quarantined?: number;
+  readonly dead_lettered?: number;
+}
+
+export type ActorNode = SupervisorNode | LeafNode;
+
+/** The actor tree. A field may be missing: an older or newer sidecar must not break the page. */
+export interface SystemStatus {
+  readonly at?: string;
+  readonly root?: ActorNode | null;
+  readonly quarantine?: number;
+  readonly dead_letters?: number;
+  readonly blocked?: unknown;
+}
+
+interface Envelope {
+  readonly seq: number;
+  readonly at: string;
+}
+
+export type Message =
+  | (Envelope & {
+      readonly type: "snapshot";
+      readonly metrics: MetricsUpdate;
+      readonly health: Health | null;
+      readonly alerts: readonly Alert[];
+      readonly supervisor: SystemStatus | null;
+      readonly series: readonly EquitySeries[];
+    })
+  | (Envelope & {
+      readonly type: "metrics_update";
+      readonly metrics: MetricsUpdate;
+      readonly points?: Readonly<Record<string, readonly EquityPoint[]>>;
+    })
+  | (Envelope & { readonly type: "health_update"; readonly health: Health })
+  | (Envelope & { readonly type: "alert_triggered" | "alert_update"; readonly alert: Alert })
+  | (Envelope & { readonly type: "supervisor_update"; readonly supervisor: SystemStatus });
+
+/** What the fallback by HTTP brings, all at once. */
+export interface Polled {
+  readonly metrics: MetricsUpdate;
+  readonly health: Health;
+  readonly alerts: readonly Alert[];
+  readonly supervisor: SystemStatus;
+}
+
+export interface State {
+  /** The last seq seen: what `resume` names. 0 before the first message. */
+  readonly seq: number;
+  readonly at: string | null;
+  readonly bots: Readonly<Record<string, Metrics>>;
+  readonly portfolio: Readonly<Record<string, Metrics>>;
+  readonly health: Health | null;
+  readonly alerts: readonly Alert[];
+  readonly supervisor: SystemStatus | null;
+  readonly series: Readonly<Record<string, readonly EquityPoint[]>>;
+}
+
+export const EMPTY: State = {
+  seq: 0,
+  at: null,
+  bots: {},
+  portfolio: {},
+  health: null,
+  alerts: [],
+  supervisor: null,
+  series: {},
+};
+
+/** Read one frame; null when it is no message (not JSON, or without type and seq). */
+export function parse(text: string): Message | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof value !== "object" || value === null) return null;
+  const { type, seq } = value as Partial<Message>;
+  return typeof type === "string" && typeof seq === "number" ? (value as Message) : null;
+}
+
+/** The state after `message`. A type that this page does not know only moves `seq` on. */
+export function apply(state: State, message: Message): State {
+  const at = message.at ?? state.at;
+  if (message.type === "snapshot") {
+    // A restarted sidecar may count from a lower seq: its snapshot is the new beginning.
+    return {
+      seq: message.seq,
+      at,
+      bots: message.metrics.bots,
+      portfolio: message.metrics.portfolio,
+      health: message.health,
+      alerts: trim(message.alerts),
+      supervisor: message.supervisor,
+      series: Object.fromEntries(message.series.map((one) => [one.bot, one.points])),
+    };
+  }
+  const next = { ...state, at, seq: Math.max(state.seq, message.seq) };
+  switch (message.type) {
+    case "metrics_update":
+      return { ...merged(next, message.metrics), series: extended(state.series, message.points) };
+    case "health_update":
+      return { ...next, health: message.health };
+    case "alert_triggered":
+    case "alert_update":
+      return { ...next, alerts: upsert(state.alerts, message.alert) };
+    case "supervisor_update":
+      return { ...next, supervisor: message.supervisor };
+    default:
+      return next;
+  }
+}
+
+/** The state after a poll; the chart goes on from the figures, as polls bring no points. */
+export function applyPolled(state: State, polled: Polled): State {
+  const points: Record<string, readonly EquityPoint[]> = {};
+  for (const [bot, figures] of Object.entries(polled.metrics.bots)) {
+    if (figures.equity === null || figures.drawdown === null) continue;
+    points[bot] = [[Date.parse(figures.at) / 1000, Number(figures.equity), figures.drawdown]];
+  }
+  return {
+    ...state,
+    at: polled.metrics.at,
+    bots: polled.metrics.bots,
+    portfolio: polled.metrics.portfolio,
+    health: polled.health,
+    alerts: trim(polled.alerts),
+    supervisor: polled.supervisor,
+    series: extended(state.series, points),
+  };
+}
+
+function merged(state: State, update: MetricsUpdate): State {
+  return {
+    ...state,
+    bots: { ...state.bots, ...update.bots },
+    portfolio: { ...state.portfolio, ...update.portfolio },
+  };
+}
+
+function extended(series: State["series"], points: State["series"] | undefined): State["series"] {
+  if (!points) return series;
+  const next: Record<string, readonly EquityPoint[]> = { ...series };
+  for (const [bot, added] of Object.entries(points)) next[bot] = append(next[bot] ?? [], added);
+  return next;
+}
+
+/** Append in order of time: the same instant replaces the last point, an older one is ignored. */
+export function append(
+  points: readonly EquityPoint[],
+  added: readonly EquityPoint[],
+): readonly EquityPoint[] {
+  const next = [...points];
+  for (const point of added) {
+    const last = next.at(-1);
+    if (last && point[0] < last[0]) continue;
+    if (last && point[0] === last[0]) next.pop();
+    next.push(point);
+  }
+  return next.length > POINTS_MAX ? thin(next) : next;
+}
+
+/** Halve the points: of each four keep the lowest and the highest, and always first and last. */
+export function thin(points: readonly EquityPoint[]): readonly EquityPoint[] {
+  const kept = new Set<EquityPoint | undefined>([points[0], points.at(-1)]);
+  for (let start = 0; start < points.length; start += 4) {
+    const four = points.slice(start, start + 4).sort((a, b) => a[1] - b[1]);
+    kept.add(four[0]).add(four.at(-1));
+  }
+  return points.filter((point) => kept.has(point));
+}
+
+/** Put a new or changed alert in its place, newest first; a replay never undoes a newer state. */
+export function upsert(alerts: readonly Alert[], alert: Alert): readonly Alert[] {
+  const known = alerts.find((one) => one.id === alert.id);
+  if (known?.updated && alert.updated && Date.parse(known.updated) > Date.parse(alert.updated)) {
+    return alerts;
+  }
+  const others = alerts.filter((one) => one.id !== alert.id);
+  const place = others.findIndex((one) => Date.parse(one.opened) <= Date.parse(alert.opened));
+  return trim(others.toSpliced(place < 0 ? others.length : place, 0, alert));
+}
+
+/** At most ALERTS_MAX, dropping the oldest that is not open before any open one. */
+function trim(alerts: readonly Alert[]): readonly Alert[] {
+  let next = alerts;
+  while (next.length > ALERTS_MAX) {
+    const last = next.findLastIndex((one) => one.state !== "open");
+    next = next.toSpliced(last < 0 ? next.length - 1 : last, 1);
+  }
+  return next;
+}
+
+/** How many critical alerts nobody has acknowledged or seen resolved. */
+export function openCriticals(state: State): number {
+  return state.alerts.filter((one) => one.severity === "critical" && one.state === "open").length;
+}
+
+// ---------------------------------------------------------------- what is looked at
+
+/** A bot, or the portfolio of one currency. */
+export type Selection = `bot:${string}` | `portfolio:${string}`;
+
+export function selections(state: State): readonly Selection[] {
+  return [
+    ...Object.keys(state.portfolio)
+      .sort()
+      .map((currency): Selection => `portfolio:${currency}`),
+    ...Object.keys(state.bots)
+      .sort()
+      .map((bot): Selection => `bot:${bot}`),
+  ];
+}
+
+/** The wish if it still exists; else the only bot, or else the portfolio of the most bots. */
+export function selected(state: State, wish: string | null): Selection | null {
+  const all = selections(state);
+  const bots = all.filter((one) => one.startsWith("bot:"));
+  const size = (one: Selection): number => botsIn(state, nameOf(one)).length;
+  const fullest = all
+    .filter((one) => one.startsWith("portfolio:"))
+    .reduce<Selection | undefined>(
+      (best, one) => (best && size(best) >= size(one) ? best : one),
+      undefined,
+    );
+  return (
+    all.find((one) => one === wish) ?? (bots.length === 1 ? bots[0] : fullest) ?? all[0] ?? null
+  );
+}
+
+function botsIn(state: State, currency: string): readonly string[] {
+  return Object.keys(state.bots).filter((bot) => state.bots[bot]?.currency === currency);
+}
+
+export function nameOf(selection: Selection): string {
+  return selection.slice(selection.indexOf(":") + 1);
+}
+
+export function metricsOf(state: State, selection: Selection | null): Metrics | null {
+  if (!selection) return null;
+  const source = selection.startsWith("bot:") ? state.bots : state.portfolio;
+  return source[nameOf(selection)] ?? null;
+}
+
+export interface Curve {
+  readonly points: readonly EquityPoint[];
+  /** False where only the equity is known: the drawdown of a sum is not the sum of drawdowns. */
+  readonly hasDrawdown: boolean;
+}
+
+/** The curve of a bot, or the summed equity of all bots that trade in a portfolio's currency. */
+export function curveOf(state: State, selection: Selection | null): Curve {
+  if (!selection) return { points: [], hasDrawdown: false };
+  if (selection.startsWith("bot:")) {
+    return { points: state.series[nameOf(selection)] ?? [], hasDrawdown: true };
+  }
+  const own = botsIn(state, nameOf(selection))
+    .map((bot) => state.series[bot] ?? [])
+    .filter((points) => points.length > 0);
+  if (own.length === 1) return { points: own[0] ?? [], hasDrawdown: true };
+  return { points: sum(own), hasDrawdown: false };
+}
+
+/** Sum of the last known equities, from the moment on when all are known; drawdown is 0. */
+export function sum(curves: readonly (readonly EquityPoint[])[]): readonly EquityPoint[] {
+  const steps = curves
+    .flatMap((points, index) => points.map((point) => ({ index, point })))
+    .sort((a, b) => a.point[0] - b.point[0]);
+  const latest = new Map<number, number>();
+  const result: EquityPoint[] = [];
+  for (const { index, point } of steps) {
+    latest.set(index, point[1]);
+    if (latest.size < curves.length) continue;
+    const total = [...latest.values()].reduce((all, one) => all + one, 0);
+    if (result.at(-1)?.[0] === point[0]) result.pop();
+    result.push([point[0], total, 0]);
+  }
+  return result;
+}
