@@ -1,0 +1,192 @@
+"""Channel: one attempt to hand a notice to a provider ends in a receipt or one clear error.
+
+An attempt has a deadline of 10 s, connecting 3 s. No error, log line or traceback of an attempt
+carries the secret of its address (a Slack webhook's URL, a Telegram bot's token).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from ssl import SSLCertVerificationError, TLSVersion
+from typing import Protocol
+
+import anyio
+import httpx
+from msgspec import Struct
+
+from actors.messages import Notice
+
+ATTEMPT_S = 10.0
+CONNECT_S = 3.0
+ANSWER_BYTES_MAX = 16_384
+RETRY_AFTER_S_MAX = 86_400.0
+REASON_CHARS_MAX = 300
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+_SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?")
+
+
+class SendError(Exception):
+    """A notice was not accepted. `reason` is one line and already redacted.
+
+    `permanent` means that the same message would be refused again; `retry_after_s` is the
+    provider's own wish, in seconds.
+    """
+
+    def __init__(self, reason: str, *, permanent: bool, retry_after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.permanent = permanent
+        self.retry_after_s = retry_after_s
+
+
+class Receipt(Struct, frozen=True):
+    """The provider accepted the notice. `detail` is its answer, such as "200 ok"."""
+
+    detail: str
+
+
+class Channel(Protocol):
+    """Where notices go. `rate_s` is the least time in seconds between two messages."""
+
+    name: str
+    rate_s: float
+
+    async def send(self, notice: Notice) -> Receipt:
+        """Make one attempt within 10 s; raises SendError."""
+        ...
+
+    async def close(self) -> None:
+        """Give connections back; the channel is not used again."""
+        ...
+
+
+class Answer(Struct, frozen=True):
+    """An HTTP answer: status, at most 16 KiB of body, and Retry-After in seconds if given."""
+
+    status: int
+    body: str
+    retry_after_s: float | None
+
+
+@contextmanager
+def deadline(limit_s: float = ATTEMPT_S) -> Iterator[None]:
+    """Bound a whole attempt, resends included; raises a transient SendError when it is over."""
+    with anyio.move_on_after(limit_s) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise SendError(f"no answer within {limit_s:g} s", permanent=False)
+
+
+def redact(text: str, *secrets: str) -> str:
+    """One printable line of at most 300 characters in which no secret is left."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return _CONTROL.sub(" ", text).strip()[:REASON_CHARS_MAX]
+
+
+def http_client() -> httpx.AsyncClient:
+    """Make a client for one provider: TLS 1.2 or newer, verified, no redirects, two connections."""
+    tls = httpx.create_ssl_context()
+    tls.minimum_version = TLSVersion.TLSv1_2
+    return httpx.AsyncClient(
+        verify=tls,
+        timeout=httpx.Timeout(ATTEMPT_S, connect=CONNECT_S),
+        limits=httpx.Limits(max_connections=2, max_keepalive_connections=1),
+        follow_redirects=False,
+    )
+
+
+async def post_json(
+    client: httpx.AsyncClient, url: str, payload: bytes, *, secrets: tuple[str, ...]
+) -> Answer:
+    """POST a JSON body and read the answer; network trouble raises a transient SendError."""
+    try:
+        async with client.stream(
+            "POST",
+            url,
+            content=payload,
+            headers={"content-type": "application/json", "accept-encoding": "identity"},
+            follow_redirects=False,
+        ) as response:
+            return Answer(
+                status=response.status_code,
+                body=await _read(response),
+                retry_after_s=retry_after(response.headers),
+            )
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        failure = SendError(redact(_network(error), url, *secrets), permanent=False)
+    # Raised outside the handler: chained to httpx's error, a traceback would show the URL.
+    raise failure
+
+
+def retry_after(headers: httpx.Headers) -> float | None:
+    """Seconds that Retry-After asks for (RFC 9110, 10.2.3), 0 to 86,400; None if unreadable.
+
+    A date counts from the answer's own Date, so that the two clocks need not agree.
+    """
+    value = headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(value):
+        return bounded_wait_s(float(value))
+    try:
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
+    except (TypeError, ValueError):
+        return None
+    return bounded_wait_s(wait.total_seconds())
+
+
+def bounded_wait_s(wish_s: float) -> float:
+    """Bring what a provider asks for into 0 to 86,400 s."""
+    return min(max(wish_s, 0.0), RETRY_AFTER_S_MAX)
+
+
+async def _read(response: httpx.Response) -> str:
+    if response.headers.get("content-encoding", "identity") != "identity":
+        return ""  # not asked for, and a small body may unpack to a huge one
+    body = b""
+    # Read to the end (for at most the attempt's 10 s): httpx's generators dislike being left.
+    async for chunk in response.aiter_bytes():
+        body += chunk[: ANSWER_BYTES_MAX - len(body)]
+    return body.decode("utf-8", "replace").strip()
+
+
+def _network(error: Exception) -> str:
+    if isinstance(error, httpx.ConnectTimeout):
+        return f"no connection within {CONNECT_S:g} s"
+    if isinstance(error, httpx.TimeoutException):
+        return f"no answer within {ATTEMPT_S:g} s"
+    if isinstance(error, httpx.InvalidURL):
+        return "the address is not a URL"
+    certificate = certificate_fault(error)
+    return certificate or f"{type(error).__name__}: {error}"
+
+
+def certificate_fault(error: BaseException | None) -> str:
+    """Say what is wrong with the server's certificate; empty if that is not the cause."""
+    for _ in range(10):
+        if error is None:
+            break
+        if isinstance(error, SSLCertVerificationError):
+            return f"certificate refused: {error.verify_message}"
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+class _HideAddresses(logging.Filter):
+    """httpx logs each request's full URL at level INFO; leave only its host."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                f"{part.scheme}://{part.host}/***" if isinstance(part, httpx.URL) else part
+                for part in record.args
+            )
+        return True
+
+
+logging.getLogger("httpx").addFilter(_HideAddresses())

@@ -1,0 +1,99 @@
+"""The environment's settings: each variable is understood, or the start is refused.
+
+Long names (`SIDEWATCH__SECTION__KEY`), short ones and, for secrets, either with `_FILE`. An empty
+variable counts as not set, because that is how compose files pass on what nobody set. Everything
+that does not start with `SIDEWATCH_` and is no short name belongs to others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from config import files
+from config.fields import Field
+from config.names import CONFIG_NAME, PATH_CHARS_MAX, PREFIX, SHORT, Place, SettingsError, printable
+from config.rules import is_name
+
+SECRET_FILE_BYTES_MAX = 8_192
+FILE_SUFFIX = "_FILE"
+TABLES = ("bots", "apis")
+
+Lookup = Callable[[Place], Field | None]
+"""The field at a place, None where there is no such setting."""
+
+
+class Given(NamedTuple):
+    """A raw value and the variable it came from (None: the TOML file)."""
+
+    raw: object
+    source: str | None = None
+
+
+def read(environ: Mapping[str, str], lookup: Lookup) -> dict[Place, Given]:
+    """All settings of the environment.
+
+    Raises SettingsError for an unknown `SIDEWATCH_` variable, for a secret's file that cannot be
+    read, and for two variables that disagree about one setting.
+    """
+    found: dict[Place, Given] = {}
+    for name in sorted(environ):
+        named = _place(name, lookup)
+        if named is None or not environ[name]:
+            continue
+        place, from_file = named
+        raw = _file_content(name, environ[name]) if from_file else environ[name]
+        earlier = found.setdefault(place, Given(raw, name))
+        if earlier.raw != raw:
+            raise SettingsError(f"{printable(name)}: contradicts {earlier.source}; keep one")
+    return found
+
+
+def _place(name: str, lookup: Lookup) -> tuple[Place, bool] | None:
+    """The setting that a variable names, and whether through a file; None if it is not ours."""
+    if name == CONFIG_NAME:
+        return None
+    place = _parse(name)
+    if place is not None and lookup(place) is not None:
+        return place, False
+    if name.endswith(FILE_SUFFIX):
+        place = _parse(name.removesuffix(FILE_SUFFIX))
+        field = lookup(place) if place else None
+        if place is not None and field is not None and field.secret:
+            return place, True
+        if field is not None:
+            raise SettingsError(f"{printable(name)}: only a secret can be read from a file")
+    if name.startswith("SIDEWATCH_"):
+        raise SettingsError(f"{printable(name)}: no such setting; see docs/configuration.md")
+    return None
+
+
+def _parse(name: str) -> Place | None:
+    """Where a variable would stand, by its name alone; the setting need not exist."""
+    if name in SHORT:
+        return SHORT[name]
+    if not name.startswith(PREFIX):
+        return None
+    head, _, rest = name.removeprefix(PREFIX).partition("__")
+    if not head.isupper():
+        return None
+    if not rest:
+        return (head.lower(),)
+    if head.lower() not in TABLES:
+        return (head.lower(), rest.lower()) if rest.isupper() else None
+    item, _, key = rest.rpartition("__")
+    return (head.lower(), item, key.lower()) if is_name(item) and key.isupper() else None
+
+
+def _file_content(name: str, path: str) -> str:
+    """A secret's file without its final line ends; errors never quote what it holds."""
+    shown = f"{printable(name)}: {printable(path, PATH_CHARS_MAX)}"
+    try:
+        text = files.read(path, SECRET_FILE_BYTES_MAX).decode().rstrip("\r\n")
+    except files.UnreadableError as error:
+        raise SettingsError(f"{shown}: {error}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{shown}: not UTF-8 text") from None
+    if not text:
+        raise SettingsError(f"{shown}: is empty")
+    return text

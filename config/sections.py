@@ -1,0 +1,228 @@
+"""Every setting there is: its section, its type, its default and what a good value is.
+
+Frozen structs, built by `config.settings.load` (which applies the rules in the annotations) or
+directly in a test. Units stand last in a name: `_s` seconds, `_bytes_max` bytes. Drawdowns are
+fractions of the peak, never percent.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Struct
+
+from config import rules
+from config.secret import BOT_TOKEN, PASSWORD, Auth, Secret
+
+CHANNELS = ("slack", "email", "telegram", "console")
+DAY_S = 86_400
+WEEK_S = 604_800
+
+Port = Annotated[int, rules.at_least(0), rules.at_most(rules.PORT_MAX)]
+Bytes = Annotated[int, rules.at_least(1_024), rules.at_most(67_108_864)]
+Fraction = Annotated[float, rules.above(0), rules.at_most(1)]
+Losses = Annotated[int, rules.at_least(1), rules.at_most(100_000)]
+Rate = Annotated[int, rules.at_least(1), rules.at_most(100_000)]
+Silence = Annotated[float, rules.above(0), rules.at_most(WEEK_S)]
+Money = Annotated[Decimal, rules.MONEY]
+Currency = Annotated[str, rules.CURRENCY]
+
+
+class Server(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where Sidewatch listens, and how much it lets in. Port 0: any free one."""
+
+    host: Annotated[str, rules.HOST] = "127.0.0.1"
+    port: Port = 5173
+    unix_socket: Annotated[str, rules.or_empty(rules.SOCKET)] = ""
+    behind_proxy: bool = False
+    allowed_hosts: Annotated[list[Annotated[str, rules.HOST_PORT]], rules.items_at_most(64)] = []
+    public_url: Annotated[str, rules.or_empty(rules.BASE)] = ""
+    body_bytes_max: Bytes = 65_536
+    batch_bytes_max: Bytes = 1_048_576
+    dashboards_max: Annotated[int, rules.at_least(1), rules.at_most(10_000)] = 32
+    connections_max: Annotated[int, rules.at_least(1), rules.at_most(65_536)] = 256
+    backend: Literal["asyncio", "trio"] = "asyncio"
+
+
+class Storage(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the journal and drawn secrets live; 0 days of retention keeps everything."""
+
+    data_dir: Path = Path("~/.local/share/sidewatch")
+    retention_days: Annotated[int, rules.at_least(0), rules.at_most(36_500)] = 0
+
+
+class Alerts(Struct, frozen=True, forbid_unknown_fields=True):
+    """When an alert fires, and how often it may."""
+
+    debounce_s: Annotated[float, rules.at_least(0), rules.at_most(WEEK_S)] = 300.0
+    hourly_limit: Annotated[int, rules.at_least(1), rules.at_most(10_000)] = 10
+    drawdown_day: Fraction = 0.05
+    drawdown_week: Fraction = 0.10
+    drawdown_total: Fraction = 0.20
+    losses_in_a_row: Losses = 10
+    api_errors_per_minute: Rate = 3
+    silent_after_s: Silence = 120.0
+    resolved: bool = True
+
+
+class Slack(Struct, frozen=True, forbid_unknown_fields=True):
+    """A Slack incoming webhook; its URL is a secret."""
+
+    enabled: bool = False
+    webhook_url: Annotated[Secret, rules.URL] | None = None
+
+
+class Email(Struct, frozen=True, forbid_unknown_fields=True):
+    """Mail over SMTP. `security` "none" is for a server on this machine only."""
+
+    enabled: bool = False
+    smtp_host: Annotated[str, rules.or_empty(rules.HOST)] = ""
+    smtp_port: Annotated[int, rules.at_least(1), rules.at_most(rules.PORT_MAX)] = 587
+    sender: Annotated[str, rules.or_empty(rules.EMAIL)] = ""
+    to: Annotated[list[Annotated[str, rules.EMAIL]], rules.items_at_most(50)] = []
+    user: str = ""
+    password: Annotated[Secret, PASSWORD] | None = None
+    security: Literal["starttls", "tls", "none"] = "starttls"
+
+
+class Telegram(Struct, frozen=True, forbid_unknown_fields=True):
+    """A Telegram bot and the chat it writes to."""
+
+    enabled: bool = False
+    bot_token: Annotated[Secret, BOT_TOKEN] | None = None
+    chat_id: Annotated[str, rules.or_empty(rules.CHAT)] = ""
+    thread_id: Annotated[int, rules.at_least(1), rules.at_most(2**53 - 1)] | None = None
+    api_base: Annotated[str, rules.BASE] = "https://api.telegram.org"
+
+
+class Console(Struct, frozen=True, forbid_unknown_fields=True):
+    """Alerts on standard error."""
+
+    enabled: bool = False
+
+
+class Health(Struct, frozen=True, forbid_unknown_fields=True):
+    """How exchange APIs are pinged."""
+
+    ping_period_s: Annotated[float, rules.above(0), rules.at_most(DAY_S)] = 30.0
+    ping_timeout_s: Annotated[float, rules.above(0), rules.at_most(3_600)] = 10.0
+
+
+class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
+    """How figures are reckoned; definitions in docs/metrics.md."""
+
+    periods_per_year: Annotated[int, rules.at_least(1), rules.at_most(366)] = 365
+    risk_free: Annotated[float, rules.above(-1), rules.at_most(1)] = 0.0
+    ddof: Annotated[int, rules.at_least(0), rules.at_most(1)] = 1
+    rolling_trades: Annotated[int, rules.at_least(2), rules.at_most(100_000)] = 100
+    rolling_days: Annotated[int, rules.at_least(1), rules.at_most(36_500)] = 90
+    zone: Annotated[str, rules.ZONE] = "UTC"
+    short_history_ratios: bool = False
+
+
+class Logging(Struct, frozen=True, forbid_unknown_fields=True):
+    """The log on standard error. `auto`: text on a terminal, else JSON."""
+
+    level: Literal["debug", "info", "warning", "error", "critical"] = "info"
+    format: Literal["auto", "json", "text"] = "auto"
+
+
+class Api(Struct, frozen=True, forbid_unknown_fields=True):
+    """An exchange API to ping: a public URL that answers GET with 2xx."""
+
+    url: Annotated[str, rules.URL] = ""
+
+
+class Bot(Struct, frozen=True, forbid_unknown_fields=True):
+    """One bot's own settings. None: as for every bot; 0 positions: no limit known."""
+
+    starting_equity: Money | None = None
+    currency: Currency = "USD"
+    max_positions: Annotated[int, rules.at_least(0), rules.at_most(1_000_000)] = 0
+    drawdown_day: Fraction | None = None
+    drawdown_week: Fraction | None = None
+    drawdown_total: Fraction | None = None
+    losses_in_a_row: Losses | None = None
+    api_errors_per_minute: Rate | None = None
+    silent_after_s: Silence | None = None
+
+
+class Thresholds(Struct, frozen=True):
+    """What one bot's figures are compared with."""
+
+    drawdown_day: float
+    drawdown_week: float
+    drawdown_total: float
+    losses_in_a_row: int
+    api_errors_per_minute: int
+    silent_after_s: float
+
+
+class TopLevel(Struct, frozen=True, forbid_unknown_fields=True):
+    """What holds for every bot that has no own: money in the account's currency."""
+
+    starting_equity: Money | None = None
+    currency: Currency = "USD"
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything an operator sets. `Settings()` has every default and no secret."""
+
+    starting_equity: Decimal | None = None
+    currency: str = "USD"
+    server: Server = Server()
+    storage: Storage = Storage()
+    auth: Auth = Auth()
+    alerts: Alerts = Alerts()
+    slack: Slack = Slack()
+    email: Email = Email()
+    telegram: Telegram = Telegram()
+    console: Console = Console()
+    health: Health = Health()
+    metrics: Metrics = Metrics()
+    logging: Logging = Logging()
+    apis: dict[str, Api] = {}
+    bots: dict[str, Bot] = {}
+
+    @property
+    def channels(self) -> list[str]:
+        """The enabled channels, always in the order slack, email, telegram, console."""
+        return [name for name in CHANNELS if getattr(self, name).enabled]
+
+    def bot(self, name: str) -> Bot:
+        """One bot's settings with every default filled in; also for a bot no setting mentions."""
+        own = self.bots.get(name) or Bot(currency=self.currency)
+        defaults = {
+            "starting_equity": self.starting_equity,
+            **msgspec.structs.asdict(self.thresholds(name)),
+        }
+        unset = {key: value for key, value in defaults.items() if getattr(own, key) is None}
+        return msgspec.structs.replace(own, **unset)
+
+    def thresholds(self, name: str) -> Thresholds:
+        """One bot's alert thresholds: its own where set, else those of `[alerts]`."""
+        own = self.bots.get(name)
+        values = {}
+        for key in Thresholds.__struct_fields__:
+            override = getattr(own, key, None)
+            values[key] = getattr(self.alerts, key) if override is None else override
+        return Thresholds(**values)
+
+
+SECTIONS: dict[str, type[Struct]] = {
+    "server": Server,
+    "storage": Storage,
+    "auth": Auth,
+    "alerts": Alerts,
+    "slack": Slack,
+    "email": Email,
+    "telegram": Telegram,
+    "console": Console,
+    "health": Health,
+    "metrics": Metrics,
+    "logging": Logging,
+}
+ITEMS: dict[str, type[Struct]] = {"bots": Bot, "apis": Api}
