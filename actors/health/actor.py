@@ -58,6 +58,7 @@ class HealthActor(Actor[Recorded | Seen | Pinged | HealthQuery | _Look | _KeepSe
         self,
         store: Store,
         position: Position,
+        *,
         rules: Callable[[str], Rules],
         apis: Iterable[str],
         alerts: Ref[HealthUpdate],

@@ -19,12 +19,13 @@ from actors.messages import (
     Equity,
     EquitySeries,
     Flow,
+    Metrics,
     MetricsUpdate,
     Recorded,
     RiskUpdate,
     Trade,
 )
-from actors.metrics.ledger import Ledger, LedgerOptions, portfolio
+from actors.metrics.ledger import Ledger, LedgerOptions, Portfolio
 from runtime.actor import Actor
 from runtime.ref import Ref
 from runtime.store import Row, Store
@@ -61,17 +62,27 @@ class Ledgers:
     def __init__(self, options: Callable[[str], LedgerOptions]) -> None:
         self._options = options
         self.of: dict[str, Ledger] = {}
-        self.refused = 0
+        self.refused = ""
+        self._portfolios: dict[str, Portfolio] = {}
 
     def apply(self, event: Trade | Equity | Flow) -> bool:
-        """Apply an event to its bot's ledger; false for a duplicate, or one bot name too many."""
+        """Apply an event to its bot's ledger; false where it changes nothing.
+
+        `refused` then says why, unless it was a duplicate: an event in another currency than the
+        bot's cannot be added up, and one bot name too many has no ledger.
+        """
+        self.refused = ""
         ledger = self.of.get(event.bot)
         if ledger is None:
             if len(self.of) >= BOTS_MAX:
-                self.refused += 1
+                self.refused = f"more than {BOTS_MAX} bots: {event.bot!r} has no figures"
                 return False
             ledger = self.of[event.bot] = Ledger(self._options(event.bot))
-        return ledger.apply(event)
+        try:
+            return ledger.apply(event)
+        except ValueError as error:
+            self.refused = f"{event.bot}: {error}"
+            return False
 
     def update(self, now: datetime, bots: set[str] | None = None) -> MetricsUpdate:
         """Return the figures of these bots (or all), and the portfolios they belong to."""
@@ -85,11 +96,18 @@ class Ledgers:
             now,
             {bot: self.of[bot].metrics(now) for bot in chosen},
             {
-                currency: portfolio([self.of[bot] for bot in names], self._options(names[0]), now)
+                currency: self._portfolio(currency, names, now)
                 for currency, names in whole.items()
                 if names
             },
         )
+
+
+    def _portfolio(self, currency: str, bots: list[str], now: datetime) -> Metrics:
+        whole = self._portfolios.get(currency)
+        if whole is None:
+            whole = self._portfolios[currency] = Portfolio(self._options(bots[0]))
+        return whole.metrics([self.of[bot] for bot in bots], now)
 
 
 class MetricsActor(Actor[Recorded | MetricsQuery | SeriesQuery | _Flush | _Turn]):
@@ -177,11 +195,10 @@ class MetricsActor(Actor[Recorded | MetricsQuery | SeriesQuery | _Flush | _Turn]
         if not self._position.is_new(message) or not isinstance(event, Trade | Equity | Flow):
             return
         self._ledgers.apply(event)
-        if event.bot not in self._ledgers.of:
-            detail = f"more than {BOTS_MAX} bots: {event.bot!r} has no figures"
-            self.ctx.system.report("too_many_bots", self.ctx.name, detail)
-            return
-        await self._tell_risk(event.bot, message.seq)
+        if self._ledgers.refused:
+            self.ctx.system.report("refused", self.ctx.name, self._ledgers.refused)
+        if event.bot in self._ledgers.of:
+            await self._tell_risk(event.bot, message.seq)
         self._position.handled = message.seq
         if not self._changed:
             self.ctx.ref.offer(_Flush())

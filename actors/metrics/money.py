@@ -1,0 +1,64 @@
+"""Money is exact: Decimals become scaled integers on the way in and Decimals again on the way out.
+
+An amount of scale s is an integer of 10^-s units. Integer sums do not depend on their order, and
+Python's division of two integers is rounded correctly, so every ratio is independent of the scale.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal
+
+SCALE = 12
+SCALE_STEP = 4
+SCALE_MAX = 40
+ADJUSTED_MAX = 30
+
+_EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
+_QUOTIENT = Context(prec=28, rounding=ROUND_HALF_EVEN, traps=[])
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def micros(instant: datetime) -> int:
+    """Microseconds since 1970 UTC of an aware datetime, exactly."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def scaled(amount: Decimal, scale: int, field: str) -> int | None:
+    """The amount in units of 10^-scale, or None when it has more decimals than that.
+
+    Decimals beyond the 40th are rounded half to even. Raises ValueError naming `field` when the
+    amount is not finite or not below 1e31.
+    """
+    if not amount.is_finite() or (amount and amount.adjusted() > ADJUSTED_MAX):
+        raise ValueError(f"{field}: {amount} is not a finite amount below 1e31")
+    shifted = amount.scaleb(scale, _EXACT)
+    units = int(shifted)
+    if units == shifted:
+        return units
+    if scale < SCALE_MAX:
+        return None
+    return int(shifted.to_integral_value(ROUND_HALF_EVEN, _EXACT))
+
+
+def scale_for(amount: Decimal) -> int:
+    """The scale that holds this amount: a multiple of 4, at least 12, at most 40."""
+    exponent = amount.as_tuple().exponent
+    decimals = -exponent if isinstance(exponent, int) else 0
+    steps = -(-decimals // SCALE_STEP)
+    return min(max(SCALE, steps * SCALE_STEP), SCALE_MAX)
+
+
+def money(units: int, scale: int) -> Decimal:
+    """The exact amount, without trailing zeros, so that equal amounts are written alike."""
+    if not units % 10**scale:
+        return Decimal(units // 10**scale)
+    return Decimal(units).scaleb(-scale, _EXACT).normalize(_EXACT)
+
+
+def mean_money(units: int, count: int, scale: int) -> Decimal:
+    """The amount divided by `count`, rounded to 28 significant digits."""
+    mean = _QUOTIENT.divide(Decimal(units), Decimal(count * 10**scale))
+    whole = mean.to_integral_value()
+    return Decimal(int(whole)) if mean == whole else mean.normalize(_QUOTIENT)

@@ -1,0 +1,59 @@
+"""How an account is measured: every choice that could have gone another way is an option."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+from msgspec import Struct
+
+from actors.metrics.days import Calendar
+from actors.metrics.figures import Basis
+from actors.metrics.money import SCALE, scaled
+from actors.metrics.report import Terms
+
+RISK_FREE_MAX = 10.0
+
+
+class LedgerOptions(Struct, frozen=True):
+    """How one account is measured.
+
+    `starting_equity` in `currency`, before the first event; None: unknown. `zone` (IANA) draws
+    the day's boundary. `risk_free` is annual (0.04 is 4 %), for Sharpe only. `short_history_ratios`
+    shows CAGR and Calmar below 30 days. The rolling window is the last `rolling_trades` trades; its
+    day ratios cover the days from the first of them to now, at most `rolling_days`.
+    Raises ValueError naming the option that is out of range.
+    """
+
+    starting_equity: Decimal | None = None
+    currency: str = "USD"
+    zone: str = "UTC"
+    periods_per_year: int = 365
+    risk_free: float = 0.0
+    ddof: int = 1
+    rolling_trades: int = 100
+    rolling_days: int = 90
+    short_history_ratios: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("periods_per_year", "rolling_trades", "rolling_days"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: at least 1, not {getattr(self, name)}")
+        if self.ddof not in (0, 1):
+            raise ValueError(f"ddof: 0 or 1, not {self.ddof}")
+        if not (math.isfinite(self.risk_free) and -1.0 < self.risk_free <= RISK_FREE_MAX):
+            raise ValueError(f"risk_free: a fraction above -1, not {self.risk_free}")
+        if self.starting_equity is not None:
+            scaled(self.starting_equity, SCALE, "starting_equity")
+        Calendar(self.zone)
+
+
+def terms(options: LedgerOptions, scale: int) -> Terms:
+    """The part of the options that a snapshot needs."""
+    return Terms(
+        currency=options.currency,
+        scale=scale,
+        basis=Basis(options.periods_per_year, options.risk_free, options.ddof),
+        rolling_days=options.rolling_days,
+        short=options.short_history_ratios,
+    )
