@@ -102,7 +102,6 @@ class Ledgers:
             },
         )
 
-
     def _portfolio(self, currency: str, bots: list[str], now: datetime) -> Metrics:
         whole = self._portfolios.get(currency)
         if whole is None:

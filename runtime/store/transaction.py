@@ -164,6 +164,14 @@ class Queue:
             claimed.append(job._replace(state="inflight", attempts=job.attempts + 1, updated=now))
         return claimed
 
+    def replace(self, topic: str, id: str, data: bytes) -> bool:  # noqa: A002
+        """Change waiting work that nobody has claimed; false when it is too late for that."""
+        done = self._link.execute(
+            "UPDATE queue SET data = ? WHERE topic = ? AND id = ? AND state IN ('queued', 'held')",
+            (data, topic, id),
+        )
+        return done.rowcount == 1
+
     def done(self, topic: str, id: str, now: float, detail: str = "") -> None:  # noqa: A002
         """Mark work as done."""
         self._mark(topic, id, "done", now, detail)

@@ -1,0 +1,223 @@
+"""The alerts actor: considers every update in order, and commits each alert with its deliveries.
+
+One transaction holds the alert, a delivery for each channel, the debounce state and how far the
+journal has been considered, so that a crash at any point neither loses an alert nor decides twice.
+When the disk refuses, alerts go out from memory and say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import msgspec
+from msgspec.structs import replace
+
+from actors.alerts import limits, outbox, triggers
+from actors.alerts.book import SILENCES, Book, Step
+from actors.alerts.commands import (
+    SILENCES_MAX,
+    Acknowledge,
+    AddSilence,
+    ListSilences,
+    RemoveSilence,
+    Silence,
+)
+from actors.alerts.triggers import Internal, Limits
+from actors.messages import Alert, AlertChanged, HealthUpdate, Notice, RiskUpdate
+from runtime.actor import Actor
+from runtime.ref import Declined, Ref
+from runtime.store import Store, StoreError
+
+LOOK_EVERY_S = 1.0
+BACKLOG_MAX = 1_000
+SILENCE_MAX = timedelta(days=30)
+PURGE_EVERY_S = 3_600.0
+DELIVERED_KEPT = timedelta(days=90)
+
+Command = Acknowledge | AddSilence | RemoveSilence | ListSilences
+
+
+class _Look(msgspec.Struct, frozen=True):
+    pass
+
+
+class _Purge(msgspec.Struct, frozen=True):
+    pass
+
+
+class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look | _Purge]):
+    """Decides and commits. `wake` nudges the senders, `emergency` bypasses the outbox."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        book: Callable[[], Book],
+        limits_of: Callable[[str], Limits],
+        channels: list[str],
+        broadcaster: Ref[AlertChanged],
+        wake: Callable[[], None],
+        emergency: Callable[[Notice], None],
+    ) -> None:
+        self._store = store
+        self._book = book()
+        self._limits_of = limits_of
+        self._channels = channels
+        self._broadcaster = broadcaster
+        self._wake = wake
+        self._emergency = emergency
+        self._backlog: list[Step] = []
+        self._degraded = False
+
+    async def started(self) -> None:
+        """Load what was decided before."""
+        clock = self.ctx.clock
+        now, tick = clock.now(), clock.monotonic()
+        await self._store.read(lambda tx: self._book.load(tx, now, tick))
+        self._wake()
+        self.ctx.every(LOOK_EVERY_S, _Look())
+        self.ctx.every(PURGE_EVERY_S, _Purge())
+
+    async def receive(
+        self, message: RiskUpdate | HealthUpdate | Internal | Command | _Look | _Purge
+    ) -> object:
+        """Consider an update, obey a command, or look at the clock."""
+        if isinstance(message, RiskUpdate):
+            findings = triggers.of_risk(message, self._limits_of(message.bot))
+            self._book.at("metrics", message.seq)
+        elif isinstance(message, HealthUpdate):
+            bots = {bot: self._limits_of(bot) for bot in message.health.bots}
+            findings = triggers.of_health(message, bots)
+            self._book.at("health", message.seq)
+        elif isinstance(message, Internal):
+            findings = [triggers.of_internal(message)]
+        elif isinstance(message, _Look):
+            await self._look()
+            return None
+        elif isinstance(message, _Purge):
+            before = (self.ctx.clock.now() - DELIVERED_KEPT).timestamp()
+            await self._store.write(lambda tx: tx.queue.purge(before))
+            return None
+        else:
+            return await self._obey(message)
+        clock = self.ctx.clock
+        steps = self._book.consider(findings, clock.now(), clock.monotonic())
+        if steps:
+            await self._commit(steps)
+        return None
+
+    # ------------------------------------------------------------ committing
+
+    async def _commit(self, steps: list[Step]) -> None:
+        self._backlog += steps
+        todo = self._backlog
+        clock = self.ctx.clock
+        now, tick = clock.now(), clock.monotonic()
+        try:
+            await self._store.write(
+                lambda tx: self._book.write(tx, todo, self._channels, now, tick)
+            )
+        except StoreError as error:
+            self._storage_failed(steps, error)
+            return
+        self._book.written()
+        self._backlog = []
+        self._degraded = False
+        self._wake()
+        for step in todo:
+            await self._tell(step.alert.id, new=step.action == "fire")
+
+    def _storage_failed(self, steps: list[Step], error: StoreError) -> None:
+        """Send from memory what cannot be written, and write it later under the same ids."""
+        if not self._degraded:
+            self._degraded = True
+            self.ctx.system.report("storage_failed", self.ctx.name, error)
+        for step in steps:
+            if step.notice is not None and not step.held:
+                text = f"{step.notice.text} (Storage failed: sent from memory. {error})"
+                self._emergency(replace(step.notice, text=text[:2_000]))
+        if len(self._backlog) > BACKLOG_MAX:  # all were sent; the newest are kept for history
+            del self._backlog[: len(self._backlog) - BACKLOG_MAX]
+
+    async def _tell(self, alert_id: str, *, new: bool) -> None:
+        alert = await self._store.read(lambda tx: outbox.view(tx, alert_id))
+        if alert is not None:
+            await self._broadcaster.tell(AlertChanged(alert, new=new))
+
+    async def _look(self) -> None:
+        clock = self.ctx.clock
+        now, tick = clock.now(), clock.monotonic()
+        steps = self._book.look(now, tick)
+        if steps or self._backlog or self._book.dirty:
+            await self._commit(steps)
+        if limits.digest_due(self._book.limit, now.timestamp(), self._book.hourly_limit):
+            await self._digest()
+
+    async def _digest(self) -> None:
+        now = self.ctx.clock.now()
+        book = self._book
+        try:
+            alert = await self._store.write(lambda tx: book.digest(tx, now))
+        except StoreError as error:
+            self.ctx.system.report("storage_failed", self.ctx.name, error)
+            return
+        book.limit = limits.digested(book.limit, now.timestamp())
+        if alert is not None:
+            book.last_id = alert.id
+            self._wake()
+            await self._tell(alert.id, new=True)
+
+    # ------------------------------------------------------------ commands
+
+    async def _obey(self, command: Command) -> object:
+        if isinstance(command, Acknowledge):
+            return await self._acknowledge(command)
+        if isinstance(command, ListSilences):
+            return self._silences_in_force()
+        if isinstance(command, AddSilence):
+            return await self._silence(command)
+        if command.id not in self._book.silences:
+            raise Declined(f"no silence {command.id!r}")
+        del self._book.silences[command.id]
+        await self._keep_silences()
+        return None
+
+    async def _acknowledge(self, command: Acknowledge) -> Alert:
+        book = self._book
+        alert = book.open.get(command.alert_id)
+        if alert is None:
+            known = await self._store.read(lambda tx: outbox.get(tx, command.alert_id))
+            state = "is over" if known is not None else "does not exist"
+            raise Declined(f"alert {command.alert_id!r} {state}")
+        alert = replace(alert, state="acknowledged", updated=self.ctx.clock.now())
+        book.open[alert.id] = alert
+        for key, state_ in book.states.items():
+            if state_.alert == alert.id:
+                book.acknowledge(key)
+        await self._commit([Step("change", alert, None)])
+        return alert
+
+    async def _silence(self, command: AddSilence) -> Silence:
+        now = self.ctx.clock.now()
+        if not command.reason.strip():
+            raise Declined("reason: a silence needs one")
+        if not now < command.until <= now + SILENCE_MAX:
+            raise Declined("until: needs to be within the next 30 days")
+        if len(self._silences_in_force()) >= SILENCES_MAX:
+            raise Declined(f"there are {SILENCES_MAX} silences already")
+        id_ = outbox.new_id(now, max(self._book.silences, default=""))
+        silence = Silence(id_, command.reason, command.until, now, command.trigger, command.bot)
+        self._book.silences[id_] = silence
+        await self._keep_silences()
+        return silence
+
+    def _silences_in_force(self) -> list[Silence]:
+        now = self.ctx.clock.now()
+        book = self._book
+        book.silences = {key: s for key, s in book.silences.items() if now < s.until}
+        return list(book.silences.values())
+
+    async def _keep_silences(self) -> None:
+        data = msgspec.json.encode(self._silences_in_force())
+        await self._store.write(lambda tx: tx.state.put(SILENCES, data))

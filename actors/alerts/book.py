@@ -1,0 +1,319 @@
+"""The book: everything alerts remembers, and the steps it decides. Memory leads, disk follows.
+
+`consider` turns findings into steps without waiting for anything; `write` puts steps, trigger
+states, the limit and the cursors into one transaction. A step that could not be written is written
+later with the same ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from actors.alerts import limits, outbox
+from actors.alerts.commands import Silence, covers
+from actors.alerts.debounce import Decision, TriggerState, decide, settled
+from actors.alerts.limits import LimitState
+from actors.alerts.triggers import Finding
+from actors.messages import Alert, Notice, NoticeKind
+from runtime.store import Tx
+
+STATE = "trigger/"
+LIMIT = "limit"
+SILENCES = "silences"
+CURSOR = "cursor/"
+DIGEST_LINES = 20
+HELD_MAX = 5_000
+
+
+class Step(Struct, frozen=True):
+    """One message about one alert. `notice` is None where a silence keeps it quiet."""
+
+    action: Literal["fire", "repeat", "resolve", "change"]
+    alert: Alert
+    notice: Notice | None
+    held: bool = False
+
+
+class Book:
+    """The state of alerts. `now` is the wall clock, `tick` monotonic seconds."""
+
+    def __init__(
+        self, debounce_s: float, hourly_limit: int, *, tell_resolved: bool, url: str = ""
+    ) -> None:
+        self.debounce_s = debounce_s
+        self.hourly_limit = hourly_limit
+        self.tell_resolved = tell_resolved
+        self.url = url
+        self.states: dict[str, TriggerState] = {}
+        self.open: dict[str, Alert] = {}
+        self.silences: dict[str, Silence] = {}
+        self.limit = LimitState()
+        self.cursors: dict[str, int] = {}
+        self.last_id = ""
+        self._last: dict[str, Finding] = {}
+        self._notices: dict[str, int] = {}
+        self._dirty: set[str] = set()
+        self._cursors_dirty = False
+
+    # ------------------------------------------------------------ deciding
+
+    def consider(self, findings: Iterable[Finding], now: datetime, tick: float) -> list[Step]:
+        """Decide about findings; returns what is to be sent or changed."""
+        steps = []
+        for finding in findings:
+            state = self.states.get(finding.key)
+            if state is None:
+                if finding.band == 0:
+                    continue
+                state = TriggerState()
+            elif finding.band == 0 and not state.holds:
+                continue
+            steps += self._decided(decide(state, finding, tick, self.debounce_s), finding, now)
+        return steps
+
+    def look(self, now: datetime, tick: float) -> list[Step]:
+        """Decide what the clock alone decides: a suppressed edge still there, flapping over."""
+        steps = []
+        for key, state in list(self.states.items()):
+            finding = self._last.get(key)
+            if finding is None:
+                continue
+            if state.holds and not state.alert and not finding.once and tick >= state.quiet_until:
+                decision = decide(state, finding, tick, self.debounce_s)
+                steps += self._decided(decision, finding, now)
+            elif state.flapping:
+                over = replace(finding, band=0)
+                steps += self._decided(settled(state, tick), over, now)
+        return steps
+
+    def at(self, reader: str, seq: int) -> None:
+        """Note how far a reader's events have been considered; 0 is the clock's."""
+        if seq > self.cursors.get(reader, 0):
+            self.cursors[reader] = seq
+            self._cursors_dirty = True
+
+    def acknowledge(self, key: str) -> None:
+        """Stop a key's repeats until it is resolved."""
+        self.states[key] = replace(self.states[key], acknowledged=True)
+        self._dirty.add(key)
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self._dirty) or self._cursors_dirty
+
+    def _decided(self, decision: Decision, finding: Finding, now: datetime) -> list[Step]:
+        key = finding.key
+        before = self.states.get(key, TriggerState())
+        self._last[key] = finding
+        step: Step | None = None
+        state = decision.state
+        if decision.action == "fire":
+            step = self._fire(finding, before, now, flapping=decision.flapping)
+            if not finding.once:
+                state = replace(state, alert=step.alert.id)
+        elif decision.action == "repeat":
+            step = self._repeat(finding, before, now)
+        elif decision.action == "resolve":
+            step = self._resolve(finding, before, now)
+        if state != before:
+            self.states[key] = state
+            self._dirty.add(key)
+        return [] if step is None else [step]
+
+    def _fire(
+        self, finding: Finding, before: TriggerState, now: datetime, *, flapping: bool
+    ) -> Step:
+        self.last_id = outbox.new_id(now, self.last_id)
+        text = finding.text
+        if flapping:
+            text += " It comes and goes: flapping. Quiet until it is calm for 10 minutes."
+        alert = Alert(
+            id=self.last_id,
+            trigger=finding.trigger,
+            severity=finding.severity,
+            bot=finding.bot,
+            title=finding.title,
+            text=text,
+            state="resolved" if finding.once else "open",
+            opened=now,
+            closed=now if finding.once else None,
+            value=finding.value,
+            threshold=finding.threshold,
+            suppressed=before.suppressed,
+            updated=now,
+            facts=finding.facts,
+        )
+        if not finding.once:
+            self.open[alert.id] = alert
+        return self._step("fire", alert, "fired", before, now)
+
+    def _repeat(self, finding: Finding, before: TriggerState, now: datetime) -> Step:
+        alert = replace(
+            self.open[before.alert],
+            severity=finding.severity,
+            title=finding.title,
+            text=finding.text,
+            value=finding.value,
+            facts=finding.facts,
+            updated=now,
+            suppressed=self.open[before.alert].suppressed + before.suppressed,
+        )
+        self.open[alert.id] = alert
+        return self._step("repeat", alert, "reminder", before, now)
+
+    def _resolve(self, finding: Finding, before: TriggerState, now: datetime) -> Step:
+        alert = self.open.pop(before.alert)
+        alert = replace(
+            alert,
+            state="resolved",
+            closed=now,
+            updated=now,
+            suppressed=alert.suppressed + before.suppressed,
+            text=f"{alert.text} {finding.cleared}".strip(),
+        )
+        step = self._step("resolve", alert, "resolved", before, now)
+        self._notices.pop(alert.id, None)
+        return step if self.tell_resolved else replace(step, notice=None)
+
+    def _step(
+        self,
+        action: Literal["fire", "repeat", "resolve"],
+        alert: Alert,
+        kind: NoticeKind,
+        before: TriggerState,
+        now: datetime,
+    ) -> Step:
+        if any(covers(s, alert.trigger, alert.bot, now) for s in self.silences.values()):
+            return Step(action, alert, None)
+        held = False
+        if action != "resolve":
+            self.limit, goes = limits.admit(
+                self.limit, alert.severity, now.timestamp(), self.hourly_limit
+            )
+            held = not goes
+        number = self._notices[alert.id] = self._notices.get(alert.id, 0) + 1
+        facts = list(alert.facts)
+        if before.suppressed and before.worst is not None:
+            facts.append(("Worst meanwhile", f"{before.worst:g}"))
+        notice = Notice(
+            id=f"{alert.id}.{number}",
+            alert_id=alert.id,
+            kind=kind,
+            severity=alert.severity,
+            bot=alert.bot,
+            title=alert.title,
+            text=alert.text,
+            at=now,
+            facts=facts,
+            suppressed=before.suppressed,
+            held=self.limit.held,
+            url=self.url,
+        )
+        return Step(action, alert, notice, held)
+
+    # ------------------------------------------------------------ the disk
+
+    def load(self, tx: Tx, now: datetime, tick: float) -> None:
+        """Read everything back. Stamps become this process's monotonic seconds again."""
+        shift = tick - now.timestamp()
+        for key, data in tx.state.scan(STATE, 100_000):
+            state = msgspec.json.decode(data, type=TriggerState)
+            quiet = min(state.quiet_until + shift, tick + self.debounce_s)
+            cycles = tuple(min(at + shift, tick) for at in state.cycles)
+            self.states[key.removeprefix(STATE)] = replace(state, quiet_until=quiet, cycles=cycles)
+            alert = outbox.get(tx, state.alert) if state.alert else None
+            if alert is not None:
+                self.open[alert.id] = alert
+                ids = {outbox.notice_of(job).id for job in tx.queue.group(alert.id)}
+                self._notices[alert.id] = len(ids)
+        limit, silences = tx.state.get(LIMIT), tx.state.get(SILENCES)
+        if limit is not None:
+            self.limit = msgspec.json.decode(limit, type=LimitState)
+        for silence in msgspec.json.decode(silences, type=list[Silence]) if silences else ():
+            self.silences[silence.id] = silence
+        for key, _ in tx.state.scan(outbox.PREFIX, 1, newest=True):
+            self.last_id = key.removeprefix(outbox.PREFIX)
+
+    def write(
+        self, tx: Tx, steps: list[Step], channels: list[str], now: datetime, tick: float
+    ) -> None:
+        """Write steps with the states that led to them, and the cursors, all in one."""
+        stamp = now.timestamp()
+        for step in steps:
+            outbox.put(tx, step.alert)
+            if step.notice is None:
+                continue
+            if step.action == "resolve":
+                combined = replace(step.notice, kind="fired", title=f"{step.notice.title} (over)")
+                outbox.resolve(tx, step.notice, combined, channels, stamp)
+            else:
+                outbox.enqueue(tx, step.notice, channels, stamp, held=step.held)
+        shift = stamp - tick
+        for key in self._dirty:
+            state = self.states[key]
+            quiet = max(state.quiet_until + shift, 0.0)
+            kept = replace(
+                state, quiet_until=quiet, cycles=tuple(at + shift for at in state.cycles)
+            )
+            tx.state.put(STATE + key, msgspec.json.encode(kept))
+        if steps:
+            tx.state.put(LIMIT, msgspec.json.encode(self.limit))
+        for reader, seq in self.cursors.items():
+            tx.state.put(CURSOR + reader, str(seq).encode())
+
+    def written(self) -> None:
+        """Note that the last `write` was committed."""
+        self._dirty.clear()
+        self._cursors_dirty = False
+
+    def digest(self, tx: Tx, now: datetime) -> Alert | None:
+        """Tell what is held in one message for each channel; returns it as an alert."""
+        jobs = tx.queue.held(HELD_MAX)
+        by_channel: dict[str, list[Notice]] = {}
+        for job in jobs:
+            by_channel.setdefault(job.topic, []).append(outbox.notice_of(job))
+        if not by_channel:
+            return None
+        alert_id = outbox.new_id(now, self.last_id)
+        most = max(by_channel.values(), key=len)
+        severity = max((n.severity for n in most), key=outbox.PRIORITY.__getitem__)
+        title = f"{len(most)} alerts held back by the limit"
+        lines = [f"{n.at:%H:%M:%S} {n.title}" for n in most[:DIGEST_LINES]]
+        if len(most) > DIGEST_LINES:
+            lines.append(f"and {len(most) - DIGEST_LINES} more, on the page")
+        alert = Alert(
+            id=alert_id,
+            trigger="digest",
+            severity=severity,
+            bot="",
+            title=title,
+            text="\n".join(lines),
+            state="resolved",
+            opened=now,
+            closed=now,
+            updated=now,
+        )
+        outbox.put(tx, alert)
+        notice = Notice(
+            id=f"{alert_id}.1",
+            alert_id=alert_id,
+            kind="digest",
+            severity=severity,
+            bot="",
+            title=title,
+            text=alert.text,
+            at=now,
+            suppressed=sum(n.suppressed for n in most),
+            url=self.url,
+        )
+        outbox.enqueue(tx, notice, list(by_channel), now.timestamp(), held=False)
+        for job in jobs:
+            tx.queue.done(job.topic, job.id, now.timestamp(), f"told in digest {alert_id}")
+        return alert

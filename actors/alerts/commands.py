@@ -1,0 +1,59 @@
+"""What people tell alerts to do: acknowledge, silence. Each is asked, and answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+KEY = "silences"
+SILENCES_MAX = 1_000
+
+
+class Acknowledge(Struct, frozen=True):
+    """Stop the repeats of an open alert until it is resolved; answered with the Alert."""
+
+    alert_id: str
+    who: str = ""
+
+
+class Silence(Struct, frozen=True):
+    """Send nothing about what matches, until `until`. Empty trigger or bot: any.
+
+    The kill switch is silenced only where `trigger` names it.
+    """
+
+    id: str
+    reason: str
+    until: datetime
+    created: datetime
+    trigger: str = ""
+    bot: str = ""
+
+
+class AddSilence(Struct, frozen=True):
+    """Add a silence; answered with it. Its id is given by the actor."""
+
+    reason: str
+    until: datetime
+    trigger: str = ""
+    bot: str = ""
+
+
+class RemoveSilence(Struct, frozen=True):
+    """End a silence early; declined when there is none of that id."""
+
+    id: str
+
+
+class ListSilences(Struct, frozen=True):
+    """Ask for the silences in force; answered with a list."""
+
+
+def covers(silence: Silence, trigger: str, bot: str, now: datetime) -> bool:
+    """Say whether a silence keeps an alert quiet now."""
+    if now >= silence.until:
+        return False
+    if trigger == "kill_switch" and silence.trigger != "kill_switch":
+        return False
+    return silence.trigger in ("", trigger) and silence.bot in ("", bot)

@@ -1,0 +1,136 @@
+"""Debounce, decided purely: which finding becomes a message, and which is only counted.
+
+The first edge goes at once, then identical state is quiet for `debounce_s` by the monotonic clock.
+A worse band, a higher severity and every kill-switch or breaker transition pass. What is
+suppressed is counted, and told with the next message. Three cycles within 10 minutes are told once
+as flapping, then quiet until 10 minutes have passed without a change.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from actors.alerts.triggers import Finding
+from actors.messages import Severity
+
+RANK: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
+FLAPS = 3
+FLAP_WINDOW_S = 600.0
+CYCLES_KEPT = 8
+
+Action = Literal["none", "fire", "repeat", "suppress", "resolve"]
+
+
+class TriggerState(Struct, frozen=True):
+    """What is remembered of one key. Instants are monotonic seconds of this process.
+
+    `alert` is the open alert's id, empty when none is open; `told_band` the worst band told of it.
+    `worst` is the worst figure among the suppressed.
+    """
+
+    alert: str = ""
+    told_band: int = 0
+    told_rank: int = 0
+    quiet_until: float = float("-inf")
+    suppressed: int = 0
+    worst: float | None = None
+    cycles: tuple[float, ...] = ()
+    flapping: bool = False
+    holds: bool = False
+    acknowledged: bool = False
+
+
+class Decision(Struct, frozen=True):
+    """What to do about a finding, and what to remember."""
+
+    action: Action
+    state: TriggerState
+    flapping: bool = False
+
+
+def decide(state: TriggerState, finding: Finding, now: float, debounce_s: float) -> Decision:
+    """Decide about one finding. `now` is monotonic seconds."""
+    if finding.once:
+        return _happened(state, finding, now, debounce_s)
+    if finding.band == 0:
+        return _clears(state, finding, now)
+    if not state.alert:
+        return _begins(state, finding, now, debounce_s)
+    return _goes_on(state, finding, now, debounce_s)
+
+
+def _happened(state: TriggerState, finding: Finding, now: float, debounce_s: float) -> Decision:
+    if now < state.quiet_until:
+        return Decision("suppress", _counted(state, finding))
+    return Decision("fire", TriggerState(quiet_until=now + debounce_s))
+
+
+def _begins(state: TriggerState, finding: Finding, now: float, debounce_s: float) -> Decision:
+    cycles = _recent(state, now)
+    flapping = len(cycles) >= FLAPS and not finding.transition
+    worse = finding.band > state.told_band or RANK[finding.severity] > state.told_rank
+    if now >= state.quiet_until or worse or flapping or finding.transition:
+        told = _told(state, finding, now, debounce_s)
+        told = replace(told, cycles=cycles, flapping=flapping, acknowledged=False)
+        return Decision("fire", told, flapping=flapping)
+    return Decision("suppress", replace(_counted(state, finding), holds=True))
+
+
+def _goes_on(state: TriggerState, finding: Finding, now: float, debounce_s: float) -> Decision:
+    worse = finding.band > state.told_band or RANK[finding.severity] > state.told_rank
+    if finding.transition and not worse:
+        return Decision("none", replace(state, holds=True))  # a switch still on is no event
+    due = now >= state.quiet_until and not state.acknowledged and not state.flapping
+    if worse or due:
+        return Decision("repeat", _told(state, finding, now, debounce_s))
+    return Decision("suppress", replace(_counted(state, finding), holds=True))
+
+
+def _clears(state: TriggerState, finding: Finding, now: float) -> Decision:
+    if not state.holds:
+        return Decision("none", state)
+    cleared = replace(state, holds=False, cycles=(*_recent(state, now), now)[-CYCLES_KEPT:])
+    if not state.alert or (state.flapping and not finding.transition):
+        return Decision("none", cleared)  # its edge was only counted, or it will be back soon
+    return Decision("resolve", _forgotten(cleared))
+
+
+def settled(state: TriggerState, now: float) -> Decision:
+    """Decide about a flapping key as time passes: over once 10 minutes brought no change."""
+    if not state.flapping or _recent(state, now):
+        return Decision("none", state)
+    calm = replace(state, flapping=False, cycles=())
+    return Decision("none", calm) if state.holds else Decision("resolve", _forgotten(calm))
+
+
+def _forgotten(state: TriggerState) -> TriggerState:
+    """Return a resolved key's memory: what fires again after a resolved message goes at once."""
+    return replace(
+        state, alert="", told_band=0, told_rank=0, quiet_until=float("-inf"), acknowledged=False
+    )
+
+
+def _told(state: TriggerState, finding: Finding, now: float, debounce_s: float) -> TriggerState:
+    return replace(
+        state,
+        told_band=max(state.told_band, finding.band),
+        told_rank=max(state.told_rank, RANK[finding.severity]),
+        quiet_until=now + debounce_s,
+        suppressed=0,
+        worst=None,
+        holds=True,
+    )
+
+
+def _recent(state: TriggerState, now: float) -> tuple[float, ...]:
+    return tuple(at for at in state.cycles if at > now - FLAP_WINDOW_S)
+
+
+def _counted(state: TriggerState, finding: Finding) -> TriggerState:
+    worst = state.worst
+    if finding.value is not None:
+        worst = finding.value if worst is None else max(worst, finding.value)
+    return replace(state, suppressed=state.suppressed + 1, worst=worst)

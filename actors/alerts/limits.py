@@ -1,0 +1,69 @@
+"""The hourly limit, decided purely: what goes now, and what is held back for a digest.
+
+Info and warnings: 10 an hour. Criticals pass it; above 30 an hour they are held for at most a
+minute and combined. Nothing is dropped: what is held is told in a digest that counts it.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from actors.messages import Severity
+
+HOUR_S = 3_600.0
+CRITICALS_PER_HOUR = 30
+COMBINE_AFTER_S = 60.0
+
+
+class LimitState(Struct, frozen=True):
+    """Unix seconds of what was sent within the last hour, and since when something is held."""
+
+    sent: tuple[float, ...] = ()
+    criticals: tuple[float, ...] = ()
+    holding_since: float | None = None
+    held: int = 0
+    held_critical: bool = False
+
+
+def admit(
+    state: LimitState, severity: Severity, now: float, hourly_limit: int
+) -> tuple[LimitState, bool]:
+    """Return the state after one message, and whether it goes now (else it is held)."""
+    state = _recent(state, now)
+    if severity == "critical":
+        if len(state.criticals) < CRITICALS_PER_HOUR:
+            return replace(state, criticals=(*state.criticals, now)), True
+    elif len(state.sent) < hourly_limit:
+        return replace(state, sent=(*state.sent, now)), True
+    held = replace(
+        state,
+        held=state.held + 1,
+        holding_since=now if state.holding_since is None else state.holding_since,
+        held_critical=state.held_critical or severity == "critical",
+    )
+    return held, False
+
+
+def digest_due(state: LimitState, now: float, hourly_limit: int) -> bool:
+    """Say whether what is held may be told: there is room again, or a critical has waited."""
+    if state.holding_since is None:
+        return False
+    if state.held_critical:
+        return now - state.holding_since >= COMBINE_AFTER_S or now < state.holding_since
+    return len(_recent(state, now).sent) < hourly_limit
+
+
+def digested(state: LimitState, now: float) -> LimitState:
+    """Return the state after a digest, which itself counts as one message."""
+    state = _recent(state, now)
+    return LimitState((*state.sent, now), state.criticals)
+
+
+def _recent(state: LimitState, now: float) -> LimitState:
+    """Forget what is an hour old, and what a clock that went back has put into the future."""
+    return replace(
+        state,
+        sent=tuple(at for at in state.sent if now - HOUR_S < at <= now),
+        criticals=tuple(at for at in state.criticals if now - HOUR_S < at <= now),
+    )

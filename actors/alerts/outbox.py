@@ -1,0 +1,128 @@
+"""The outbox: an alert and its deliveries as the store keeps them, and as history shows them.
+
+An alert is state under `alert/<id>`; each message of it on each channel is work in that channel's
+queue, in the group of the alert. The table is the queue; wake-ups carry nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec.structs import replace
+
+from actors.messages import Alert, Delivery, DeliveryState, Notice, Severity
+from runtime.store import Job, Tx
+
+PREFIX = "alert/"
+PRIORITY: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
+STATES: dict[str, DeliveryState] = {
+    "queued": "queued",
+    "inflight": "inflight",
+    "done": "delivered",
+    "dead": "parked",
+    "held": "held",
+}
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: nothing to confuse when read aloud
+_EPOCH_MS = 1_767_225_600_000  # 2026-01-01
+_CLOCK_DIGITS = 8
+
+_alert = msgspec.json.Decoder(Alert)
+_notice = msgspec.json.Decoder(Notice)
+
+
+def new_id(at: datetime, after: str) -> str:
+    """Return a short id that sorts by time, and after the one given before."""
+    number = max(0, int(at.timestamp() * 1_000) - _EPOCH_MS)
+    if after:
+        number = max(number, _number(after) + 1)
+    digits = []
+    for _ in range(_CLOCK_DIGITS):
+        number, digit = divmod(number, 32)
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+def _number(alert_id: str) -> int:
+    number = 0
+    for digit in alert_id:
+        number = number * 32 + _ALPHABET.index(digit)
+    return number
+
+
+def put(tx: Tx, alert: Alert) -> None:
+    """Store an alert, without its deliveries: those are the queue's."""
+    tx.state.put(PREFIX + alert.id, msgspec.json.encode(replace(alert, deliveries=[])))
+
+
+def get(tx: Tx, alert_id: str) -> Alert | None:
+    """Return an alert without its deliveries."""
+    data = tx.state.get(PREFIX + alert_id)
+    return None if data is None else _alert.decode(data)
+
+
+def view(tx: Tx, alert_id: str) -> Alert | None:
+    """Return an alert with each channel's delivery."""
+    alert = get(tx, alert_id)
+    return None if alert is None else _with_deliveries(tx, alert)
+
+
+def history(tx: Tx, limit: int, before: str | None = None) -> list[Alert]:
+    """Return alerts newest first; `before` is an id to go on from."""
+    start = None if before is None else PREFIX + before
+    rows = tx.state.scan(PREFIX, limit, newest=True, before=start)
+    return [_with_deliveries(tx, _alert.decode(data)) for _, data in rows]
+
+
+def enqueue(tx: Tx, notice: Notice, channels: list[str], now: float, *, held: bool) -> None:
+    """Queue one notice on each channel; its id is the same over retries and restarts."""
+    data = msgspec.json.encode(notice)
+    for channel in channels:
+        tx.queue.put(
+            channel,
+            f"{notice.id}/{channel}",
+            data,
+            now=now,
+            priority=PRIORITY[notice.severity],
+            group=notice.alert_id,
+            held=held,
+        )
+
+
+def notice_of(job: Job) -> Notice:
+    """Return what a job sends."""
+    return _notice.decode(job.data)
+
+
+def _with_deliveries(tx: Tx, alert: Alert) -> Alert:
+    return replace(alert, deliveries=[_delivery(job) for job in tx.queue.group(alert.id)])
+
+
+def _delivery(job: Job) -> Delivery:
+    return Delivery(
+        channel=job.topic,
+        kind=notice_of(job).kind,
+        state=STATES[job.state],
+        attempts=job.attempts,
+        detail=job.detail,
+        updated=datetime.fromtimestamp(job.updated, UTC),
+        due=datetime.fromtimestamp(job.due, UTC) if job.state == "queued" else None,
+    )
+
+
+def resolve(tx: Tx, notice: Notice, combined: Notice, channels: list[str], now: float) -> None:
+    """Tell that an alert is over: as one message where its first one still waits.
+
+    Where nobody was told of the alert (silenced, or no channel), nobody is told of its end.
+    """
+    jobs = tx.queue.group(notice.alert_id)
+    for channel in channels:
+        own = [job for job in jobs if job.topic == channel]
+        if not own:
+            continue
+        waiting = [job for job in own if job.state in ("queued", "held")]
+        data = (
+            msgspec.json.encode(replace(combined, id=notice_of(waiting[-1]).id)) if waiting else b""
+        )
+        if not (waiting and tx.queue.replace(channel, waiting[-1].id, data)):
+            enqueue(tx, notice, [channel], now, held=False)

@@ -1,0 +1,264 @@
+"""Triggers, decided purely: what the figures and the health of a bot amount to, as findings.
+
+A finding says whether its condition holds now; whether that is worth a message is `debounce`'s
+business. A drawdown or a streak has bands at 1, 2 and 4 times its threshold (5, 10 and 20 %), so
+that a worse one is told at once.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from actors.messages import ApiHealth, BotHealth, HealthUpdate, Risk, RiskUpdate, Severity
+
+PING_FAILURES = 2  # one lost ping is a blip on the page, two in a row are an alert
+BANDS = (1, 2, 4)
+
+
+class Limits(Struct, frozen=True):
+    """What one bot's figures are compared with; fractions, counts and seconds."""
+
+    drawdown_day: float = 0.05
+    drawdown_week: float = 0.10
+    drawdown_total: float = 0.20
+    losses_in_a_row: int = 10
+    api_errors_per_minute: int = 3
+    silent_after_s: float = 120.0
+
+
+class Finding(Struct, frozen=True):
+    """One condition on one subject. `band` grows with badness; 0 means that it does not hold.
+
+    `transition` marks what passes every debounce (kill switch, breaker). `once` marks something
+    that happened rather than a state: it never resolves. `worst` reads the figure for a roll-up.
+    """
+
+    trigger: str
+    bot: str
+    band: int
+    severity: Severity
+    title: str
+    text: str
+    value: float | None = None
+    threshold: float | None = None
+    facts: list[tuple[str, str]] = []
+    subject: str = ""
+    transition: bool = False
+    once: bool = False
+    cleared: str = ""
+
+    @property
+    def key(self) -> str:
+        """The debounce's key: one for each trigger, bot and subject."""
+        return f"{self.trigger}|{self.bot}|{self.subject}"
+
+
+def of_risk(update: RiskUpdate, limits: Limits) -> list[Finding]:
+    """Return the findings of a bot's figures; an undefined figure finds nothing."""
+    risk = update.risk
+    facts = _account(risk, update.currency)
+    found = []
+    for trigger, value, threshold, span in (
+        ("drawdown_day", risk.drawdown_today, limits.drawdown_day, "today"),
+        ("drawdown_week", risk.drawdown_week, limits.drawdown_week, "this week"),
+        ("drawdown_total", risk.drawdown, limits.drawdown_total, "from the peak"),
+    ):
+        if value is not None:
+            found.append(
+                _drawdown(trigger, update.bot, value, threshold=threshold, span=span, facts=facts)
+            )
+    found.append(_streak(update.bot, -risk.streak, limits.losses_in_a_row, facts))
+    return found
+
+
+def _drawdown(
+    trigger: str,
+    bot: str,
+    value: float,
+    *,
+    threshold: float,
+    span: str,
+    facts: list[tuple[str, str]],
+) -> Finding:
+    return Finding(
+        trigger=trigger,
+        bot=bot,
+        band=_band(value, threshold),
+        severity="critical",
+        title=f"{bot}: drawdown {value:.2%} {span}",
+        text=f"Drawdown {span} is {value:.2%}, the limit is {threshold:.2%}.",
+        value=value,
+        threshold=threshold,
+        facts=[("Drawdown", f"{value:.2%}"), ("Limit", f"{threshold:.2%}"), *facts],
+        cleared=f"Drawdown {span} is back at {value:.2%}, below {threshold:.2%}.",
+    )
+
+
+def _streak(bot: str, losses: int, threshold: int, facts: list[tuple[str, str]]) -> Finding:
+    losses = max(0, losses)
+    return Finding(
+        trigger="losses_in_a_row",
+        bot=bot,
+        band=_band(losses, threshold),
+        severity="warning",
+        title=f"{bot}: {losses} losses in a row",
+        text=f"{losses} trades lost in a row, the limit is {threshold}.",
+        value=float(losses),
+        threshold=float(threshold),
+        facts=[("Losses in a row", str(losses)), *facts],
+        cleared="The losing streak has ended.",
+    )
+
+
+def _band(value: float, threshold: float) -> int:
+    return sum(value >= threshold * times for times in BANDS)
+
+
+def _account(risk: Risk, currency: str) -> list[tuple[str, str]]:
+    facts = [("P&L today", f"{risk.pnl_today:.2f} {currency}")]
+    if risk.equity is not None:
+        facts.append(("Equity", f"{risk.equity:.2f} {currency}"))
+    facts.append(("Trades", str(risk.trades)))
+    return facts
+
+
+def of_health(update: HealthUpdate, limits: dict[str, Limits]) -> list[Finding]:
+    """Return the findings of all bots' controls and all APIs, and of a rejected order."""
+    found: list[Finding] = []
+    for bot, health in update.health.bots.items():
+        found += _controls(bot, health, limits[bot])
+    found += [_api(name, api) for name, api in update.health.apis.items()]
+    if update.rejected:
+        found.append(_rejected(update))
+    return found
+
+
+def _controls(bot: str, health: BotHealth, limits: Limits) -> list[Finding]:
+    switch, breaker, places = health.kill_switch, health.circuit_breaker, health.positions
+    facts = [("Open positions", _of(places.open, places.limit))]
+    errors = health.api_errors_per_minute
+    full = bool(places.limit) and places.open >= places.limit
+    return [
+        Finding(
+            trigger="kill_switch",
+            bot=bot,
+            band=int(switch.active),
+            severity="critical",
+            title=f"{bot}: kill switch on",
+            text=switch.reason or "The kill switch was activated.",
+            facts=facts,
+            transition=True,
+            cleared="The kill switch is off.",
+        ),
+        Finding(
+            trigger="circuit_breaker",
+            bot=bot,
+            band=int(breaker.open),
+            severity="critical",
+            title=f"{bot}: circuit breaker open",
+            text=breaker.reason or "The circuit breaker tripped.",
+            facts=facts,
+            transition=True,
+            cleared="The circuit breaker is closed.",
+        ),
+        Finding(
+            trigger="silent",
+            bot=bot,
+            band=int(health.silent),
+            severity="critical",
+            title=f"{bot}: silent",
+            text=f"No sign of life for more than {limits.silent_after_s:.0f} s.",
+            threshold=limits.silent_after_s,
+            facts=[*facts, ("Last seen", _when(health))],
+            cleared="The bot is heard again.",
+        ),
+        Finding(
+            trigger="api_errors",
+            bot=bot,
+            band=int(errors > limits.api_errors_per_minute),
+            severity="warning",
+            title=f"{bot}: {errors} API errors within a minute",
+            text=f"More than {limits.api_errors_per_minute} API errors within a minute.",
+            value=float(errors),
+            threshold=float(limits.api_errors_per_minute),
+            facts=facts,
+            cleared="The exchange answers the bot again.",
+        ),
+        Finding(
+            trigger="position_limit",
+            bot=bot,
+            band=int(full),
+            severity="warning",
+            title=f"{bot}: position limit reached",
+            text=f"{_of(places.open, places.limit)} positions are open.",
+            value=float(places.open),
+            threshold=float(places.limit) if places.limit else None,
+            cleared=f"{_of(places.open, places.limit)} positions are open.",
+        ),
+    ]
+
+
+def _of(open_: int, limit: int) -> str:
+    return f"{open_} of {limit}" if limit else str(open_)
+
+
+def _when(health: BotHealth) -> str:
+    seen = health.last_seen
+    return seen.strftime("%Y-%m-%d %H:%M:%S UTC") if seen is not None else "never"
+
+
+def _api(name: str, api: ApiHealth) -> Finding:
+    return Finding(
+        trigger="exchange_unreachable",
+        bot="",
+        subject=name,
+        band=int(api.failures >= PING_FAILURES),
+        severity="warning",
+        title=f"{name}: exchange unreachable",
+        text=f"The exchange's API does not answer: {api.detail or 'no detail'}.",
+        value=float(api.failures),
+        threshold=float(PING_FAILURES),
+        cleared="The exchange's API answers again.",
+    )
+
+
+def _rejected(update: HealthUpdate) -> Finding:
+    return Finding(
+        trigger="position_rejected",
+        bot=update.bot,
+        band=1,
+        severity="warning",
+        title=f"{update.bot}: order rejected by the position limit",
+        text=update.rejected,
+        once=True,
+    )
+
+
+class Internal(Struct, frozen=True):
+    """Sidewatch's own trouble, told to alerts: an actor gave up, a channel or the storage failed.
+
+    `holds` is false once it is over; `once` marks what only happens.
+    """
+
+    trigger: str
+    subject: str
+    severity: Severity
+    title: str
+    text: str
+    holds: bool = True
+    once: bool = False
+
+
+def of_internal(trouble: Internal) -> Finding:
+    """Return the finding of our own trouble."""
+    return Finding(
+        trigger=trouble.trigger,
+        bot="",
+        subject=trouble.subject,
+        band=int(trouble.holds),
+        severity=trouble.severity,
+        title=trouble.title,
+        text=trouble.text,
+        once=trouble.once,
+        cleared=f"{trouble.title}: over.",
+    )

@@ -1,0 +1,281 @@
+"""The sender: one channel, its own queue, breaker and rate. Persist, then send, then mark.
+
+A crash between the provider's OK and our mark sends once more, with the same id; nothing else
+duplicates, and nothing is lost. While the channel is down one probe goes out at a time, the most
+urgent and oldest first; another channel's outage is not noticed here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import timedelta
+from random import Random
+from typing import Protocol
+
+import msgspec
+
+from actors.alerts import outbox
+from actors.alerts.triggers import Internal
+from actors.messages import AlertChanged, Notice, SendTest, TestResult, Wake
+from actors.senders import retry
+from actors.senders.channel import Channel, SendError
+from runtime.actor import Actor
+from runtime.ref import Ref
+from runtime.store import Entry, Job, Store, StoreError, Tx
+from runtime.timers import Timer
+
+TROUBLE_AFTER_PROBES = 4  # failures in a row before the other channels hear of it
+EMERGENCY_MAX = 1_000
+ATTEMPTS_KEPT = 20_000
+TRIM_EVERY = 500
+
+
+class SendNow(msgspec.Struct, frozen=True):
+    """Send from memory: the outbox cannot be written."""
+
+    notice: Notice
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One attempt, as the append-only record keeps it. `answer` is redacted."""
+
+    notice: str
+    alert: str
+    channel: str
+    attempt: int
+    ok: bool
+    answer: str
+    ms: float
+
+
+class Faults(Protocol):
+    """Named points at which a test may kill the process; a no-op in production."""
+
+    def __call__(self, point: str) -> None:
+        """Pass a point."""
+
+
+def no_faults(_point: str) -> None:
+    """Pass every point."""
+
+
+class SenderActor(Actor[Wake | SendTest | SendNow]):
+    """Delivers one channel's queue. `channel` is built anew in each incarnation."""
+
+    def __init__(
+        self,
+        name: str,
+        channel: Channel,
+        store: Store,
+        *,
+        alerts: Ref[Internal],
+        broadcaster: Ref[AlertChanged],
+        random: Random,
+        faults: Faults = no_faults,
+    ) -> None:
+        self._name = name
+        self._channel = channel
+        self._store = store
+        self._alerts = alerts
+        self._broadcaster = broadcaster
+        self._random = random
+        self._faults = faults
+        self._breaker = retry.BreakerState()
+        self._next_s = float("-inf")
+        self._timer: Timer | None = None
+        self._from_memory: deque[str] = deque(maxlen=EMERGENCY_MAX)
+        self._troubled = False
+        self._attempts = 0
+
+    async def started(self) -> None:
+        """Take back what an earlier life had claimed."""
+        now = self.ctx.clock.now().timestamp()
+        await self._store.write(lambda tx: tx.queue.release_inflight(now, self._name))
+        await self.ctx.ref.tell(Wake())
+
+    async def receive(self, message: Wake | SendTest | SendNow) -> TestResult | None:
+        """Deliver what is due, test the channel, or send from memory."""
+        if isinstance(message, SendTest):
+            return await self._test(message.notice)
+        if isinstance(message, SendNow):
+            await self._send_now(message.notice)
+            return None
+        await self._deliver()
+        return None
+
+    # ------------------------------------------------------------ delivering
+
+    async def _deliver(self) -> None:
+        """Send one, then come back for the next: others of this mailbox get their turn."""
+        clock = self.ctx.clock
+        if clock.monotonic() < self._next_s:
+            self._wake_at(self._next_s - clock.monotonic())
+            return
+        now = clock.now().timestamp()
+        try:
+            jobs = await self._store.write(lambda tx: self._claim(tx, now))
+        except StoreError as error:
+            self.ctx.system.report("storage_failed", self.ctx.name, error)
+            self._wake_at(1.0)
+            return
+        if not jobs:
+            await self._wait_for_due(now)
+            return
+        await self._attempt(jobs[0])
+        self._wake_at(max(0.0, self._next_s - clock.monotonic()))
+
+    def _claim(self, tx: Tx, now: float) -> list[Job]:
+        if self._breaker.down_since is not None:
+            tx.queue.hasten(self._name, now, 1)
+        return tx.queue.claim(self._name, now)
+
+    async def _wait_for_due(self, now: float) -> None:
+        due = await self._store.read(lambda tx: tx.queue.next_due(self._name))
+        if due is not None:
+            self._wake_at(max(0.05, due - now))
+
+    def _wake_at(self, delay_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.ctx.after(delay_s, Wake())
+
+    async def _attempt(self, job: Job) -> None:
+        notice = outbox.notice_of(job)
+        clock = self.ctx.clock
+        began = clock.monotonic()
+        if notice.id in self._from_memory:
+            await self._delivered(job, notice, "sent from memory while storage failed", 0.0)
+            return
+        self._faults("sender.claimed")
+        try:
+            receipt = await self._channel.send(notice)
+        except SendError as error:
+            self._faults("sender.failed")
+            await self._failed(job, notice, error, (clock.monotonic() - began) * 1_000)
+            return
+        self._faults("sender.sent")
+        self._next_s = clock.monotonic() + self._channel.rate_s
+        await self._recovered()
+        await self._delivered(job, notice, receipt.detail, (clock.monotonic() - began) * 1_000)
+        self._faults("sender.marked")
+
+    async def _delivered(self, job: Job, notice: Notice, detail: str, ms: float) -> None:
+        now = self.ctx.clock.now().timestamp()
+
+        def mark(tx: Tx) -> None:
+            tx.queue.done(job.topic, job.id, now, detail)
+            self._record(tx, job, notice, detail, ms, ok=True)
+
+        await self._mark(mark, notice)
+
+    async def _failed(self, job: Job, notice: Notice, error: SendError, ms: float) -> None:
+        clock = self.ctx.clock
+        stamp = clock.now()
+        if error.permanent:
+            self._next_s = clock.monotonic() + self._channel.rate_s
+        else:
+            self._breaker, delay_s = retry.after_failure(
+                self._breaker,
+                stamp,
+                error.retry_after_s,
+                self._random.random(),
+                error=error.reason,
+            )
+            self._next_s = clock.monotonic() + delay_s
+        due = (stamp + timedelta(seconds=max(0.0, self._next_s - clock.monotonic()))).timestamp()
+
+        def mark(tx: Tx) -> None:
+            if error.permanent:
+                tx.queue.dead(job.topic, job.id, stamp.timestamp(), error.reason)
+            else:
+                tx.queue.retry(job.topic, job.id, stamp.timestamp(), due, error.reason)
+            self._record(tx, job, notice, error.reason, ms, ok=False)
+
+        await self._mark(mark, notice)
+        if error.permanent or self._breaker.probes >= TROUBLE_AFTER_PROBES:
+            await self._in_trouble(error)
+
+    def _record(
+        self, tx: Tx, job: Job, notice: Notice, answer: str, ms: float, *, ok: bool
+    ) -> None:
+        attempt = Attempt(
+            notice.id, notice.alert_id, self._name, job.attempts, ok, answer, round(ms, 2)
+        )
+        at = self.ctx.clock.now().timestamp()
+        tx.journal.append([Entry("attempt", msgspec.json.encode(attempt), at)])
+        self._attempts += 1
+        if self._attempts % TRIM_EVERY == 0:
+            tx.journal.trim("attempt", ATTEMPTS_KEPT)
+
+    async def _mark(self, mark: object, notice: Notice) -> None:
+        assert callable(mark)
+        try:
+            await self._store.write(mark)
+        except StoreError as error:
+            # It stays claimed, and is sent once more after a restart, with the same id.
+            self._from_memory.append(notice.id)
+            self.ctx.system.report("storage_failed", self.ctx.name, error)
+            return
+        alert = await self._store.read(lambda tx: outbox.view(tx, notice.alert_id))
+        if alert is not None:
+            await self._broadcaster.tell(AlertChanged(alert, new=False))
+
+    # ------------------------------------------------------------ trouble
+
+    async def _in_trouble(self, error: SendError) -> None:
+        if self._troubled:
+            return
+        self._troubled = True
+        what = "refuses messages" if error.permanent else "is down"
+        await self._alerts.tell(
+            Internal(
+                trigger="channel",
+                subject=self._name,
+                severity="critical",
+                title=f"Channel {self._name} {what}",
+                text=f"{error.reason}. Its alerts wait, and are shown on the page.",
+            )
+        )
+
+    async def _recovered(self) -> None:
+        self._breaker = retry.after_success(self._breaker)
+        if self._troubled:
+            self._troubled = False
+            await self._alerts.tell(
+                Internal(
+                    trigger="channel",
+                    subject=self._name,
+                    severity="critical",
+                    title=f"Channel {self._name}",
+                    text="It delivers again.",
+                    holds=False,
+                )
+            )
+
+    async def _test(self, notice: Notice) -> TestResult:
+        """Send through the real channel; a success tries parked work again."""
+        clock = self.ctx.clock
+        began = clock.monotonic()
+        try:
+            receipt = await self._channel.send(notice)
+        except SendError as error:
+            return TestResult(False, error.reason, round((clock.monotonic() - began) * 1_000, 2))
+        ms = round((clock.monotonic() - began) * 1_000, 2)
+        self._next_s = clock.monotonic() + self._channel.rate_s
+        await self._recovered()
+        now = clock.now().timestamp()
+        await self._store.write(lambda tx: tx.queue.revive(self._name, now))
+        self._wake_at(self._channel.rate_s)
+        return TestResult(True, receipt.detail, ms)
+
+    async def _send_now(self, notice: Notice) -> None:
+        try:
+            await self._channel.send(notice)
+        except SendError as error:
+            self.ctx.system.report("emergency_failed", self.ctx.name, error)
+            return
+        self._from_memory.append(notice.id)
+
+    async def stopping(self) -> None:
+        """Give the channel's connections back."""
+        await self._channel.close()
