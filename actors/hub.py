@@ -1,6 +1,7 @@
-"""The hub: what each browser is still to be sent. Figures coalesce, the latest wins; alerts never
-drop. A client too slow for its alerts is let go, and resumes from the ring when it is back.
-"""  # noqa: D205
+"""The hub: what each browser is still to be sent. Figures coalesce, alerts never drop.
+
+A client too slow for its alerts is let go, and resumes from the ring when it is back.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from runtime.clock import Clock
 from runtime.status import SystemStatus
 
 RING = 1_000
-FRAME_BYTES_MAX = 65_536
+FIGURES = "metrics_update"
+IN_FLIGHT_MAX = 2  # figures a page may have before it has drawn them
 
 _encoder = msgspec.json.Encoder()
 
@@ -40,10 +42,18 @@ class Client:
         self._alerts: deque[Frame] = deque()
         self._bell = anyio.Event()
         self.closed = False
+        self._acknowledges = False
+        self._in_flight = 0
+
+    def acknowledge(self) -> None:
+        """Take note that the page has drawn some figures; from now on it always says so."""
+        self._acknowledges = True
+        self._in_flight = max(0, self._in_flight - 1)
+        self._bell.set()
 
     def offer(self, kind: str, frame: Frame) -> None:
         """Queue figures; they take the place of what still waits."""
-        if kind == "metrics_update" and kind in self._slots:
+        if kind == FIGURES and kind in self._slots:
             frame = self._hub.all_metrics()  # what was replaced may have been another bot's
         self._slots[kind] = frame
         self._bell.set()
@@ -68,8 +78,10 @@ class Client:
                 raise TooSlow
             if self._alerts:
                 return self._alerts.popleft()
-            if self._slots:
-                return self._slots.pop(next(iter(self._slots)))
+            for kind in self._slots:
+                if kind != FIGURES or not self._acknowledges or self._in_flight < IN_FLIGHT_MAX:
+                    self._in_flight += kind == FIGURES
+                    return self._slots.pop(kind)
             self._bell = anyio.Event()
             await self._bell.wait()
 
@@ -88,6 +100,7 @@ class Hub:
         self._ring: deque[Frame] = deque(maxlen=RING)
         self._latest: MetricsUpdate | None = None
         self._all: Frame | None = None
+        self._empty = anyio.Event()
 
     def join(self, resume: int | None = None) -> Client | None:
         """Add a client; None when there are too many. `resume` is the last seq it has seen."""
@@ -108,6 +121,14 @@ class Hub:
     def leave(self, client: Client) -> None:
         """Remove a client."""
         self.clients.discard(client)
+        if not self.clients:
+            self._empty.set()
+
+    async def drained(self) -> None:
+        """Wait until every client has left."""
+        while self.clients:
+            self._empty = anyio.Event()
+            await self._empty.wait()
 
     def close(self) -> None:
         """End every client's wait."""
@@ -134,15 +155,13 @@ class Hub:
             self._latest = update
         self._all = None
         if self.clients:
-            self._publish("metrics_update", metrics=update, points=_points(update))
+            self._publish(FIGURES, metrics=update, points=_points(update))
 
     def all_metrics(self) -> Frame:
         """Return the latest figures of every bot, encoded once for all who need them."""
         if self._all is None:
             assert self._latest is not None
-            self._all = self.frame(
-                "metrics_update", metrics=self._latest, points=_points(self._latest)
-            )
+            self._all = self.frame(FIGURES, metrics=self._latest, points=_points(self._latest))
         return self._all
 
     def health(self, health: Health) -> None:

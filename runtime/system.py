@@ -19,13 +19,14 @@ from runtime.incarnation import Stuck
 from runtime.ref import NoSuchActor, Ref
 from runtime.restart import Exit
 from runtime.slot import Slot
+from runtime.spec import DynamicSpec, SupervisorSpec
 from runtime.status import SystemStatus, system_status
 from runtime.supervisor import StartFailed, Supervisor
 from runtime.timers import Timers
 from runtime.watch import LoopWatch
 
 if TYPE_CHECKING:
-    from runtime.spec import ChildSpec, DynamicSpec, SupervisorSpec
+    from runtime.spec import ChildSpec
 
 KEPT_MAX = 1_000  # dead letters and quarantined messages kept for ops to read
 REPR_CHARS_MAX = 2_000
@@ -65,7 +66,8 @@ class Reported(msgspec.Struct, frozen=True):
 class System:
     """Runs a tree: `async with System(spec) as system`. Leaving the block stops it.
 
-    `report` is called with each `Reported`, and `on_quarantine` with each quarantined message;
+    `report` is called with each `Reported`, `on_quarantine` with the record of each quarantined
+    message and the message itself;
     neither may block or raise. `blocked_after_s` starts the thread that watches the event loop.
     Raises StartFailed where a child of the tree does not start.
     """
@@ -77,7 +79,7 @@ class System:
         clock: Clock | None = None,
         seed: int | None = None,
         report: Callable[[Reported], None] | None = None,
-        on_quarantine: Callable[[Quarantined], None] | None = None,
+        on_quarantine: Callable[[Quarantined, Any], None] | None = None,
         blocked_after_s: float | None = None,
         zombie_after_s: float = 5.0,
     ) -> None:
@@ -108,6 +110,7 @@ class System:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._changed = anyio.Event()
+        self._reserve(self._spec, "")
         self.root = Supervisor(self, self._spec, "", self._change, self._root_ended)
         try:
             self.spawn(self.timers.run)
@@ -205,6 +208,15 @@ class System:
         await anyio.sleep(delay_s)
         func(*args)
 
+    def _reserve(self, above: SupervisorSpec | DynamicSpec, path: str) -> None:
+        """Make every name of the tree resolve before anything starts: messages to it wait."""
+        for spec in above.children:
+            below = f"{path}/{spec.id}" if path else spec.id
+            if isinstance(spec, SupervisorSpec | DynamicSpec):
+                self._reserve(spec, below)
+            else:
+                self.slot(spec, below)
+
     def slot(self, spec: ChildSpec, path: str) -> Slot:
         """Return the slot of that path, kept from an earlier life or new."""
         slot = self._slots.get(path)
@@ -252,7 +264,7 @@ class System:
         kept = Quarantined(self.clock.now(), actor, repr(message)[:REPR_CHARS_MAX], crashes, trace)
         self.quarantined.append(kept)
         if self._on_quarantine is not None:
-            self._on_quarantine(kept)
+            self._on_quarantine(kept, message)
         self.report("quarantined", actor, error)
 
     # ------------------------------------------------------------ looking around

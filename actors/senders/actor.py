@@ -8,9 +8,9 @@ urgent and oldest first; another channel's outage is not noticed here.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from datetime import timedelta
 from random import Random
-from typing import Protocol
 
 import msgspec
 
@@ -48,15 +48,8 @@ class Attempt(msgspec.Struct, frozen=True):
     ms: float
 
 
-class Faults(Protocol):
-    """Named points at which a test may kill the process; a no-op in production."""
-
-    def __call__(self, point: str) -> None:
-        """Pass a point."""
-
-
 def no_faults(_point: str) -> None:
-    """Pass every point."""
+    """Pass every named point: a test may kill the process there."""
 
 
 class SenderActor(Actor[Wake | SendTest | SendNow]):
@@ -71,7 +64,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         alerts: Ref[Internal],
         broadcaster: Ref[AlertChanged],
         random: Random,
-        faults: Faults = no_faults,
+        faults: Callable[[str], None] = no_faults,
     ) -> None:
         self._name = name
         self._channel = channel
@@ -207,8 +200,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         if self._attempts % TRIM_EVERY == 0:
             tx.journal.trim("attempt", ATTEMPTS_KEPT)
 
-    async def _mark(self, mark: object, notice: Notice) -> None:
-        assert callable(mark)
+    async def _mark(self, mark: Callable[[Tx], None], notice: Notice) -> None:
         try:
             await self._store.write(mark)
         except StoreError as error:

@@ -155,6 +155,14 @@ class Store:
         """
         return await self._submit(func, reads=False)  # type: ignore[no-any-return]
 
+    async def try_write(self, func: Callable[[Tx], object]) -> bool:
+        """Write, and say whether it worked; `stats` tells why not."""
+        try:
+            await self._submit(func, reads=False)
+        except StoreError:
+            return False
+        return True
+
     async def read(self, func: Callable[[Tx], T]) -> T:
         """Run a function that only reads."""
         return await self._submit(func, reads=True)  # type: ignore[no-any-return]

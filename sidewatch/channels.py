@@ -1,0 +1,65 @@
+"""The table of channels: a new one is one file in actors/senders and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from actors.senders.channel import Channel
+from config.settings import Settings
+
+Builder = Callable[[], Channel]
+
+
+def _slack(settings: Settings) -> Channel:
+    from actors.senders.slack import SlackChannel  # noqa: PLC0415 - only what is switched on
+
+    url = settings.slack.webhook_url
+    assert url is not None  # config checks it
+    return SlackChannel(url.reveal(), any_host=True)
+
+
+def _email(settings: Settings) -> Channel:
+    from actors.senders.email import EmailChannel  # noqa: PLC0415
+
+    email = settings.email
+    return EmailChannel(
+        email.smtp_host,
+        email.smtp_port,
+        email.sender,
+        list(email.to),
+        user=email.user or None,
+        password=email.password.reveal() if email.password is not None else None,
+        security=email.security,
+    )
+
+
+def _telegram(settings: Settings) -> Channel:
+    from actors.senders.telegram import TelegramChannel  # noqa: PLC0415
+
+    telegram = settings.telegram
+    assert telegram.bot_token is not None  # config checks it
+    return TelegramChannel(
+        telegram.bot_token.reveal(),
+        telegram.chat_id,
+        thread_id=telegram.thread_id,
+        api_base=telegram.api_base,
+    )
+
+
+def _console(_settings: Settings) -> Channel:
+    from actors.senders.console import ConsoleChannel  # noqa: PLC0415
+
+    return ConsoleChannel()
+
+
+CHANNELS: dict[str, Callable[[Settings], Channel]] = {
+    "slack": _slack,
+    "email": _email,
+    "telegram": _telegram,
+    "console": _console,
+}
+
+
+def builders(settings: Settings) -> dict[str, Builder]:
+    """Return how to build each channel that is switched on."""
+    return {name: lambda name=name: CHANNELS[name](settings) for name in settings.channels}  # type: ignore[misc]

@@ -1,0 +1,176 @@
+"""The command line. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sidewatch import __version__
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+
+BAD_SETTING = 2
+CONFIG = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="TOML file; SIDEWATCH_CONFIG names it, too.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Sidewatch watches a trading bot, and makes sure its owner hears about trouble."""
+
+
+def _settings(config_path: Path | None) -> Settings:
+    """Load settings with their secrets; a mistake ends the process with 2 and one line."""
+    from msgspec.structs import replace  # noqa: PLC0415
+
+    from config import secret  # noqa: PLC0415 - only where a command needs it
+    from config.settings import SettingsError, load  # noqa: PLC0415
+
+    try:
+        settings = load(config_path, os.environ)
+        auth = secret.ensure(settings.storage.data_dir, settings.auth)
+    except SettingsError as error:
+        click.echo(f"sidewatch: {error}", err=True)
+        sys.exit(BAD_SETTING)
+    return replace(settings, auth=auth)
+
+
+@main.command()
+@CONFIG
+def run(config_path: Path | None) -> None:
+    """Watch: serve the API, the page and the channels until SIGTERM."""
+    from sidewatch.start import start  # noqa: PLC0415
+
+    sys.exit(start(_settings(config_path)))
+
+
+@main.command()
+@CONFIG
+@click.option("--seed", type=int, default=7, show_default=True, help="Of the bot's random walk.")
+@click.option("--days", type=click.IntRange(0, 365), default=30, show_default=True)
+def demo(config_path: Path | None, seed: int, days: int) -> None:
+    """Watch a simulated bot, which runs as a process of its own."""
+    from sidewatch.demo import demonstrate  # noqa: PLC0415
+
+    sys.exit(demonstrate(config_path, seed, days))
+
+
+@main.command("check-config")
+@CONFIG
+def check_config(config_path: Path | None) -> None:
+    """Check the settings without starting; 0 when they are good, else 2."""
+    settings = _settings(config_path)
+    channels = ", ".join(settings.channels) or "none: no alert leaves this machine"
+    click.echo(f"settings are good; channels: {channels}")
+
+
+@main.command()
+@CONFIG
+@click.option("--url", help="Of a running Sidewatch; default: from the settings.")
+def status(config_path: Path | None, url: str | None) -> None:
+    """Show health, figures and open alerts of a running Sidewatch."""
+    _operate(config_path, url, lambda o: o.status())
+
+
+@main.command()
+@CONFIG
+@click.option("--url", help="Of a running Sidewatch; default: from the settings.")
+def actors(config_path: Path | None, url: str | None) -> None:
+    """Show the actor tree of a running Sidewatch."""
+    _operate(config_path, url, lambda o: o.actors())
+
+
+@main.group()
+def alerts() -> None:
+    """List, acknowledge, silence and test alerts."""
+
+
+@alerts.command("ls")
+@CONFIG
+@click.option("--url", help="Of a running Sidewatch; default: from the settings.")
+@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
+def alerts_ls(config_path: Path | None, url: str | None, limit: int) -> None:
+    """List alerts, newest first, with each channel's delivery."""
+    _operate(config_path, url, lambda o: o.alerts(limit))
+
+
+@alerts.command("ack")
+@CONFIG
+@click.option("--url", help="Of a running Sidewatch; default: from the settings.")
+@click.argument("alert_id")
+def alerts_ack(config_path: Path | None, url: str | None, alert_id: str) -> None:
+    """Acknowledge an open alert: no repeats until it is resolved."""
+    _operate(config_path, url, lambda o: o.acknowledge(alert_id))
+
+
+@alerts.command("silence")
+@CONFIG
+@click.option("--url", help="Of a running Sidewatch; default: from the settings.")
+@click.option("--reason", required=True)
+@click.option("--minutes", type=float, required=True, help="A silence always ends.")
+@click.option("--trigger", default="", help="Only this trigger; kill_switch only when named.")
+@click.option("--bot", default="", help="Only this bot.")
+def alerts_silence(config_path: Path | None, url: str | None, **wanted: Any) -> None:
+    """Keep alerts quiet for a while."""
+    _operate(config_path, url, lambda o: o.silence(**wanted))
+
+
+@alerts.command("test")
+@CONFIG
+@click.option("--url", help="Of a running Sidewatch; default: from the settings.")
+@click.option("--channel", default="all", show_default=True)
+@click.option("--message", default="Sidewatch test alert", show_default=True)
+def alerts_test(config_path: Path | None, url: str | None, channel: str, message: str) -> None:
+    """Send a test alert through the real channels, and show the providers' answers."""
+    _operate(config_path, url, lambda o: o.test(channel, message))
+
+
+@main.command()
+@CONFIG
+@click.option("--url", help="Of a running Sidewatch; default: from the settings.")
+@click.option("--method", default="POST", show_default=True)
+@click.option("--path", "path_", default="/api/v1/alerts/test", show_default=True)
+@click.argument("body", default='{"channel":"all","test_message":"Alert system test"}')
+def sign(config_path: Path | None, url: str | None, method: str, path_: str, body: str) -> None:
+    """Print the whole signed curl line of a request."""
+    from sidewatch.operator import curl_line  # noqa: PLC0415
+
+    click.echo(curl_line(_settings(config_path), url, method, path_, body))
+
+
+@main.command()
+@CONFIG
+@click.option("--url", help="Of a running Sidewatch; default: from the settings.")
+def doctor(config_path: Path | None, url: str | None) -> None:
+    """Check settings, data directory, channels and a running Sidewatch; say what is wrong."""
+    from sidewatch.doctor import examine  # noqa: PLC0415
+
+    sys.exit(examine(_settings(config_path), url))
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(__version__)
+
+
+def _operate(config_path: Path | None, url: str | None, act: Callable[[Any], bool]) -> None:
+    from sidewatch.operator import Operator, OperatorError  # noqa: PLC0415
+
+    operator = Operator(_settings(config_path), url)
+    try:
+        good = act(operator)
+    except OperatorError as error:
+        click.echo(f"sidewatch: {error}", err=True)
+        sys.exit(1)
+    sys.exit(0 if good else 1)

@@ -1,0 +1,170 @@
+"""The operator's commands: a client of the public API, with the tokens of the data directory."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+import time
+from typing import Any
+
+import click
+import httpx
+
+from config.settings import Settings
+from web.guard import sign
+
+TIMEOUT_S = 30.0
+LEVELS = {"HEALTHY": "green", "DEGRADED": "yellow", "CRITICAL": "red"}
+
+
+class OperatorError(Exception):
+    """The running Sidewatch cannot be reached, or refuses; one line."""
+
+
+def base_url(settings: Settings, url: str | None) -> str:
+    """Return where the running Sidewatch listens."""
+    if url:
+        return url.rstrip("/")
+    server = settings.server
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(server.host, server.host)  # noqa: S104
+    return f"http://{host}:{server.port}"
+
+
+def signed_headers(settings: Settings, method: str, path: str, body: bytes) -> dict[str, str]:
+    """Return the headers that sign a request now."""
+    key = settings.auth.hmac_key
+    assert key is not None  # `secret.ensure` draws one
+    stamp, nonce = int(time.time()), secrets.token_hex(8)
+    signature = sign(key.reveal().encode(), method, path, stamp, nonce, body)
+    return {
+        "X-HMAC-Signature": f"v1={signature}",
+        "X-HMAC-Timestamp": str(stamp),
+        "X-HMAC-Nonce": nonce,
+        "Content-Type": "application/json",
+    }
+
+
+def curl_line(settings: Settings, url: str | None, method: str, path: str, body: str) -> str:
+    """Return the whole curl line of a signed request; it holds for 5 minutes, once."""
+    headers = signed_headers(settings, method.upper(), path, body.encode())
+    parts = ["curl", "-sS", "-X", method.upper(), base_url(settings, url) + path]
+    for name, value in headers.items():
+        parts += ["-H", f"{name}: {value}"]
+    if body:
+        parts += ["--data-binary", body]
+    return " ".join(shlex.quote(part) for part in parts)
+
+
+class Operator:
+    """Asks a running Sidewatch, and prints."""
+
+    def __init__(self, settings: Settings, url: str | None) -> None:
+        self._settings = settings
+        self._base = base_url(settings, url)
+        token = settings.auth.operate_token
+        assert token is not None  # `secret.ensure` draws one
+        self._headers = {"Authorization": f"Bearer {token.reveal()}"}
+
+    def _call(self, method: str, path: str, body: Any = None, *, signed: bool = False) -> Any:
+        raw = b"" if body is None else json.dumps(body).encode()
+        headers = dict(self._headers)
+        if signed:
+            headers = signed_headers(self._settings, method, path, raw)
+        try:
+            answer = httpx.request(
+                method, self._base + path, content=raw, headers=headers, timeout=TIMEOUT_S
+            )
+        except httpx.HTTPError as error:
+            raise OperatorError(f"{self._base}: {error or type(error).__name__}") from error
+        if answer.is_error:
+            try:
+                reason = answer.json()["error"]
+            except (ValueError, KeyError, TypeError):
+                reason = answer.text[:200]
+            raise OperatorError(f"{self._base}: {answer.status_code}: {reason}")
+        return answer.json() if answer.content else None
+
+    def status(self) -> bool:
+        """Print health, figures and open alerts; false unless healthy."""
+        health = self._call("GET", "/api/v1/health/status")
+        click.secho(health["level"], fg=LEVELS[health["level"]], bold=True)
+        for reason in health["reasons"]:
+            click.echo(f"  {reason}")
+        for name, figures in self._call("GET", "/api/v1/metrics/realtime")["bots"].items():
+            line = f"{figures['trades']} trades, P&L {figures['pnl_total']} {figures['currency']}"
+            if figures["drawdown"] is not None:
+                line += f", drawdown {figures['drawdown']:.2%}"
+            click.echo(f"{name}: {line}")
+        for alert in self._call("GET", "/api/v1/alerts?limit=100")["alerts"]:
+            if alert["state"] != "resolved":
+                click.echo(_alert_line(alert))
+        return bool(health["level"] == "HEALTHY")
+
+    def actors(self) -> bool:
+        """Print the actor tree."""
+        tree = self._call("GET", "/api/v1/supervisor")
+        _print_node(tree["root"], 0)
+        click.echo(
+            f"quarantine {tree['quarantine']}, dead letters {tree['dead_letters']},"
+            f" zombies {tree['zombies']}"
+        )
+        if tree["blocked"]:
+            click.secho(f"blocked by {tree['blocked']}", fg="red")
+        return True
+
+    def alerts(self, limit: int) -> bool:
+        """Print alerts, newest first."""
+        for alert in self._call("GET", f"/api/v1/alerts?limit={limit}")["alerts"]:
+            click.echo(_alert_line(alert))
+            for delivery in alert["deliveries"]:
+                tries = f"{delivery['attempts']} attempts"
+                what = f"    {delivery['channel']} {delivery['kind']}: {delivery['state']}, {tries}"
+                click.echo(f"{what}  {delivery['detail']}".rstrip())
+        return True
+
+    def acknowledge(self, alert_id: str) -> bool:
+        """Acknowledge an alert."""
+        self._call("POST", f"/api/v1/alerts/{alert_id}/ack")
+        click.echo(f"{alert_id}: acknowledged")
+        return True
+
+    def silence(self, **wanted: Any) -> bool:
+        """Add a silence."""
+        silence = self._call("POST", "/api/v1/silences", wanted)["silence"]
+        click.echo(f"silence {silence['id']} until {silence['until']}")
+        return True
+
+    def test(self, channel: str, message: str) -> bool:
+        """Send a test alert; false where a channel failed."""
+        body = {"channel": channel, "test_message": message}
+        results = self._call("POST", "/api/v1/alerts/test", body, signed=True)["results"]
+        for name, result in results.items():
+            mark = "ok" if result["ok"] else "FAILED"
+            click.echo(f"{name}: {mark} in {result['ms']:.0f} ms: {result['detail']}")
+        return all(result["ok"] for result in results.values())
+
+
+def _alert_line(alert: dict[str, Any]) -> str:
+    line = f"{alert['id']}  {alert['opened'][:19]}  {alert['severity']:8}  {alert['state']:12}"
+    suppressed = f"  (+{alert['suppressed']})" if alert["suppressed"] else ""
+    return f"{line}  {alert['title']}{suppressed}"
+
+
+def _print_node(node: dict[str, Any], depth: int) -> None:
+    pad = "  " * depth
+    if node["kind"] == "supervisor":
+        click.echo(f"{pad}{node['id']}  {node['strategy']}  {node['state']}")
+        for child in node["children"]:
+            _print_node(child, depth + 1)
+        return
+    line = (
+        f"{pad}{node['id']}  {node['state']}  restarts {node['restarts_total']}"
+        f"  mailbox {node['mailbox']}/{node['mailbox_capacity']} (high {node['mailbox_high']})"
+        f"  handled {node['handled']}"
+    )
+    if node["quarantined"]:
+        line += f"  quarantined {node['quarantined']}"
+    if node["last_error"]:
+        line += f"  last error: {node['last_error']}"
+    click.echo(line)

@@ -1,0 +1,63 @@
+"""Start: logs, event loop, address and login link; what goes wrong is one line that names why."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+
+import anyio
+import click
+import structlog
+
+from config.settings import Settings
+from runtime.store import StoreError
+from sidewatch.tree import serve
+from web.server import AddressError
+
+CANNOT_START = 2
+
+
+def configure_logs(settings: Settings) -> None:
+    """Write logs to stderr: JSON lines for machines, text for a terminal."""
+    wanted = settings.logging.format
+    as_json = wanted == "json" or (wanted == "auto" and not sys.stderr.isatty())
+    renderer: structlog.types.Processor = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    if as_json:
+        renderer = structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[settings.logging.level.upper()]
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+
+
+def start(settings: Settings) -> int:
+    """Run until a signal; returns the exit code."""
+    os.umask(0o077)
+    configure_logs(settings)
+
+    def announce(address: str) -> None:
+        token = settings.auth.read_token
+        if token is not None:
+            click.echo(f"Open {address}/#login={token.reveal()}", err=True)
+        click.echo(address)
+        sys.stdout.flush()
+
+    try:
+        return anyio.run(
+            functools.partial(serve, settings, announce), backend=settings.server.backend
+        )
+    except AddressError as error:
+        click.echo(f"sidewatch: {error}", err=True)
+    except StoreError as error:
+        click.echo(f"sidewatch: storage.data_dir: {error}", err=True)
+    return CANNOT_START

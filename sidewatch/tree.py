@@ -1,0 +1,437 @@
+"""The tree: the one place that builds the supervision tree from Settings, and runs it.
+
+root (rest_for_one): store, core (metrics, health, pingers, alerts), senders, feed, broadcaster,
+server. What outlives an incarnation (positions, hub, sockets) is made here.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+import structlog
+
+from actors.alerts.actor import AlertsActor
+from actors.alerts.book import Book
+from actors.alerts.triggers import Internal, Limits
+from actors.broadcaster import Broadcaster, coalesces
+from actors.feed import Feed, Position
+from actors.health import actor as health_actor
+from actors.health.actor import HealthActor
+from actors.health.levels import Rules
+from actors.health.pinger import Pinger
+from actors.hub import Hub
+from actors.ingest import Ingest
+from actors.keeper import StoreActor
+from actors.messages import AlertChanged, Notice, Recorded, Wake
+from actors.metrics import actor as metrics_actor
+from actors.metrics.actor import MetricsActor, as_of
+from actors.metrics.ledger import LedgerOptions
+from actors.senders.actor import SenderActor, SendNow
+from config.settings import Settings
+from runtime.clock import Clock, SystemClock
+from runtime.mailbox import MailboxPolicy
+from runtime.ref import Ref
+from runtime.restart import Backoff
+from runtime.spec import ChildSpec, SupervisorSpec
+from runtime.store import Entry, OpenReport, Store
+from runtime.system import Quarantined, Reported, System
+from sidewatch import __version__, channels
+from web import server
+from web.build import build
+from web.server import ServerActor
+from web.services import Access, Services
+from web.services import Limits as WebLimits
+
+DATABASE = "sidewatch.db"
+BLOCKED_AFTER_S = 2.0
+ACTOR_INTENSITY = 10
+ACTOR_PERIOD_S = 60.0
+BACKOFF = Backoff(min_s=0.05, max_s=5.0)
+FAULTS = {"gave_up", "quarantined", "zombie", "stuck", "blocked"}
+
+log = structlog.get_logger()
+
+
+class Tree:
+    """Everything of one run: the store, the sockets, the hub, and the specification."""
+
+    def __init__(
+        self, settings: Settings, sockets: list[socket.socket], clock: Clock | None = None
+    ) -> None:
+        self.settings = settings
+        self.sockets = sockets
+        self.clock = clock or SystemClock()
+        self.started = self.clock.now()
+        self.store = Store(settings.storage.data_dir / DATABASE, self.clock)
+        self.hub = Hub(self.clock, settings.server.dashboards_max)
+        self.metrics_position = Position(streams=metrics_actor.STREAMS)
+        self.health_position = Position(streams=health_actor.STREAMS)
+        self.channels = channels.builders(settings)
+        self.ingest = Ingest(self.store, self.clock, lambda seen: self._offer("health", seen))
+        self.system = System(
+            self._root(),
+            clock=self.clock,
+            report=self._report,
+            on_quarantine=self._quarantined,
+            blocked_after_s=BLOCKED_AFTER_S,
+        )
+        self.store.on_commit(lambda _head: self._offer("feed", Wake()))
+
+    # ------------------------------------------------------------ specification
+
+    def _root(self) -> SupervisorSpec:
+        return SupervisorSpec(
+            id="root",
+            name="root",
+            strategy="rest_for_one",
+            intensity=3,
+            period_s=60.0,
+            children=[
+                ChildSpec(id="store", name="store", start=lambda: StoreActor(self.store)),
+                self._core(),
+                self._senders(),
+                ChildSpec(
+                    id="feed",
+                    name="feed",
+                    start=self._feed,
+                    mailbox=MailboxPolicy(capacity=8, when_full="coalesce", key=type),
+                    backoff=BACKOFF,
+                ),
+                ChildSpec(
+                    id="broadcaster",
+                    name="broadcaster",
+                    start=lambda: Broadcaster(self.hub),
+                    mailbox=MailboxPolicy(
+                        when_full="coalesce", key=coalesces, never_drop=(AlertChanged,)
+                    ),
+                    backoff=BACKOFF,
+                ),
+                ChildSpec(id="server", name="server", start=self._server, backoff=BACKOFF),
+            ],
+        )
+
+    def _core(self) -> SupervisorSpec:
+        health = self.settings.health
+        pingers = [
+            self._actor(
+                f"pinger-{name}",
+                lambda name=name, url=api.url: Pinger(  # type: ignore[misc]
+                    name,
+                    url,
+                    self.ref("health"),
+                    period_s=health.ping_period_s,
+                    timeout_s=health.ping_timeout_s,
+                ),
+            )
+            for name, api in self.settings.apis.items()
+        ]
+        return SupervisorSpec(
+            id="core",
+            intensity=ACTOR_INTENSITY,
+            period_s=ACTOR_PERIOD_S,
+            children=[
+                self._actor("metrics", self._metrics),
+                self._actor("health", self._health),
+                *pingers,
+                self._actor("alerts", self._alerts),
+            ],
+        )
+
+    def _senders(self) -> SupervisorSpec:
+        return SupervisorSpec(
+            id="senders",
+            intensity=ACTOR_INTENSITY,
+            period_s=ACTOR_PERIOD_S,
+            children=[
+                self._actor(name, lambda name=name: self._sender(name))  # type: ignore[misc]
+                for name in self.channels
+            ],
+        )
+
+    def _actor(self, name: str, start: Callable[[], Any]) -> ChildSpec:
+        return ChildSpec(id=name, name=name, start=start, backoff=BACKOFF)
+
+    # ------------------------------------------------------------ actors
+
+    def ref(self, name: str) -> Ref[Any]:
+        """Return the address of an actor of this tree."""
+        return self.system.ref(name)
+
+    def _metrics(self) -> MetricsActor:
+        return MetricsActor(
+            self.store,
+            self.metrics_position,
+            self._ledger_options,
+            self.ref("alerts"),
+            self.ref("broadcaster"),
+        )
+
+    def _health(self) -> HealthActor:
+        return HealthActor(
+            self.store,
+            self.health_position,
+            rules=self._rules,
+            apis=list(self.settings.apis),
+            alerts=self.ref("alerts"),
+            broadcaster=self.ref("broadcaster"),
+        )
+
+    def _alerts(self) -> AlertsActor:
+        return AlertsActor(
+            self.store,
+            book=self._book,
+            limits_of=self._limits,
+            channels=list(self.channels),
+            broadcaster=self.ref("broadcaster"),
+            wake=self._wake_senders,
+            emergency=self._send_now,
+        )
+
+    def _sender(self, name: str) -> SenderActor:
+        return SenderActor(
+            name,
+            self.channels[name](),
+            self.store,
+            alerts=self.ref("alerts"),
+            broadcaster=self.ref("broadcaster"),
+            random=self.system.random,
+        )
+
+    def _feed(self) -> Feed:
+        readers: list[tuple[Position, Ref[Recorded]]] = [
+            (self.metrics_position, self.ref("metrics")),
+            (self.health_position, self.ref("health")),
+        ]
+        return Feed(self.store, readers)
+
+    def _server(self) -> ServerActor:
+        settings = self.settings.server
+        return ServerActor(
+            lambda: build(self._services(), self._access(), self._web_limits(), settings.backend),
+            self.sockets,
+            self.hub,
+            backend=settings.backend,
+            connections_max=settings.connections_max,
+        )
+
+    # ------------------------------------------------------------ settings for each part
+
+    def _ledger_options(self, name: str) -> LedgerOptions:
+        bot, metrics = self.settings.bot(name), self.settings.metrics
+        return LedgerOptions(
+            starting_equity=bot.starting_equity,
+            currency=bot.currency,
+            zone=metrics.zone,
+            periods_per_year=metrics.periods_per_year,
+            risk_free=metrics.risk_free,
+            ddof=metrics.ddof,
+            rolling_trades=metrics.rolling_trades,
+            rolling_days=metrics.rolling_days,
+            short_history_ratios=metrics.short_history_ratios,
+        )
+
+    def _limits(self, name: str) -> Limits:
+        limits = self.settings.thresholds(name)
+        return Limits(**{field: getattr(limits, field) for field in Limits.__struct_fields__})
+
+    def _rules(self, name: str) -> Rules:
+        limits = self.settings.thresholds(name)
+        return Rules(
+            silent_after_s=limits.silent_after_s,
+            api_errors_per_minute=limits.api_errors_per_minute,
+            positions_limit=self.settings.bot(name).max_positions,
+        )
+
+    def _book(self) -> Book:
+        alerts = self.settings.alerts
+        return Book(
+            alerts.debounce_s,
+            alerts.hourly_limit,
+            tell_resolved=alerts.resolved,
+            url=self.settings.server.public_url or address(self.settings, self.sockets),
+        )
+
+    def _services(self) -> Services:
+        return Services(
+            ingest=self.ingest,
+            store=self.store,
+            hub=self.hub,
+            clock=self.clock,
+            status=self.system.status,
+            quarantined=lambda: list(self.system.quarantined),
+            metrics=self.ref("metrics"),
+            health=self.ref("health"),
+            alerts=self.ref("alerts"),
+            senders={name: self.ref(name) for name in self.channels},
+            as_of=self._as_of,
+            started=self.started,
+            version=__version__,
+        )
+
+    async def _as_of(self, bot: str, at: datetime) -> Any:
+        return await as_of(self.store, self._ledger_options, bot, at)
+
+    def _access(self) -> Access:
+        return access(self.settings, self.sockets)
+
+    def _web_limits(self) -> WebLimits:
+        bounds = self.settings.server
+        return WebLimits(
+            body_bytes_max=bounds.body_bytes_max, batch_bytes_max=bounds.batch_bytes_max
+        )
+
+    # ------------------------------------------------------------ what the runtime tells
+
+    def _offer(self, name: str, message: Any) -> None:
+        self.ref(name).offer(message)
+
+    def _wake_senders(self) -> None:
+        for name in self.channels:
+            self._offer(name, Wake())
+
+    def _send_now(self, notice: Notice) -> None:
+        for name in self.channels:
+            self._offer(name, SendNow(notice))
+
+    def _report(self, report: Reported) -> None:
+        if report.kind == "started":
+            log.debug("started", actor=report.name)
+            return
+        log.warning(report.kind, actor=report.name, detail=report.detail)
+        if report.kind in FAULTS and report.name != "alerts" and report.kind != "blocked":
+            self._offer(
+                "alerts",
+                Internal(
+                    trigger=f"actor_{report.kind}",
+                    subject=report.name,
+                    severity="critical" if report.kind == "gave_up" else "warning",
+                    title=f"Sidewatch: {report.name} {report.kind.replace('_', ' ')}",
+                    text=report.detail[:500] or "See the supervisor's status.",
+                    once=True,
+                ),
+            )
+
+    def _quarantined(self, kept: Quarantined, message: Any) -> None:
+        places = {"metrics": self.metrics_position, "health": self.health_position}
+        seq = message.seq if isinstance(message, Recorded) else None
+        place = places.get(kept.actor)
+        if place is not None and seq is not None:
+            place.poisoned.add(seq)
+            place.handled = max(place.handled or 0, seq)
+        self.system.spawn(self._keep_quarantined, kept, seq if place is not None else None)
+
+    async def _keep_quarantined(self, kept: Quarantined, seq: int | None) -> None:
+        def keep(tx: Any) -> None:
+            data = msgspec.json.encode(kept)
+            tx.journal.append([Entry("quarantine", data, kept.at.timestamp())])
+            if seq is not None:
+                tx.state.put(f"poison/{kept.actor}/{seq}", b"")
+
+        await self.store.write(keep)
+
+    def opened(self, report: OpenReport) -> None:
+        """Tell that a broken database was set aside."""
+        if report.set_aside:
+            log.error("database set aside", file=report.set_aside)
+            self._offer(
+                "alerts",
+                Internal(
+                    trigger="storage",
+                    subject="database",
+                    severity="critical",
+                    title="Sidewatch: the database was broken",
+                    text=f"It was set aside as {report.set_aside}; history starts anew.",
+                    once=True,
+                ),
+            )
+
+
+def address(settings: Settings, sockets: list[socket.socket]) -> str:
+    """Return the address that people open: the host as set, the port as bound."""
+    host = settings.server.host
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{sockets[0].getsockname()[1]}"
+
+
+def access(settings: Settings, sockets: list[socket.socket]) -> Access:
+    """Return who may do what, and from which hosts and origins."""
+    auth, bounds = settings.auth, settings.server
+    port = sockets[0].getsockname()[1]
+    names = ["127.0.0.1", "localhost", "[::1]"]
+    hosts = {f"{name}:{port}" for name in names} | {host.lower() for host in bounds.allowed_hosts}
+    origins = {f"http://{name}:{port}" for name in names}
+    for host in bounds.allowed_hosts:
+        origins |= {f"http://{host.lower()}", f"https://{host.lower()}"}
+    public = bounds.public_url.rstrip("/").lower()
+    if public:
+        hosts.add(public.partition("://")[2])
+        origins.add(public)
+    keys = [auth.hmac_key, auth.hmac_key_previous]
+    revealed = {
+        "read": auth.read_token,
+        "ingest": auth.ingest_token,
+        "operate": auth.operate_token,
+    }
+    assert auth.freqtrade_secret is not None
+    return Access(
+        tokens={scope: secret.reveal() for scope, secret in revealed.items() if secret},  # type: ignore[misc]
+        hmac_keys=tuple(key.reveal().encode() for key in keys if key is not None),
+        freqtrade_secret=auth.freqtrade_secret.reveal(),
+        hosts=frozenset(hosts),
+        origins=frozenset(origins),
+        secure=public.startswith("https://"),
+    )
+
+
+def open_sockets(settings: Settings) -> list[socket.socket]:
+    """Open what the settings ask for. Raises AddressError."""
+    bounds = settings.server
+    sockets = [server.listen(bounds.host, bounds.port)]
+    if bounds.unix_socket:
+        try:
+            sockets.append(server.listen_unix(str(Path(bounds.unix_socket).expanduser())))
+        except OSError:
+            server.close(sockets)
+            raise
+    return sockets
+
+
+async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
+    """Run until SIGTERM or SIGINT (0), or until the tree gives up (1). Announces the address."""
+    sockets = open_sockets(settings)
+    try:
+        tree = Tree(settings, sockets)
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            tree.opened(await tree.store.open())
+            try:
+                async with tree.system:
+                    announce(address(settings, sockets))
+                    return await _until_end(tree, signals)
+            finally:
+                await tree.store.close()
+    finally:
+        server.close(sockets)
+
+
+async def _until_end(tree: Tree, signals: Any) -> int:
+    code = 1
+
+    async def on_signal() -> None:
+        nonlocal code
+        async for _ in signals:
+            code = 0
+            break
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(on_signal)
+        await tree.system.wait()
+        tasks.cancel_scope.cancel()
+    return code

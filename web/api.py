@@ -1,0 +1,250 @@
+"""The routes: events in, figures out, and what people may do. docs/api.md describes each."""
+
+from __future__ import annotations
+
+import hmac
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from msgspec import Struct
+from quart import Blueprint, Response, request
+
+from actors.alerts import outbox
+from actors.alerts.commands import Acknowledge, AddSilence, ListSilences, RemoveSilence
+from actors.codec import BadBatch
+from actors.health.actor import HealthQuery
+from actors.ingest import RejectedEvent
+from actors.metrics.actor import MetricsQuery
+from web import guard
+from web.app import Door, answer, read_body, scoped
+from web.guard import Refusal
+from web.services import Services
+from web.trial import send_tests
+
+HISTORY_MAX = 500
+ASK_S = 5.0
+MINUTES_MAX = 30 * 24 * 60
+
+
+class TestRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of POST /api/v1/alerts/test."""
+
+    __test__ = False  # not a pytest class
+
+    channel: str = "all"
+    test_message: str = "Sidewatch test alert"
+
+
+class SilenceRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of POST /api/v1/silences: `until`, or `minutes` from now."""
+
+    reason: str
+    until: datetime | None = None
+    minutes: float | None = None
+    trigger: str = ""
+    bot: str = ""
+
+
+class SessionRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of POST /api/v1/session: the token of the login link."""
+
+    token: str
+
+
+def body_as(kind: type, body: bytes) -> object:
+    """Decode a JSON body; raises Refusal 422 naming the field."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Refusal(422, f"body: {error}") from error
+
+
+def events(door: Door, services: Services) -> Blueprint:
+    """Routes that bots post to."""
+    routes = Blueprint("events", __name__)
+
+    @routes.post("/api/v1/events")
+    async def post_events() -> Response:
+        limit = door.limits.batch_bytes_max
+        if "X-HMAC-Signature" in request.headers:
+            body = await door.need_signed(limit)
+        else:
+            door.need(request, "ingest")
+            body = await read_body(limit)
+        try:
+            result = await services.ingest.events(body, request.headers.get("Content-Type", ""))
+        except BadBatch as error:
+            raise Refusal(422, str(error)) from error
+        nothing = not result.accepted and not result.duplicates
+        return answer(result, 422 if nothing else 200)
+
+    @routes.post("/api/v1/sources/freqtrade/<bot>/<secret>")
+    async def post_freqtrade(bot: str, secret: str) -> Response:
+        known = door.access.freqtrade_secret
+        if not hmac.compare_digest(secret.encode(), known.encode()):
+            raise Refusal(401, "the secret in the path is not auth.freqtrade_secret")
+        body = await read_body(door.limits.body_bytes_max)
+        try:
+            kind = request.headers.get("Content-Type", "")
+            result = await services.ingest.freqtrade(bot, body, kind)
+        except BadBatch as error:
+            raise Refusal(422, str(error)) from error
+        return answer(result)
+
+    @routes.get("/api/v1/events/rejected")
+    @scoped(door, "read")
+    async def get_rejected() -> Response:
+        limit = _limit(100)
+        rows = await services.store.read(lambda tx: tx.journal.last("rejected", limit))
+        kept = [msgspec.json.decode(row.data, type=RejectedEvent) for row in rows]
+        return answer({"rejected": kept})
+
+    return routes
+
+
+def reading(door: Door, services: Services) -> Blueprint:
+    """Routes that answer with figures."""
+    routes = Blueprint("reading", __name__)
+
+    @routes.get("/api/v1/metrics/realtime")
+    @scoped(door, "read")
+    async def get_metrics() -> Response:
+        bot, at = request.args.get("bot", ""), request.args.get("at")
+        if at is not None:
+            update = await services.as_of(bot, _instant("at", at))
+        else:
+            update = await services.metrics.ask(MetricsQuery(bot), timeout_s=ASK_S)
+        if bot and bot not in update.bots:
+            raise Refusal(404, f"bot: nothing known of {bot[:64]!r}")
+        return answer(update)
+
+    @routes.get("/api/v1/health/status")
+    @scoped(door, "read")
+    async def get_health() -> Response:
+        return answer(await services.health.ask(HealthQuery(), timeout_s=ASK_S))
+
+    @routes.get("/api/v1/health/safety")
+    @scoped(door, "read")
+    async def get_safety() -> Response:
+        health = await services.health.ask(HealthQuery(), timeout_s=ASK_S)
+        return answer(
+            {
+                "at": health.at,
+                "bots": {
+                    name: {
+                        "kill_switch": bot.kill_switch,
+                        "circuit_breaker": bot.circuit_breaker,
+                        "positions": bot.positions,
+                    }
+                    for name, bot in health.bots.items()
+                },
+            }
+        )
+
+    @routes.get("/api/v1/alerts")
+    @scoped(door, "read")
+    async def get_alerts() -> Response:
+        limit, before = _limit(100), request.args.get("before")
+        alerts = await services.store.read(lambda tx: outbox.history(tx, limit, before))
+        return answer({"alerts": alerts})
+
+    @routes.get("/api/v1/supervisor")
+    @scoped(door, "read")
+    async def get_supervisor() -> Response:
+        return answer(services.status())
+
+    @routes.get("/api/v1/supervisor/quarantine")
+    @scoped(door, "read")
+    async def get_quarantine() -> Response:
+        return answer({"quarantine": services.quarantined()})
+
+    return routes
+
+
+def operating(door: Door, services: Services) -> Blueprint:
+    """Routes that change something."""
+    routes = Blueprint("operating", __name__)
+
+    @routes.post("/api/v1/alerts/test")
+    async def post_test() -> Response:
+        body = await door.need_signed()
+        door.tests.take(services.clock.monotonic())
+        wanted = body_as(TestRequest, body)
+        assert isinstance(wanted, TestRequest)
+        return answer({"results": await send_tests(services, wanted.channel, wanted.test_message)})
+
+    @routes.post("/api/v1/alerts/<alert_id>/ack")
+    async def post_ack(alert_id: str) -> Response:
+        await door.need_operator()
+        alert = await services.alerts.ask(Acknowledge(alert_id), timeout_s=ASK_S)
+        return answer({"alert": alert})
+
+    @routes.post("/api/v1/session")
+    async def post_session() -> Response:
+        if request.headers.get(guard.LOGIN_HEADER) != "1":
+            raise Refusal(403, f"{guard.LOGIN_HEADER}: 1 is missing: this is for the page alone")
+        door.logins.take(services.clock.monotonic())
+        wanted = body_as(SessionRequest, await read_body(door.limits.body_bytes_max))
+        assert isinstance(wanted, SessionRequest)
+        scope = door.token_scope(wanted.token)
+        if scope not in ("read", "operate"):
+            raise Refusal(401, "token: not one that may read")
+        response = Response(status=204)
+        door.set_cookie(response, scope)
+        return response
+
+    return routes
+
+
+def silencing(door: Door, services: Services) -> Blueprint:
+    """Routes that silence alerts."""
+    routes = Blueprint("silencing", __name__)
+
+    @routes.get("/api/v1/silences")
+    @scoped(door, "read")
+    async def get_silences() -> Response:
+        return answer({"silences": await services.alerts.ask(ListSilences(), timeout_s=ASK_S)})
+
+    @routes.post("/api/v1/silences")
+    async def post_silence() -> Response:
+        body = await door.need_operator()
+        wanted = body_as(SilenceRequest, body)
+        assert isinstance(wanted, SilenceRequest)
+        until = _until(wanted, services.clock.now())
+        command = AddSilence(wanted.reason, until, wanted.trigger, wanted.bot)
+        return answer({"silence": await services.alerts.ask(command, timeout_s=ASK_S)}, 201)
+
+    @routes.delete("/api/v1/silences/<silence_id>")
+    async def delete_silence(silence_id: str) -> Response:
+        await door.need_operator()
+        await services.alerts.ask(RemoveSilence(silence_id), timeout_s=ASK_S)
+        return Response(status=204)
+
+    return routes
+
+
+def _until(wanted: SilenceRequest, now: datetime) -> datetime:
+    if wanted.until is not None and wanted.until.tzinfo is not None:
+        return wanted.until
+    if wanted.minutes is None:
+        raise Refusal(422, "until: needed with its time zone, or minutes")
+    if not 0 < wanted.minutes <= MINUTES_MAX:
+        raise Refusal(422, f"minutes: needs to be above 0 and at most {MINUTES_MAX}")
+    return now + timedelta(minutes=wanted.minutes)
+
+
+def _limit(default: int) -> int:
+    raw = request.args.get("limit", str(default))
+    if not raw.isdigit() or not 1 <= int(raw) <= HISTORY_MAX:
+        raise Refusal(422, f"limit: needs to be 1 to {HISTORY_MAX}")
+    return int(raw)
+
+
+def _instant(name: str, text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        raise Refusal(422, f"{name}: not an RFC 3339 instant: {text[:40]!r}") from None
+    if instant.tzinfo is None:
+        raise Refusal(422, f"{name}: needs its time zone, as in 2026-01-01T00:00:00Z")
+    return instant.astimezone(UTC)

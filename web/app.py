@@ -1,0 +1,226 @@
+"""The web application: the guard before every route, safe headers after it, errors as JSON."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, ParamSpec, cast
+
+import anyio
+import msgspec
+from quart import Quart, Response, request
+from werkzeug.exceptions import HTTPException
+
+from runtime.ref import AskFailed, AskTimeout, Declined, MailboxFull, NoSuchActor
+from runtime.store import StoreError
+from web import guard
+from web.guard import Nonces, Rate, Refusal, Scope
+from web.services import Access, Limits, Services
+from web.session import LIFE_S, Sessions
+
+P = ParamSpec("P")
+STATIC = Path(__file__).parent / "static"
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self';"
+    " frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+
+TEXTS = {413: "the body is too large", 408: "the body did not come in time"}
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Door:
+    """Who may come in. One for an application, shared by HTTP and WebSocket."""
+
+    def __init__(self, access: Access, limits: Limits, services: Services) -> None:
+        self.access = access
+        self.limits = limits
+        self.clock = services.clock
+        self.sessions = Sessions(access.hmac_keys[0], secure=access.secure)
+        self.nonces = Nonces(services.started.timestamp())
+        self.logins = Rate(limits.login_per_minute, 60.0)
+        self.tests = Rate(limits.test_per_minute, 60.0)
+
+    def scope(self, source: Any) -> Scope | None:
+        """Return what this request's token or cookie permits."""
+        token = guard.bearer(source.headers.get("Authorization"))
+        if token is not None:
+            return guard.scope_of(token, self.access.tokens)
+        cookie = source.cookies.get(self.sessions.name)
+        return None if cookie is None else self.sessions.scope(cookie, self._now())
+
+    def need(self, source: Any, needed: Scope) -> None:
+        """Refuse a request without the scope."""
+        if local(source) and needed == "ingest":
+            return  # the Unix socket's file mode is the check
+        if not guard.permits(self.scope(source), needed):
+            raise Refusal(
+                401, f"a token with the scope {needed!r} is needed (Authorization: Bearer)"
+            )
+
+    def token_scope(self, token: str) -> Scope | None:
+        """Return whose token this is."""
+        return guard.scope_of(token, self.access.tokens)
+
+    def set_cookie(self, response: Response, scope: Scope) -> None:
+        """Give the browser a session that holds for 12 h."""
+        response.set_cookie(
+            self.sessions.name,
+            self.sessions.make(scope, self._now()),
+            max_age=LIFE_S,
+            path="/",
+            secure=self.sessions.secure,
+            httponly=True,
+            samesite="Strict",
+        )
+
+    async def need_signed(self, bytes_max: int | None = None) -> bytes:
+        """Refuse a request that is not signed; returns its body."""
+        signed = guard.claim(request.headers)
+        now = self._now()
+        self.nonces.check_time(signed, now)
+        body = await read_body(bytes_max or self.limits.body_bytes_max)
+        guard.verify(
+            signed, self.access.hmac_keys, method=request.method, path=raw_path(), body=body
+        )
+        self.nonces.use(signed.nonce, now)
+        return body
+
+    async def need_operator(self) -> bytes:
+        """Refuse a request that has neither the operate scope nor a signature."""
+        if "X-HMAC-Signature" in request.headers:
+            return await self.need_signed()
+        self.need(request, "operate")
+        return await read_body(self.limits.body_bytes_max)
+
+    def check(self, source: Any, *, unsafe: bool) -> None:
+        """Check Host, and Origin where something may change."""
+        if local(source):
+            return
+        guard.check_host(source.headers.get("Host", ""), self.access.hosts)
+        if unsafe:
+            guard.check_origin(
+                source.headers.get("Origin"),
+                source.headers.get("Sec-Fetch-Site"),
+                self.access.origins,
+            )
+
+    def _now(self) -> float:
+        return self.clock.now().timestamp()
+
+
+def local(source: Any) -> bool:
+    """Say whether a request came over the Unix socket."""
+    return source.scope.get("client") is None and source.scope.get("server") is None
+
+
+def raw_path() -> str:
+    """Return the path as it was sent, with its query."""
+    path: str = request.scope["raw_path"].decode("latin-1").partition("?")[0]
+    query: str = request.scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+async def read_body(bytes_max: int) -> bytes:
+    """Read a bounded body; raises Refusal 413."""
+    if (request.content_length or 0) > bytes_max:
+        raise Refusal(413, f"the body is larger than {bytes_max} bytes")
+    body = cast("bytes", await request.get_data(cache=True, as_text=False))
+    if len(body) > bytes_max:
+        raise Refusal(413, f"the body is larger than {bytes_max} bytes")
+    return body
+
+
+def answer(value: object, status: int = 200) -> Response:
+    """Return any message as JSON."""
+    return Response(_encode(value), status=status, content_type="application/json")
+
+
+def refuse(refusal: Refusal) -> Response:
+    """Return an error as JSON."""
+    response = answer({"error": refusal.error}, refusal.status)
+    if refusal.retry_after_s is not None:
+        response.headers["Retry-After"] = str(max(1, round(refusal.retry_after_s + 0.5)))
+    if refusal.status == 401:  # noqa: PLR2004
+        response.headers["WWW-Authenticate"] = 'Bearer realm="sidewatch"'
+    return response
+
+
+def new_app(backend: str) -> Quart:
+    """Return the bare application for an event loop."""
+    if backend == "trio":
+        from quart_trio import QuartTrio  # noqa: PLC0415 - an optional extra
+
+        return QuartTrio(__name__, static_folder=None)
+    return Quart(__name__, static_folder=None)
+
+
+def protect(app: Quart, door: Door) -> None:
+    """Put the guard before every route, and safe headers and JSON errors after it."""
+    app.config["MAX_CONTENT_LENGTH"] = door.limits.batch_bytes_max
+    app.config["BODY_TIMEOUT"] = door.limits.body_s
+
+    async def before() -> Response | None:
+        try:
+            door.check(request, unsafe=request.method not in guard.SAFE_METHODS)
+        except Refusal as refusal:
+            return refuse(refusal)
+        return None
+
+    async def after(response: Response) -> Response:
+        for name, value in HEADERS.items():
+            response.headers[name] = value
+        if "Cache-Control" not in response.headers:
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+    app.before_request(before)
+    app.after_request(after)
+    app.register_error_handler(Exception, _failed)
+
+
+async def _failed(error: Exception) -> Response:
+    """Map an exception to an answer; what nobody foresaw stays Quart's plain 500."""
+    refusal = error if isinstance(error, Refusal) else _refusal_of(error)
+    if refusal is None:
+        raise error
+    return refuse(refusal)
+
+
+def _refusal_of(error: Exception) -> Refusal | None:
+    if isinstance(error, HTTPException):
+        code = error.code or 500
+        return Refusal(code, TEXTS.get(code) or error.description or error.name)
+    if isinstance(error, Declined):
+        return Refusal(409, str(error))
+    if isinstance(error, StoreError):
+        return Refusal(503, f"storage: {error}", 1.0)
+    if isinstance(error, AskTimeout | AskFailed | NoSuchActor | MailboxFull):
+        return Refusal(503, str(error), 1.0)
+    return None
+
+
+def scoped(door: Door, needed: Scope) -> Callable[[Callable[P, Awaitable[Any]]], Any]:
+    """Decorate a route that needs a scope."""
+
+    def decorate(route: Callable[P, Awaitable[Any]]) -> Any:
+        @functools.wraps(route)
+        async def checked(*args: P.args, **kwargs: P.kwargs) -> Any:
+            door.need(request, needed)
+            await anyio.lowlevel.checkpoint()
+            return await route(*args, **kwargs)
+
+        return checked
+
+    return decorate

@@ -1,0 +1,27 @@
+"""Build the application: the guard, and every room's routes behind it."""
+
+from __future__ import annotations
+
+from quart import Quart
+
+from web import api, live, pages
+from web.app import Door, new_app, protect
+from web.services import Access, Limits, Services
+
+
+def build(services: Services, access: Access, limits: Limits, backend: str) -> Quart:
+    """Return the whole web application for one incarnation of the server."""
+    app = new_app(backend)
+    door = Door(access, limits, services)
+    protect(app, door)
+    for routes in (
+        api.events(door, services),
+        api.reading(door, services),
+        api.operating(door, services),
+        api.silencing(door, services),
+        live.live(door, services),
+        pages.pages(),
+        pages.probes(door, services),
+    ):
+        app.register_blueprint(routes)
+    return app
