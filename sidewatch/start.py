@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import sys
+from collections.abc import Callable
 
 import anyio
 import click
@@ -40,8 +41,8 @@ def configure_logs(settings: Settings) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
 
 
-def start(settings: Settings) -> int:
-    """Run until a signal; returns the exit code."""
+def start(settings: Settings, once_serving: Callable[[str], None] | None = None) -> int:
+    """Run until a signal; returns the exit code. `once_serving` gets the address."""
     os.umask(0o077)
     configure_logs(settings)
 
@@ -51,6 +52,8 @@ def start(settings: Settings) -> int:
             click.echo(f"Open {address}/#login={token.reveal()}", err=True)
         click.echo(address)
         sys.stdout.flush()
+        if once_serving is not None:
+            once_serving(address)
 
     try:
         return anyio.run(

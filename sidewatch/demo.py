@@ -1,0 +1,72 @@
+"""The demo: Sidewatch with its embedded defaults, and a simulated bot as a process of its own.
+
+The bot talks to Sidewatch over the public API alone, as any bot would.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+
+import click
+from msgspec.structs import replace
+
+from config import secret
+from config.sections import Bot, Settings
+from config.settings import SettingsError, load
+from sidewatch.start import start
+
+BOT = "demo"
+STARTING_EQUITY = Decimal(10_000)
+CURRENCY = "USDT"
+DATA_DIR = "sidewatch-demo"
+END_S = 5.0
+BAD_SETTING = 2
+
+
+def settings_of(config_path: Path | None) -> Settings:
+    """Return the settings of the demo: the user's, with the bot, a console and its own data."""
+    given = dict(os.environ)
+    if "SIDEWATCH_DATA_DIR" not in given and "SIDEWATCH__STORAGE__DATA_DIR" not in given:
+        home = Path(given.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+        given["SIDEWATCH_DATA_DIR"] = str(home / DATA_DIR)
+    settings = load(config_path, given)
+    bot = Bot(starting_equity=STARTING_EQUITY, currency=CURRENCY, max_positions=5)
+    return replace(
+        settings,
+        auth=secret.ensure(settings.storage.data_dir, settings.auth),
+        bots={BOT: bot, **settings.bots},
+        console=replace(settings.console, enabled=True),
+    )
+
+
+def demonstrate(config_path: Path | None, seed: int, days: int) -> int:
+    """Run until a signal; returns the exit code."""
+    try:
+        settings = settings_of(config_path)
+    except SettingsError as error:
+        click.echo(f"sidewatch: {error}", err=True)
+        return BAD_SETTING
+    bots: list[subprocess.Popen[bytes]] = []
+    try:
+        return start(settings, lambda address: bots.append(_bot(settings, address, seed, days)))
+    finally:
+        for bot in bots:
+            bot.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                bot.wait(END_S)
+            bot.kill()
+
+
+def _bot(settings: Settings, address: str, seed: int, days: int) -> subprocess.Popen[bytes]:
+    token = settings.auth.ingest_token
+    assert token is not None  # `secret.ensure` draws one
+    root = str(Path(__file__).resolve().parent.parent)
+    command = [sys.executable, "-m", "sidewatch.simulation", "--url", address]
+    command += ["--seed", str(seed), "--days", str(days)]
+    env = {**os.environ, "SIDEWATCH_INGEST_TOKEN": token.reveal()}
+    return subprocess.Popen(command, env=env, cwd=root)  # noqa: S603 - our own module
