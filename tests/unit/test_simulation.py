@@ -52,9 +52,6 @@ def equities(events):
     return [Decimal(event["equity"]) for event in of("equity", events)]
 
 
-# ---------------------------------------------------------------- the walk
-
-
 @pytest.mark.parametrize("seed", SEEDS)
 def test_it_repeats_itself_for_the_same_seed(seed):
     one, two = Walk(seed, START), Walk(seed, START)
@@ -172,9 +169,6 @@ def test_it_never_reuses_an_id_after_a_restart():
     assert len(ids) == len(set(ids)) > 100
 
 
-# ---------------------------------------------------------------- what waits for delivery
-
-
 def test_it_forgets_only_ticks_and_beats():
     pending = Pending(events_max=40)
     pending.add({"type": "trade", "n": n} for n in range(10))
@@ -196,9 +190,6 @@ def test_it_has_no_room_when_it_could_not_keep_a_step():
     assert not pending.room
     pending.delivered(1)
     assert pending.room
-
-
-# ---------------------------------------------------------------- over HTTP
 
 
 class FakeSidewatch:
