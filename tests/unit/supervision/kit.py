@@ -203,16 +203,13 @@ class Run:
 
 
 @asynccontextmanager
-async def running(root, *, tidy=True, **options):
+async def running(root, **options):
     run = Run()
     run.system = System(root, clock=LoopClock(), report=run.heard, **options)
     async with run.system:
-        # the root is known by its id here, whatever its path is
-        run.system.supervisors.setdefault(root.id, run.system.root)
         yield run
     check_accounts(run.system)
-    if tidy:
-        assert left_running(run.system) == []
+    assert left_running() == []
 
 
 async def settle(seconds=SOON_S):
@@ -234,10 +231,7 @@ def check_accounts(system):
         assert actor.accepted == out, actor
 
 
-def left_running(system):
-    return [name for name in _task_names() if "Incarnation" in name or "Supervisor" in name]
-
-
-def _task_names():
-    me = anyio.get_current_task()
-    return [t.name or "" for t in anyio.get_running_tasks() if t.id != me.id]
+def left_running():
+    """Name the runtime's tasks that run now."""
+    names = [task.name or "" for task in anyio.get_running_tasks()]
+    return [name for name in names if name.startswith("runtime.")]
