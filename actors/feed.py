@@ -40,6 +40,8 @@ class Position:
 
     def is_new(self, message: Recorded) -> bool:
         """Say whether the reader still needs a message."""
+        if message.seq in self.poisoned:
+            return False
         return self.handled is None or message.seq > self.handled
 
 

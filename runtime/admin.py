@@ -179,6 +179,6 @@ async def _count_children(supervisor: Supervisor) -> Counts:
 
 
 async def _get_childspec(supervisor: Supervisor, child_id: str) -> AnySpec:
-    if isinstance(supervisor.spec, DynamicSpec) and child_id not in supervisor.children:
+    if isinstance(supervisor.spec, DynamicSpec) and child_id == supervisor.spec.template.id:
         return supervisor.spec.template
     return _find(supervisor, child_id).spec

@@ -110,15 +110,9 @@ class Supervisor:
             self._finish(exit_)
 
     async def _live(self) -> Exit:
-        for spec in self.spec.children:
-            child = Child(self, spec)
-            self.children[spec.id] = child
-            error = await self._start(child)
-            if self.stop_requested:
-                return SHUTDOWN
-            if error is not None:
-                self.system.report("start_error", child.name, error)
-                return Exit("abnormal", StartFailed(child.path, error))
+        failure = await self._start_all()
+        if failure is not None or self.stop_requested:
+            return SHUTDOWN if failure is None else Exit("abnormal", failure)
         self.ready = True
         self.on_ready()
         handled = 0
@@ -127,12 +121,32 @@ class Supervisor:
                 self._bell = anyio.Event()
                 await self._bell.wait()
                 continue
-            handler, args = self._events.popleft()
-            await handler(*args)
+            await self._handle_one()
             handled += 1
             if handled % EVENTS_PER_TURN == 0:
                 await anyio.lowlevel.checkpoint()
         return self._ending or SHUTDOWN
+
+    async def _start_all(self) -> StartFailed | None:
+        for spec in self.spec.children:
+            path = f"{self.path}/{spec.id}" if self.path else spec.id
+            error: BaseException | None
+            try:
+                child = self.children[spec.id] = Child(self, spec)
+                error = await self._start(child)
+            except ValueError as taken:  # deleted once, and its name given to another since
+                error = taken
+            if self.stop_requested:
+                return None
+            if error is not None:
+                self.system.report("start_error", spec.name or path, error)
+                return StartFailed(path, error)
+        return None
+
+    async def _handle_one(self) -> None:
+        """Keep no name for the event in the loop that waits: it would keep a dead child alive."""
+        handler, args = self._events.popleft()
+        await handler(*args)
 
     async def _end_children(self, *, by_force: bool) -> None:
         with anyio.CancelScope(shield=True):
@@ -245,7 +259,7 @@ class Supervisor:
             await self._restart(child, counts=not exit_.redelivers)
             return
         child.state = "stopped"
-        if child.spec.restart == "temporary":
+        if self._forgets(child.spec):
             self._remove(child)
         if child.spec.significant:
             self._significant_ended()
@@ -309,8 +323,13 @@ class Supervisor:
 
     async def add(self, spec: AnySpec) -> Child:
         """Start a new child; raises its error, and then keeps nothing."""
-        child = Child(self, spec)
-        self.children[spec.id] = child
+        path = f"{self.path}/{spec.id}" if self.path else spec.id
+        try:
+            self.system.reserve(spec, path)
+        except ValueError:
+            self.system.release(path, "it did not start")
+            raise
+        child = self.children[spec.id] = Child(self, spec)
         error = await self._start(child)
         declined = child.runner is None and error is None
         if error is not None or (declined and self._forgets(spec)):

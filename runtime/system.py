@@ -17,7 +17,7 @@ from runtime.admin import SupervisorRef
 from runtime.clock import Clock, SystemClock
 from runtime.incarnation import Stuck
 from runtime.ref import NoSuchActor, Ref
-from runtime.restart import Exit
+from runtime.restart import Exit, describe
 from runtime.slot import Slot
 from runtime.spec import DynamicSpec, SupervisorSpec
 from runtime.status import SystemStatus, system_status
@@ -26,7 +26,7 @@ from runtime.timers import Timers
 from runtime.watch import LoopWatch
 
 if TYPE_CHECKING:
-    from runtime.spec import ChildSpec
+    from runtime.spec import AnySpec, ChildSpec
 
 KEPT_MAX = 1_000  # dead letters and quarantined messages kept for ops to read
 REPR_CHARS_MAX = 2_000
@@ -99,6 +99,7 @@ class System:
         self._on_quarantine = on_quarantine
         self._slots: dict[str, Slot] = {}
         self._names: dict[str, Slot] = {}
+        self._supervisor_paths: dict[str, str] = {}
         self._changed = anyio.Event()
         self._watch: LoopWatch | None = None
         self._blocked_after_s = blocked_after_s
@@ -110,9 +111,9 @@ class System:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._changed = anyio.Event()
-        self._reserve(self._spec, "")
-        self.root = Supervisor(self, self._spec, "", self._change, self._root_ended)
         try:
+            self.reserve(self._spec, "")
+            self.root = Supervisor(self, self._spec, "", self._change, self._root_ended)
             self.spawn(self.timers.run)
             self.spawn(self._look_around)
             self.spawn(self.root.run)
@@ -208,14 +209,19 @@ class System:
         await anyio.sleep(delay_s)
         func(*args)
 
-    def _reserve(self, above: SupervisorSpec | DynamicSpec, path: str) -> None:
-        """Make every name of the tree resolve before anything starts: messages to it wait."""
-        for spec in above.children:
-            below = f"{path}/{spec.id}" if path else spec.id
-            if isinstance(spec, SupervisorSpec | DynamicSpec):
-                self._reserve(spec, below)
-            else:
-                self.slot(spec, below)
+    def reserve(self, spec: AnySpec, path: str) -> None:
+        """Make every name of a tree resolve before anything starts: messages to it wait.
+
+        Raises ValueError where a name is taken.
+        """
+        if not isinstance(spec, SupervisorSpec | DynamicSpec):
+            self.slot(spec, path)
+            return
+        name = spec.name or path or spec.id
+        if self._supervisor_paths.setdefault(name, path) != path:
+            raise ValueError(f"{path}: the name {name!r} is taken")
+        for child in spec.children:
+            self.reserve(child, f"{path}/{child.id}" if path else child.id)
 
     def slot(self, spec: ChildSpec, path: str) -> Slot:
         """Return the slot of that path, kept from an earlier life or new."""
@@ -229,13 +235,19 @@ class System:
 
     def release(self, path: str, reason: str) -> None:
         """Give up the slots at and below a path; what waits there becomes dead letters."""
-        below = [path] if path in self._slots else []
-        if not below:
-            below = [other for other in self._slots if other.startswith(path + "/")]
-        for name in below:
-            slot = self._slots.pop(name)
-            del self._names[slot.name]
-            slot.close(reason)
+        if path in self._slots:
+            self._release_slot(path, reason)
+            return
+        for other in [other for other in self._slots if other.startswith(path + "/")]:
+            self._release_slot(other, reason)
+        for name, other in list(self._supervisor_paths.items()):
+            if other == path or other.startswith(path + "/"):
+                del self._supervisor_paths[name]
+
+    def _release_slot(self, path: str, reason: str) -> None:
+        slot = self._slots.pop(path)
+        del self._names[slot.name]
+        slot.close(reason)
 
     def gone(self, name: str) -> NoSuchActor:
         """Return the error for a name that does not resolve."""
@@ -246,7 +258,7 @@ class System:
         if kind == "zombie":
             self.zombie_count += 1
         if self._report is not None:
-            detail = f"{type(error).__name__}: {error}" if error is not None else ""
+            detail = describe(error) if isinstance(error, BaseException) else str(error or "")
             self._report(Reported(kind, name, detail[:REPR_CHARS_MAX]))
 
     def dead_letter(self, actor: str, message: Any, reason: str) -> None:

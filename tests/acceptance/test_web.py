@@ -1,0 +1,300 @@
+"""The API as bots, browsers and attackers meet it, over a real process and socket."""
+
+import json
+import socket
+import subprocess
+import sys
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from tests.acceptance.process import ROOT, TOKENS, Sidewatch, bearer, instant, trade, until
+from web.guard import sign
+
+READ = bearer("READ")
+INGEST = bearer("INGEST")
+
+
+@pytest.fixture(scope="module")
+def sidewatch(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("web")
+    environ = {
+        "SIDEWATCH_STARTING_EQUITY": "1000",
+        "SIDEWATCH__CONSOLE__ENABLED": "true",
+        "SIDEWATCH__SERVER__UNIX_SOCKET": str(folder / "events.sock"),
+    }
+    with Sidewatch(folder / "data", environ) as running:
+        running.unix = str(folder / "events.sock")
+        yield running
+
+
+def signed(path, body, **changed):
+    import secrets
+    import time
+
+    stamp, nonce = int(time.time()), secrets.token_hex(8)
+    key = TOKENS["SIDEWATCH_HMAC_KEY"].encode()
+    headers = {
+        "X-HMAC-Signature": f"v1={sign(key, 'POST', path, stamp, nonce, body)}",
+        "X-HMAC-Timestamp": str(stamp),
+        "X-HMAC-Nonce": nonce,
+    }
+    return headers | changed
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/metrics/realtime",
+        "/api/v1/health/status",
+        "/api/v1/health/safety",
+        "/api/v1/alerts",
+        "/api/v1/silences",
+        "/api/v1/supervisor",
+        "/api/v1/supervisor/quarantine",
+        "/api/v1/events/rejected",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/asyncapi.json",
+    ],
+)
+def test_it_asks_for_a_token_on_every_route_but_livez(sidewatch, path):
+    assert sidewatch.client.get(path).status_code == 401
+    assert sidewatch.client.get(path, headers=INGEST).status_code == 401
+    answer = sidewatch.client.get(path, headers=READ)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "Server" not in answer.headers
+
+
+def test_it_answers_livez_to_anyone(sidewatch):
+    assert sidewatch.client.get("/livez").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "error"),
+    [
+        (b"{", 422, "truncated"),
+        (b"[]", 422, "no event"),
+        (b'{"type":"x"}', 422, "type"),
+        (json.dumps({**trade("n", 1), "pnl": "NaN"}).encode(), 422, "pnl"),
+        (b" " * 1_048_577, 413, "1048576"),
+        (b"[" * 50_000, 422, ""),
+    ],
+)
+def test_it_refuses_a_bad_body_with_a_clear_error(sidewatch, body, status, error):
+    answer = sidewatch.client.post("/api/v1/events", content=body, headers=INGEST)
+    assert answer.status_code == status
+    assert error in answer.text
+
+
+def test_it_keeps_refused_events_where_ops_can_read_them(sidewatch):
+    answer = sidewatch.client.post(
+        "/api/v1/events", json=[trade("good", 1), {"type": "mystery"}], headers=INGEST
+    )
+    assert answer.json()["accepted"] == 1
+    assert answer.json()["rejected"][0]["index"] == 1
+    kept = sidewatch.get("/api/v1/events/rejected")["rejected"]
+    assert any("mystery" in item["raw"] for item in kept)
+
+
+def test_it_counts_duplicates_and_takes_corrections(sidewatch):
+    first = trade("dup", "-5", bot="dups")
+    assert sidewatch.post(first) == {"accepted": 1, "duplicates": 0, "rejected": []}
+    assert sidewatch.post(first)["duplicates"] == 1
+    assert sidewatch.post({**first, "pnl": "-3", "revision": 1})["accepted"] == 1
+    with sidewatch.live() as live:
+        until(live, lambda m: m["type"] == "snapshot")
+    figures = sidewatch.get("/api/v1/metrics/realtime", bot="dups")["bots"]["dups"]
+    assert (figures["trades"], figures["pnl_total"]) == (1, "-3")
+
+
+def test_it_answers_as_of_an_instant(sidewatch):
+    sidewatch.post(trade("asof", "7", bot="past"))
+    then = sidewatch.get("/api/v1/metrics/realtime", at="2020-01-01T00:00:00Z")
+    assert then["bots"] == {}
+    answer = sidewatch.client.get("/api/v1/metrics/realtime?at=yesterday", headers=READ)
+    assert answer.status_code == 422
+    assert "at:" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Authorization": "Bearer wrong-token-wrong-token"}, 401),
+    ],
+)
+def test_it_refuses_foreign_hosts_origins_and_tokens(sidewatch, headers, status):
+    answer = sidewatch.client.post("/api/v1/events", json=trade("f", 1), headers=INGEST | headers)
+    assert answer.status_code == status
+    assert answer.json()["error"]
+
+
+def test_it_takes_signed_requests_once(sidewatch):
+    path, body = "/api/v1/alerts/test", b'{"channel":"console","test_message":"hello"}'
+    headers = signed(path, body)
+    answer = sidewatch.client.post(path, content=body, headers=headers)
+    assert answer.json()["results"]["console"]["ok"]
+    assert "used before" in sidewatch.client.post(path, content=body, headers=headers).text
+    assert sidewatch.client.post(path, content=body, headers=READ).status_code == 401
+    wrong = sidewatch.client.post(path, content=body + b" ", headers=signed(path, body))
+    assert wrong.status_code == 401
+    unknown = b'{"channel":"pigeon","test_message":"hello"}'
+    answer = sidewatch.client.post(path, content=unknown, headers=signed(path, unknown))
+    assert answer.status_code == 422
+    assert "pigeon" in answer.text
+
+
+def test_it_logs_the_page_in_with_a_cookie(sidewatch):
+    page = httpx.Client(base_url=sidewatch.url)
+    token = {"token": TOKENS["SIDEWATCH_READ_TOKEN"]}
+    assert page.post("/api/v1/session", json=token).status_code == 403
+    for wrong in ("nope", TOKENS["SIDEWATCH_INGEST_TOKEN"]):
+        answer = page.post("/api/v1/session", json={"token": wrong}, headers={"X-Sidewatch": "1"})
+        assert answer.status_code == 401
+    answer = page.post("/api/v1/session", json=token, headers={"X-Sidewatch": "1"})
+    assert answer.status_code == 204
+    cookie = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert page.get("/api/v1/health/status").status_code == 200
+    assert page.post("/api/v1/silences", json={"reason": "x", "minutes": 1}).status_code == 401
+    page.close()
+
+
+def test_it_silences_and_acknowledges_for_operators(sidewatch):
+    operate = bearer("OPERATE")
+    switch = {"type": "kill_switch", "bot": "ops", "at": instant(), "active": True, "reason": "r"}
+    with sidewatch.live() as live:
+        until(live, lambda m: m["type"] == "snapshot")
+        sidewatch.post(switch)
+        fired = until(
+            live, lambda m: m["type"] == "alert_triggered" and m["alert"]["bot"] == "ops"
+        )["alert"]
+    answer = sidewatch.client.post(f"/api/v1/alerts/{fired['id']}/ack", headers=operate)
+    assert answer.json()["alert"]["state"] == "acknowledged"
+    assert sidewatch.client.post("/api/v1/alerts/none/ack", headers=operate).status_code == 409
+    bad = {"reason": "maintenance", "minutes": 0}
+    answer = sidewatch.client.post("/api/v1/silences", json=bad, headers=operate)
+    assert "minutes" in answer.json()["error"]
+    good = {"reason": "maintenance", "minutes": 5, "bot": "quiet"}
+    silence = sidewatch.client.post("/api/v1/silences", json=good, headers=operate).json()
+    assert sidewatch.get("/api/v1/silences")["silences"] == [silence["silence"]]
+    path = f"/api/v1/silences/{silence['silence']['id']}"
+    assert sidewatch.client.delete(path, headers=operate).status_code == 204
+    assert sidewatch.client.delete(path, headers=operate).status_code == 409
+
+
+def test_it_takes_events_over_the_unix_socket_without_a_token(sidewatch):
+    transport = httpx.HTTPTransport(uds=sidewatch.unix)
+    with httpx.Client(transport=transport, base_url="http://sidewatch") as client:
+        lines = "\n".join(json.dumps(trade(f"u{n}", 1, bot="unix")) for n in range(3))
+        kind = {"Content-Type": "application/x-ndjson"}
+        answer = client.post("/api/v1/events", content=lines, headers=kind)
+        assert answer.json()["accepted"] == 3
+        assert client.get("/api/v1/alerts").status_code == 401
+
+
+def test_it_refuses_a_websocket_without_token_or_from_another_page(sidewatch):
+    address = sidewatch.url.replace("http", "ws") + "/api/v1/live"
+    for headers in ({}, READ | {"Origin": "http://evil.example"}):
+        with pytest.raises(InvalidStatus):
+            connect(address, additional_headers=headers)
+
+
+def test_it_replays_alerts_to_a_client_that_comes_back(sidewatch):
+    with sidewatch.live() as live:
+        seq = until(live, lambda m: m["type"] == "snapshot")["seq"]
+    breaker = {"type": "circuit_breaker", "bot": "back", "at": instant(), "open": True}
+    with sidewatch.live() as live:
+        until(live, lambda m: m["type"] == "snapshot")
+        sidewatch.post({**breaker, "reason": "while away"})
+        until(live, lambda m: m["type"] == "alert_triggered" and m["alert"]["bot"] == "back")
+    with sidewatch.live() as live:
+        live.send(json.dumps({"type": "resume", "seq": seq}))
+        until(live, lambda m: m["type"] == "alert_triggered" and m["alert"]["bot"] == "back")
+
+
+def test_it_closes_a_client_that_talks_nonsense(sidewatch):
+    with sidewatch.live() as live:
+        until(live, lambda m: m["type"] == "snapshot")
+        live.send("nonsense")
+        with pytest.raises(ConnectionClosed):
+            until(live, lambda _message: False)
+
+
+def test_it_stops_soon_with_a_client_that_never_reads(tmp_path):
+    with Sidewatch(tmp_path / "data") as running:
+        host, port = running.url.removeprefix("http://").split(":")
+        stuck = socket.create_connection((host, int(port)))
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1_024)
+        request = (
+            f"GET /api/v1/live HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
+            f"Connection: Upgrade\r\nAuthorization: {READ['Authorization']}\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            "Sec-WebSocket-Version: 13\r\n\r\n"
+        )
+        stuck.sendall(request.encode())
+        assert stuck.recv(12) == b"HTTP/1.1 101"
+        with running.live() as live:
+            until(live, lambda m: m["type"] == "snapshot")
+            code, seconds = running.stop()
+            with pytest.raises(ConnectionClosed) as closed:
+                until(live, lambda _message: False)
+        stuck.close()
+    assert code == 0
+    assert seconds < 6
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1001
+
+
+def test_it_writes_no_secret_to_its_log(sidewatch):
+    path = f"/api/v1/sources/freqtrade/x/{TOKENS['SIDEWATCH_FREQTRADE_SECRET']}"
+    assert sidewatch.client.post(path, content=b"\xff").status_code == 422
+    log = "".join(line for line in sidewatch.log if not line.startswith("Open "))
+    for secret in TOKENS.values():
+        assert secret not in log
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_it_serves_on_both_event_loops(tmp_path, backend):
+    environ = {"SIDEWATCH__SERVER__BACKEND": backend, "SIDEWATCH_STARTING_EQUITY": "100"}
+    with Sidewatch(tmp_path / "data", environ) as running:
+        with running.live() as live:
+            until(live, lambda m: m["type"] == "snapshot")
+            running.post(trade(1, "-50"))
+            until(live, lambda m: m["type"] == "alert_triggered")
+        assert running.stop()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"SIDEWATCH_PORT": "99999"}, "server.port"),
+        ({"SIDEWATCH_NONSENSE": "1"}, "SIDEWATCH_NONSENSE"),
+        ({"ALERTS_SLACK_ENABLED": "true"}, "SLACK_WEBHOOK_URL"),
+        ({"SIDEWATCH_READ_TOKEN": "changeme"}, "SIDEWATCH_READ_TOKEN"),
+        ({"SIDEWATCH_DATA_DIR": "/proc/nowhere"}, "storage.data_dir"),
+    ],
+)
+def test_it_refuses_to_start_and_names_the_setting(tmp_path, environ, named):
+    env = {"PATH": "/usr/bin:/bin", "SIDEWATCH_DATA_DIR": str(tmp_path), **TOKENS, **environ}
+    done = subprocess.run(
+        [sys.executable, "-m", "sidewatch", "run"],
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

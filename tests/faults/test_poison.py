@@ -1,0 +1,99 @@
+"""A poison message in the whole tree: quarantined, visible, siblings untouched."""
+
+import anyio
+import httpx
+import pytest
+from msgspec.structs import replace
+
+from actors.metrics.ledger import Ledger
+from config.secret import ensure
+from config.settings import Settings, load
+from sidewatch.tree import Tree, address, open_sockets
+from tests.acceptance.process import instant, trade
+from web.server import close
+
+pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
+
+
+def settings_for(folder, backend) -> Settings:
+    settings = load(None, {"SIDEWATCH_DATA_DIR": str(folder), "SIDEWATCH_PORT": "0"})
+    server = replace(settings.server, backend=backend)
+    return replace(settings, auth=ensure(folder, settings.auth), server=server)
+
+
+def actor(status, name):
+    todo = [status.root]
+    while todo:
+        node = todo.pop()
+        if node.name == name:
+            return node
+        todo += getattr(node, "children", [])
+    raise LookupError(name)
+
+
+async def until(condition):
+    with anyio.fail_after(20):
+        while not await condition():
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_it_quarantines_a_poison_event_and_goes_on(tmp_path, anyio_backend_name, monkeypatch):
+    settings = settings_for(tmp_path, anyio_backend_name)
+    apply = Ledger.apply
+
+    def poisoned(self, event):
+        if getattr(event, "id", None) == "tpoison":
+            raise RuntimeError("poison")
+        return apply(self, event)
+
+    monkeypatch.setattr(Ledger, "apply", poisoned)
+    sockets = open_sockets(settings)
+    tree = Tree(settings, sockets)
+    await tree.store.open()
+    headers = {"Authorization": f"Bearer {settings.auth.ingest_token.reveal()}"}
+    read = {"Authorization": f"Bearer {settings.auth.read_token.reveal()}"}
+    try:
+        async with (
+            tree.system,
+            httpx.AsyncClient(base_url=address(settings, sockets), headers=headers) as client,
+        ):
+            switch = {"type": "kill_switch", "bot": "native", "at": instant(), "active": True}
+            events = [trade(1, 5), trade("poison", 1), trade(2, 7), switch]
+            answer = await client.post("/api/v1/events", json=events)
+            assert answer.json()["accepted"] == 4
+
+            async def both_counted():
+                path = "/api/v1/metrics/realtime"
+                bots = (await client.get(path, headers=read)).json().get("bots", {})
+                return bots.get("native", {}).get("trades") == 2
+
+            await until(both_counted)
+
+            async def kept():
+                rows = await tree.store.read(lambda tx: tx.journal.last("quarantine", 5))
+                return len(rows) == 1
+
+            await until(kept)
+            shown = (await client.get("/api/v1/supervisor", headers=read)).json()
+            assert shown["quarantine"] == 1
+            listed = (await client.get("/api/v1/supervisor/quarantine", headers=read)).json()
+            assert "tpoison" in listed["quarantine"][0]["message"]
+            status = tree.system.status()
+            metrics = actor(status, "metrics")
+            assert (metrics.quarantined, metrics.restarts_total) == (1, 3)
+            for sibling in ("health", "alerts", "feed", "broadcaster", "server"):
+                assert actor(status, sibling).restarts_total == 0
+    finally:
+        await tree.store.close()
+        close(sockets)
+
+    # A new process leaves the poison out of its rebuild.
+    again = Tree(settings, open_sockets(settings))
+    await again.store.open()
+    try:
+        async with again.system:
+            assert actor(again.system.status(), "metrics").restarts_total == 0
+            assert again.metrics_position.poisoned
+    finally:
+        await again.store.close()
+        close(again.sockets)
