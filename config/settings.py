@@ -186,7 +186,7 @@ def _build(values: Mapping[Place, Any], environ: Mapping[str, str]) -> Settings:
     _place_data(sections["storage"], environ)
     common = TopLevel(**top)
     built: dict[str, Any] = {name: struct(**sections[name]) for name, struct in SECTIONS.items()}
-    own = {"currency": common.currency}
+    own: dict[str, Any] = {"currency": common.currency}
     return Settings(
         starting_equity=common.starting_equity,
         currency=common.currency,

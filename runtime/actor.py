@@ -26,7 +26,7 @@ class Stop(Exception):
 
     def __init__(self, ending: Literal["normal", "shutdown"] = "normal") -> None:
         super().__init__(ending)
-        self.ending = ending
+        self.ending: Literal["normal", "shutdown"] = ending
 
 
 class DeathPact(Exception):
@@ -49,7 +49,7 @@ class Actor(Generic[M]):
     async def started(self) -> None:
         """Prepare. An exception is a failed start; `Ignore` declines."""
 
-    async def receive(self, message: M) -> Any:
+    async def receive(self, message: M, /) -> Any:
         """Handle one message; what is returned answers an ask. An exception is a crash."""
         raise NotImplementedError
 

@@ -283,7 +283,7 @@ class Book:
             return None
         alert_id = outbox.new_id(now, self.last_id)
         most = max(by_channel.values(), key=len)
-        severity = max((n.severity for n in most), key=outbox.PRIORITY.__getitem__)
+        severity = max(most, key=lambda n: outbox.PRIORITY[n.severity]).severity
         title = f"{len(most)} alerts held back by the limit"
         lines = [f"{n.at:%H:%M:%S} {n.title}" for n in most[:DIGEST_LINES]]
         if len(most) > DIGEST_LINES:

@@ -151,7 +151,7 @@ def pinged(known: ApiHealth, ping: Pinged) -> ApiHealth:
 
 def overall(at: datetime, bots: Mapping[str, BotHealth], apis: Mapping[str, ApiHealth]) -> Health:
     """Return the whole: the worst level, with each reason and whose it is."""
-    levels = [bot.level for bot in bots.values()]
+    levels: list[Level] = [bot.level for bot in bots.values()]
     reasons = [f"{name}: {reason}" for name, bot in bots.items() for reason in bot.reasons]
     for name, api in apis.items():
         if api.connected is False:
@@ -165,4 +165,8 @@ def _because(what: str, why: str) -> str:
 
 
 def _worst(levels: list[Level]) -> Level:
-    return max(levels, key=RANK.__getitem__, default="HEALTHY")
+    worst: Level = "HEALTHY"
+    for level in levels:
+        if RANK[level] > RANK[worst]:
+            worst = level
+    return worst
