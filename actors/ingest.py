@@ -85,8 +85,12 @@ class Ingest:
         now = self._clock.now()
         try:
             fields = freqtrade.parse(body, content_type)
-            events = [codec.checked(e, now) for e in freqtrade.translate(bot, fields, now)]
-        except (freqtrade.WebhookError, ValueError) as error:
+            # A struct's constructor checks nothing: only decoding holds a field to its bounds.
+            translated = [
+                codec.decode(codec.encode(event)) for event in freqtrade.translate(bot, fields, now)
+            ]
+            events = [codec.checked(event, now) for event in translated]
+        except (freqtrade.WebhookError, msgspec.MsgspecError, ValueError) as error:
             await self._journal([], [Bad(0, str(error), body)], f"freqtrade:{bot}")
             raise BadBatch(str(error)) from error
         return await self._journal(list(enumerate(events)), [], f"freqtrade:{bot}", regular=False)

@@ -48,10 +48,9 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Storage(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the journal and drawn secrets live; 0 days of retention keeps everything."""
+    """Where the journal and drawn secrets live."""
 
     data_dir: Path = Path("~/.local/share/sidewatch")
-    retention_days: Annotated[int, rules.at_least(0), rules.at_most(36_500)] = 0
 
 
 class Alerts(Struct, frozen=True, forbid_unknown_fields=True):

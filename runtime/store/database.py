@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
 import anyio
 from anyio.lowlevel import current_token
@@ -65,6 +65,7 @@ class Store:
         self._clock = clock
         self._inline = inline
         self._link: sqlite3.Connection | None = None
+        self._lock: IO[bytes] | None = None
         self._ops: deque[_Op] = deque()
         self._ready = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -110,6 +111,7 @@ class Store:
         aside = ""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = schema.lock(self.path)
             try:
                 link = self._try_open(fresh=fresh)
             except (StoreCorrupt, sqlite3.DatabaseError) as error:
@@ -118,7 +120,10 @@ class Store:
                 aside = schema.set_aside(self.path, self._clock.now()).name
                 fresh = True
                 link = self._try_open(fresh=True)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, StoreError) as error:
+            self._unlock()
+            if isinstance(error, StoreError):
+                raise
             raise StoreError(f"cannot open {self.path}: {error}") from error
         self._link = link
         self._closing = False
@@ -141,6 +146,12 @@ class Store:
         link, self._link = self._link, None
         if link is not None:
             link.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.close()
 
     # ------------------------------------------------------------ use
 

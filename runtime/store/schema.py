@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 from runtime.store.errors import StoreCorrupt, StoreError
 
@@ -43,6 +45,20 @@ CREATE TABLE state (
     data BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
+
+
+def lock(path: Path) -> IO[bytes]:
+    """Take the file for this process alone, until the returned handle is closed.
+
+    Raises StoreError where another process has it: two would deliver every alert twice.
+    """
+    handle = path.with_name(path.name + ".lock").open("ab")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise StoreError(f"{path.parent} is in use by another Sidewatch") from error
+    return handle
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -255,6 +255,13 @@ def test_it_stops_soon_with_a_client_that_never_reads(tmp_path):
     assert closed.value.rcvd.code == 1001
 
 
+@pytest.mark.parametrize("bot", ["a%20b", "x" * 65, "%F0%9F%92%A9", "..%2fx"])
+def test_it_refuses_a_bot_name_that_is_none(sidewatch, bot):
+    path = f"/api/v1/sources/freqtrade/{bot}/{TOKENS['SIDEWATCH_FREQTRADE_SECRET']}"
+    answer = sidewatch.client.post(path, json={"event": "status", "status": "running"})
+    assert answer.status_code in (404, 422)
+
+
 def test_it_writes_no_secret_to_its_log(sidewatch):
     path = f"/api/v1/sources/freqtrade/x/{TOKENS['SIDEWATCH_FREQTRADE_SECRET']}"
     assert sidewatch.client.post(path, content=b"\xff").status_code == 422

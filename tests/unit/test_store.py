@@ -166,3 +166,9 @@ async def test_it_pushes_back_when_too_many_writes_wait(tmp_path, monkeypatch):
     with pytest.raises(StoreFull):
         await store.write(lambda tx: None)
     await store.close()
+
+
+async def test_it_refuses_a_file_that_another_has_open(store, tmp_path):
+    with pytest.raises(StoreError, match="in use by another"):
+        await Store(tmp_path / "s.db", LoopClock(), inline=True).open()
+    assert await store.write(lambda tx: tx.journal.append([entry(1)])) == [1]

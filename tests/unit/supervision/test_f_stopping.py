@@ -13,7 +13,6 @@ from tests.unit.supervision.kit import (
     poison,
     raises,
     running,
-    settle,
     shut,
     supervisor,
     takes,
