@@ -56,7 +56,6 @@ BAD = [
     ("SERVER__BODY_BYTES_MAX", ["0", "-1", "67108865"]),
     ("SERVER__DASHBOARDS_MAX", ["0", "10001"]),
     ("SERVER__CONNECTIONS_MAX", ["0", "65537"]),
-    ("STORAGE__RETENTION_DAYS", ["-1", "36501"]),
     ("ALERTS__DEBOUNCE_S", ["-5", "nan", "inf", "1e999", "-0.1", "604801", "1e99999999999"]),
     ("ALERTS__HOURLY_LIMIT", ["0", "10001"]),
     ("ALERTS__DRAWDOWN_DAY", ["0", "1.01", "-0.1", "5%"]),
