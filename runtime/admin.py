@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from runtime.child import Child
 from runtime.mailbox import Ask
 from runtime.ref import Ref
 from runtime.spec import AnySpec, ChildSpec, DynamicSpec, check_significant
 
 if TYPE_CHECKING:
-    from runtime.child import Child
     from runtime.supervisor import Supervisor
     from runtime.system import System
 
@@ -60,8 +60,11 @@ class SupervisorRef:
         return await self._call(lambda sup: _start_child(sup, spec, args))  # type: ignore[no-any-return]
 
     async def terminate_child(self, child_id: str) -> None:
-        """Stop a child; its specification stays. Repeated is fine."""
-        await self._call(lambda sup: sup.terminate(_find(sup, child_id)))
+        """Stop a child; its specification stays. Repeated is fine.
+
+        Of a dynamic supervisor's or a temporary child nothing stays.
+        """
+        await self._call(lambda sup: _terminate_child(sup, child_id))
 
     async def restart_child(self, child_id: str) -> Started:
         """Start a stopped child again."""
@@ -129,15 +132,51 @@ async def _start_child(
         spec = replace(
             template, id=f"{template.id}-{supervisor.created}", args=(*template.args, *args)
         )
-    elif spec is None:
-        raise AdminError("invalid", f"{supervisor.name} needs a specification")
+    elif not isinstance(spec, AnySpec):
+        raise AdminError("invalid", f"{supervisor.name}: {spec!r} is no specification")
     elif spec.id in supervisor.children:
         child = supervisor.children[spec.id]
         code = "already_present" if child.state == "stopped" else "already_started"
         raise AdminError(code, f"{supervisor.name} has a child {spec.id!r}")
     else:
         check_significant(spec, supervisor.spec.auto_shutdown)
-    return _started(await supervisor.add(spec))
+    return _started(await _add(supervisor, spec))
+
+
+async def _add(supervisor: Supervisor, spec: AnySpec) -> Child:
+    """Start a new child; where it fails, keep nothing."""
+    path = f"{supervisor.path}/{spec.id}" if supervisor.path else spec.id
+    try:
+        supervisor.system.reserve(spec, path)
+    except ValueError:
+        supervisor.system.release(path, "it did not start")
+        raise
+    child = supervisor.children[spec.id] = Child(supervisor, spec)
+    error = await supervisor.start_one(child)
+    declined = child.runner is None and error is None
+    if error is not None or (declined and supervisor.forgets(spec)):
+        supervisor.remove(child)
+    if error is not None:
+        raise error
+    return child
+
+
+async def _terminate_child(supervisor: Supervisor, child_id: str) -> None:
+    if child_id not in supervisor.children and _was_here(supervisor, child_id):
+        return
+    child = _find(supervisor, child_id)
+    await supervisor.stop_one(child, gone=True)
+    if isinstance(supervisor.spec, DynamicSpec) and child.id in supervisor.children:
+        supervisor.remove(child)
+
+
+def _was_here(supervisor: Supervisor, child_id: str) -> bool:
+    """Say whether a dynamic supervisor has given out this id."""
+    if not isinstance(supervisor.spec, DynamicSpec):
+        return False
+    prefix, _, number = child_id.rpartition("-")
+    given = number.isascii() and number.isdigit() and 1 <= int(number) <= supervisor.created
+    return given and prefix == supervisor.spec.template.id
 
 
 def _not_dynamic(supervisor: Supervisor) -> None:
@@ -149,7 +188,9 @@ async def _restart_child(supervisor: Supervisor, child_id: str) -> Started:
     _not_dynamic(supervisor)
     child = _find(supervisor, child_id)
     _need_stopped(child)
-    await supervisor.start_again(child)
+    error = await supervisor.start_one(child)
+    if error is not None:
+        raise error
     return _started(child)
 
 
@@ -157,7 +198,7 @@ async def _delete_child(supervisor: Supervisor, child_id: str) -> None:
     _not_dynamic(supervisor)
     child = _find(supervisor, child_id)
     _need_stopped(child)
-    supervisor.forget(child)
+    supervisor.remove(child)
 
 
 def _need_stopped(child: Child) -> None:

@@ -50,7 +50,7 @@ class Child:
         self.restart_token: object = None
         self.restarts_total = 0
         self.zombies = 0
-        self._lived_since = 0.0
+        self._lived_since = math.inf
         self._restarted_at: list[float] = []
 
     @property
@@ -105,6 +105,7 @@ class Child:
         backoff = self.spec.backoff
         if backoff is not None and now - self._lived_since >= backoff.reset_after_s:
             self.attempt = 0
+        self._lived_since = math.inf  # a start that fails is no life, however late
         delay_s = 0.0 if backoff is None else backoff.delay_s(self.attempt, random)
         self.attempt += 1
         return delay_s

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from runtime.actor import Actor, Context, Down, Ignore, Stop
+from runtime.linked import Linked, StrayCancellation, cancelled_from_outside
 from runtime.mailbox import Ask, Cell
 from runtime.ref import Declined, Ref
 from runtime.restart import Exit
@@ -41,13 +42,13 @@ class Incarnation:
         "_failure",
         "_killed",
         "_linked",
-        "_linked_done",
         "_timers",
         "actor",
         "args",
         "busy",
         "coroutine",
         "exit",
+        "fenced",
         "number",
         "on_exit",
         "on_ready",
@@ -69,6 +70,8 @@ class Incarnation:
         on_exit: Callable[[Incarnation, Exit], None],
     ) -> None:
         slot.number += 1
+        if slot.incarnation is not None:
+            slot.incarnation.fenced = True
         slot.incarnation = self
         self.slot = slot
         self.system: System = slot.system
@@ -80,6 +83,7 @@ class Incarnation:
         self.ready = False
         self.exit: Exit | None = None
         self.busy = False
+        self.fenced: bool = False  # a zombie: what it still does is no longer the slot's business
         self.since = 0.0
         self.reported_stuck = False
         self.stop_requested = False
@@ -90,8 +94,7 @@ class Incarnation:
         self._deadline = math.inf
         self._failure: BaseException | None = None
         self._killed = False
-        self._linked: set[anyio.CancelScope] | None = None
-        self._linked_done: anyio.Event | None = None
+        self._linked: Linked | None = None
         self._timers: list[Timer] | None = None
 
     # ------------------------------------------------------------ asked from outside
@@ -139,25 +142,9 @@ class Incarnation:
 
     def link(self, func: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         """Start a task whose fate is this incarnation's."""
-        scope = anyio.CancelScope()
         if self._linked is None:
-            self._linked = set()
-        self._linked.add(scope)
-        self.system.spawn(self._run_linked, scope, func, args)
-
-    async def _run_linked(
-        self, scope: anyio.CancelScope, func: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
-    ) -> None:
-        try:
-            with scope:
-                await func(*args)
-        except Exception as error:  # noqa: BLE001 - a crash is data for the supervisor
-            self.fail(error)
-        finally:
-            assert self._linked is not None
-            self._linked.discard(scope)
-            if self._linked_done is not None and not self._linked:
-                self._linked_done.set()
+            self._linked = Linked(self.fail)
+        self.system.spawn(self._linked.add(func, args))
 
     def watch(self, ref: Ref[Any]) -> None:
         """Ask for `Down`; at once when that actor does not run."""
@@ -175,19 +162,30 @@ class Incarnation:
         self.coroutine = current_coroutine()
         try:
             try:
-                with self.scope:
-                    exit_ = await self._live()
-                if self.scope.cancelled_caught:
-                    exit_ = self._cancelled()
+                exit_ = await self._live_in_scope()
             finally:
                 exit_ = await self._close(exit_)
         finally:
             self._finish(exit_)
 
+    async def _live_in_scope(self) -> Exit:
+        try:
+            with self.scope:
+                return await self._live()
+        except anyio.get_cancelled_exc_class():
+            if cancelled_from_outside():
+                raise
+            return self._crashed(StrayCancellation("in the actor's own code"))
+        except Exception as error:  # noqa: BLE001 - what a group held beside a cancellation
+            self.system.report("stopping_failed", self.slot.name, error)
+        return self._cancelled()
+
     def _cancelled(self) -> Exit:
         if self._failure is None or self._killed:
             self._killed = True
             return KILLED
+        if isinstance(self._failure, Stuck):
+            return self._crashed(self._failure)
         self.slot.failed(self._failure)
         return Exit("abnormal", self._failure)
 
@@ -228,10 +226,16 @@ class Incarnation:
                 if len(queue) > box.high:  # noqa: PLR1730 - the call costs a tenth of a message
                     box.high = len(queue)
                 box.in_hand = True
-                if type(item) in SPECIAL:
-                    await self._receive_special(actor, item)
-                else:
-                    await actor.receive(item)
+                try:
+                    if type(item) in SPECIAL:
+                        await self._receive_special(actor, item)
+                    else:
+                        await actor.receive(item)
+                except Declined as refusal:
+                    if type(item) is Ask:
+                        item.fail(refusal)
+                if self.fenced:
+                    return
                 self._acknowledge()
                 now = monotonic()
                 self.slot.count(now - began)
@@ -252,10 +256,7 @@ class Incarnation:
                 item.alive = item.period_s is not None
                 await actor.receive(item.message)
         else:
-            try:
-                item.answer(await actor.receive(item.message))
-            except Declined as refusal:
-                item.fail(refusal)
+            item.answer(await actor.receive(item.message))
 
     def _acknowledge(self) -> None:
         if self.slot.attempts:
@@ -263,7 +264,7 @@ class Incarnation:
         self.slot.box.ack()
 
     def _stopped_itself(self, stop: Stop) -> Exit:
-        if self.busy:
+        if self.busy and not self.fenced:
             item = self.slot.box.queue[0]
             if type(item) is Ask:
                 item.answer(None)
@@ -274,7 +275,7 @@ class Incarnation:
     def _crashed(self, error: Exception) -> Exit:
         slot = self.slot
         slot.failed(error)
-        if not self.busy:
+        if not self.busy or self.fenced:
             return Exit("abnormal", error)
         if type(slot.box.queue[0]) in (Timer, Down):
             self._acknowledge()  # a tick belongs to this life; the next one sets its own
@@ -288,31 +289,32 @@ class Incarnation:
 
     async def _close(self, exit_: Exit) -> Exit:
         if self.actor is not None and not self._killed:
-            deadline = self._deadline
-            if deadline == math.inf and isinstance(self.slot.spec.shutdown, (int, float)):
-                deadline = anyio.current_time() + self.slot.spec.shutdown
-            with anyio.CancelScope(shield=True, deadline=deadline) as self._close_scope:
-                try:
-                    await self.actor.stopping()
-                except Exception as error:  # noqa: BLE001 - logged; it must not stop a restart
-                    self.system.report("stopping_failed", self.slot.name, error)
-                    if exit_.ending == "shutdown":
-                        exit_ = Exit("abnormal", error)
-            if self._close_scope.cancelled_caught and exit_.ending == "shutdown":
-                exit_ = KILLED
-        await self._unlink()
+            error = await self._tidy(self.actor)
+            if error is not None:  # it must not stop a restart
+                self.system.report("stopping_failed", self.slot.name, error)
+            if exit_.ending == "shutdown":
+                if error is not None:
+                    exit_ = Exit("abnormal", error)
+                elif self._close_scope is not None and self._close_scope.cancelled_caught:
+                    exit_ = KILLED
+        if self._linked is not None and not await self._linked.end(self.system.zombie_after_s):
+            self.system.report("zombie", self.slot.name, None)
         return exit_
 
-    async def _unlink(self) -> None:
-        if not self._linked:
-            return
-        self._linked_done = anyio.Event()
-        for scope in self._linked:
-            scope.cancel()
-        with anyio.move_on_after(self.system.zombie_after_s, shield=True):
-            await self._linked_done.wait()
-            return
-        self.system.report("zombie", self.slot.name, None)
+    async def _tidy(self, actor: Actor[Any]) -> Exception | None:
+        deadline = self._deadline
+        shutdown = self.slot.spec.shutdown
+        if deadline == math.inf and shutdown != "infinity":
+            grace_s = 0.0 if shutdown == "brutal_kill" else shutdown
+            deadline = anyio.current_time() + grace_s
+        try:
+            with anyio.CancelScope(shield=True, deadline=deadline) as self._close_scope:
+                await actor.stopping()
+        except Exception as error:  # noqa: BLE001 - for the report
+            return error
+        except anyio.get_cancelled_exc_class():
+            return StrayCancellation("in stopping")
+        return None
 
     def _finish(self, exit_: Exit) -> None:
         slot = self.slot

@@ -43,6 +43,15 @@ def restarts(policy: Restart, ending: Ending) -> bool:
     return policy == "transient" and ending in ("abnormal", "killed")
 
 
+def expected(policy: Restart, shutdown: object, exit_: Exit) -> bool:
+    """Say whether a child that was asked to stop has ended as it should."""
+    if exit_.ending == "killed":
+        return shutdown == "brutal_kill"
+    if exit_.ending == "normal":
+        return policy != "permanent"
+    return exit_.ending in ("shutdown", "ignored")
+
+
 class Intensity:
     """A sliding window of restarts, shared by a supervisor's children.
 

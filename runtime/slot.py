@@ -118,4 +118,6 @@ class Slot:
     def close(self, reason: str) -> None:
         """End this identity: what waits goes to the dead letters."""
         self.attempts = 0
+        if self.incarnation is not None:
+            self.incarnation.fenced = True
         self.box.close(reason)

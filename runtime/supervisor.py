@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from runtime.child import Child
-from runtime.restart import Exit, Intensity, describe, restarts
+from runtime.restart import Exit, Intensity, describe, expected, restarts
 from runtime.spec import ChildSpec, DynamicSpec, SupervisorSpec
+from runtime.timers import Agenda
 
 if TYPE_CHECKING:
     from runtime.incarnation import Incarnation
@@ -62,20 +63,28 @@ class Supervisor:
         self.started_at = system.clock.now()
         self.scope = anyio.CancelScope()
         self._ending: Exit | None = None
+        self._agenda: Agenda[tuple[list[Child], object]] = Agenda()
+        self._stopping: Incarnation | Supervisor | None = None
         self._events: deque[tuple[Callable[..., Awaitable[None]], tuple[Any, ...]]] = deque()
         self._bell = anyio.Event()
         system.supervisors[self.name] = self
 
     # ------------------------------------------------------------ asked from outside
 
-    def request_stop(self, _grace: Shutdown) -> None:
-        """Ask it to stop its children in reverse order, and end."""
+    def request_stop(self, grace: Shutdown) -> None:
+        """Ask it to stop its children in reverse order, and end. The asker watches the grace."""
         self.stop_requested = True
+        if grace == "brutal_kill":
+            self.kill()
         self._bell.set()
 
     def kill(self) -> None:
-        """Cancel it by force; its children go along."""
+        """Cancel it by force, even while it stops; its children go along."""
         self.scope.cancel()
+        if self._stopping is not None:
+            self._stopping.kill()
+        for child in self.children.values():
+            child.kill()
 
     def post(self, handler: Callable[..., Awaitable[None]], *args: Any) -> None:
         """Put an event into the queue."""
@@ -106,6 +115,8 @@ class Supervisor:
                     exit_ = await self._live()
             finally:
                 await self._end_children(by_force=self.scope.cancel_called)
+            if self.scope.cancel_called:
+                exit_ = Exit("killed")
         finally:
             self._finish(exit_)
 
@@ -117,9 +128,12 @@ class Supervisor:
         self.on_ready()
         handled = 0
         while not self.stop_requested and self._ending is None:
+            for restart in self._agenda.due(anyio.current_time()):
+                self.post(self._try_start, *restart)
             if not self._events:
                 self._bell = anyio.Event()
-                await self._bell.wait()
+                with anyio.CancelScope(deadline=self._agenda.next_at):
+                    await self._bell.wait()
                 continue
             await self._handle_one()
             handled += 1
@@ -133,7 +147,7 @@ class Supervisor:
             error: BaseException | None
             try:
                 child = self.children[spec.id] = Child(self, spec)
-                error = await self._start(child)
+                error = await self.start_one(child)
             except ValueError as taken:  # deleted once, and its name given to another since
                 error = taken
             if self.stop_requested:
@@ -157,7 +171,7 @@ class Supervisor:
             for child in children:
                 if by_force:
                     child.kill()
-                await self._stop(child)
+                await self.stop_one(child)
 
     def _finish(self, exit_: Exit) -> None:
         while self._events:  # callers still waiting get an answer
@@ -175,7 +189,7 @@ class Supervisor:
 
     # ------------------------------------------------------------ starting and stopping a child
 
-    async def _start(self, child: Child) -> BaseException | None:
+    async def start_one(self, child: Child) -> BaseException | None:
         """Start one child and wait until it is ready; return why it is not."""
         runner = child.spawn()
         limit_s = child.spec.start_within_s if isinstance(child.spec, ChildSpec) else math.inf
@@ -191,16 +205,17 @@ class Supervisor:
             self.system.report("started", child.name, None)
             return None
         if runner.exit is None:
-            await self._stop(child)
+            await self.stop_one(child)
+            if self.stop_requested:
+                return self.system.gone(self.name)
             return TimeoutError(f"not started within {limit_s} s")
         child.runner = None
-        if runner.exit.ending == "ignored":
-            child.state = "stopped"
-            return None
         child.state = "stopped"
+        if runner.exit.ending == "ignored":
+            return None
         return runner.exit.error or RuntimeError(f"ended while starting: {runner.exit}")
 
-    async def _stop(self, child: Child, *, gone: bool = False) -> None:
+    async def stop_one(self, child: Child, *, gone: bool = False) -> None:
         """Stop one child, wait for its end, report a bad one. `gone` drops a temporary child."""
         runner, child.runner = child.runner, None
         if runner is not None:
@@ -212,15 +227,25 @@ class Supervisor:
                     self.system.report("zombie", child.name, None)
                     child.zombies += 1
             exit_ = runner.exit
-            if exit_ is not None and not self._expected(child, exit_):
+            if exit_ is not None and not expected(child.spec.restart, child.spec.shutdown, exit_):
                 self.system.report("shutdown_error", child.name, exit_.error or exit_)
         child.state = "stopped"
         if gone and child.spec.restart == "temporary":
-            self._remove(child)
+            self.remove(child)
 
-    async def _ended(self, child: Child, runner: Any) -> bool:
-        limit_s = child.grace_s() + self.system.zombie_after_s
-        deadline = anyio.current_time() + limit_s if limit_s != math.inf else math.inf
+    async def _ended(self, child: Child, runner: Incarnation | Supervisor) -> bool:
+        """Wait for the end, by force after the grace; false when force does not help either."""
+        self._stopping = runner
+        try:
+            if not await self._ends_within(runner, child.grace_s()):
+                runner.kill()
+                return await self._ends_within(runner, self.system.zombie_after_s)
+            return True
+        finally:
+            self._stopping = None
+
+    async def _ends_within(self, runner: Incarnation | Supervisor, limit_s: float) -> bool:
+        deadline = anyio.current_time() + limit_s
         while runner.exit is None:
             self._bell = anyio.Event()
             with anyio.CancelScope(deadline=deadline):
@@ -229,14 +254,12 @@ class Supervisor:
                 return False
         return True
 
-    def _expected(self, child: Child, exit_: Exit) -> bool:
-        if child.spec.shutdown == "brutal_kill" and exit_.ending == "killed":
-            return True
-        if exit_.ending == "normal":
-            return child.spec.restart != "permanent"
-        return exit_.ending in ("shutdown", "ignored")
+    def forgets(self, spec: AnySpec) -> bool:
+        """Say whether a child that has ended leaves nothing behind."""
+        return spec.restart == "temporary" or isinstance(self.spec, DynamicSpec)
 
-    def _remove(self, child: Child) -> None:
+    def remove(self, child: Child) -> None:
+        """Drop a child that has ended, with its specification and slot."""
         del self.children[child.id]
         child.release("its supervisor removed it")
 
@@ -259,8 +282,8 @@ class Supervisor:
             await self._restart(child, counts=not exit_.redelivers)
             return
         child.state = "stopped"
-        if self._forgets(child.spec):
-            self._remove(child)
+        if self.forgets(child.spec):
+            self.remove(child)
         if child.spec.significant:
             self._significant_ended()
 
@@ -284,11 +307,11 @@ class Supervisor:
         token = object()
         for member in reversed(group):
             if member is not child:
-                await self._stop(member, gone=True)
+                await self.stop_one(member, gone=True)
             member.state = "restarting"
             member.restart_token = token
         delay_s = child.backoff_s(now, self.system.random.random())
-        self.system.later(delay_s, self.post, self._try_start, group, token)
+        self._agenda.add(anyio.current_time() + delay_s, (group, token))
 
     def _group(self, child: Child) -> list[Child]:
         """Return what restarts together with this child, in start order."""
@@ -302,7 +325,7 @@ class Supervisor:
             stale = member.restart_token is not token or member.state != "restarting"
             if stale or self.children.get(member.id) is not member:
                 continue  # terminated, deleted, or taken along by a wider restart since
-            error = await self._start(member)
+            error = await self.start_one(member)
             if self.stop_requested:
                 return
             if error is not None:
@@ -320,42 +343,6 @@ class Supervisor:
         except BaseException:
             reply.fail(self.system.gone(self.name))
             raise
-
-    async def add(self, spec: AnySpec) -> Child:
-        """Start a new child; raises its error, and then keeps nothing."""
-        path = f"{self.path}/{spec.id}" if self.path else spec.id
-        try:
-            self.system.reserve(spec, path)
-        except ValueError:
-            self.system.release(path, "it did not start")
-            raise
-        child = self.children[spec.id] = Child(self, spec)
-        error = await self._start(child)
-        declined = child.runner is None and error is None
-        if error is not None or (declined and self._forgets(spec)):
-            self._remove(child)
-        if error is not None:
-            raise error
-        return child
-
-    def _forgets(self, spec: AnySpec) -> bool:
-        return spec.restart == "temporary" or isinstance(self.spec, DynamicSpec)
-
-    async def terminate(self, child: Child) -> None:
-        """Stop a child on request: not a crash, and its specification stays."""
-        await self._stop(child, gone=True)
-        if isinstance(self.spec, DynamicSpec) and child.id in self.children:
-            self._remove(child)
-
-    async def start_again(self, child: Child) -> None:
-        """Start a stopped child; raises its error."""
-        error = await self._start(child)
-        if error is not None:
-            raise error
-
-    def forget(self, child: Child) -> None:
-        """Delete a stopped child's specification and slot."""
-        self._remove(child)
 
     def __repr__(self) -> str:
         state = "ENDED" if self.exit else "RUNNING" if self.ready else "STARTING"

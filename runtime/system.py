@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 KEPT_MAX = 1_000  # dead letters and quarantined messages kept for ops to read
 REPR_CHARS_MAX = 2_000
+LOOK_APART_S = 0.1  # a stuck message is reported at most this late
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -103,7 +105,8 @@ class System:
         self._changed = anyio.Event()
         self._watch: LoopWatch | None = None
         self._blocked_after_s = blocked_after_s
-        self._later_due: set[anyio.CancelScope] = set()
+        self._shortest_stuck_s = math.inf
+        self._look = anyio.Event()
 
     # ------------------------------------------------------------ life
 
@@ -196,19 +199,6 @@ class System:
         """Run a task of the runtime's own."""
         self._tasks.start_soon(func, *args)
 
-    def later(self, delay_s: float, func: Callable[..., None], *args: Any) -> None:
-        """Call after a delay; at once when there is none."""
-        if delay_s <= 0:
-            func(*args)
-        else:
-            self.spawn(self._call_later, delay_s, func, args)
-
-    async def _call_later(
-        self, delay_s: float, func: Callable[..., None], args: tuple[Any, ...]
-    ) -> None:
-        await anyio.sleep(delay_s)
-        func(*args)
-
     def reserve(self, spec: AnySpec, path: str) -> None:
         """Make every name of a tree resolve before anything starts: messages to it wait.
 
@@ -231,6 +221,9 @@ class System:
             if slot.name in self._names:
                 raise ValueError(f"{path}: the name {slot.name!r} is taken")
             self._slots[path] = self._names[slot.name] = slot
+            if spec.stuck_after_s < self._shortest_stuck_s:
+                self._shortest_stuck_s = spec.stuck_after_s
+                self._look.set()
         return slot
 
     def release(self, path: str, reason: str) -> None:
@@ -282,8 +275,8 @@ class System:
     # ------------------------------------------------------------ looking around
 
     async def _look_around(self) -> None:
-        """Beat for the loop's watch, and look for messages that are stuck."""
-        period_s = 5.0
+        """Beat for the loop's watch, and find a stuck message when it becomes one."""
+        period_s = math.inf
         if self._blocked_after_s is not None:
             self._watch = LoopWatch(self._blocked_after_s, self._loop_blocked)
             self._watch.start()
@@ -291,22 +284,31 @@ class System:
         while True:
             if self._watch is not None:
                 self._watch.beat()
-            self._find_stuck()
-            await anyio.sleep(period_s)
+            self._look = anyio.Event()
+            with anyio.move_on_after(min(period_s, self._find_stuck())):
+                await self._look.wait()
 
     def _loop_blocked(self, who: str, seconds: float) -> None:
         self.report("blocked", who, f"the event loop has not turned for {seconds:.1f} s")
 
-    def _find_stuck(self) -> None:
+    def _find_stuck(self) -> float:
+        """Report what is stuck; return the seconds until something else may be."""
         now = self.clock.monotonic()
+        wait_s = math.inf
         for slot in list(self._slots.values()):
+            limit_s = slot.spec.stuck_after_s
             life = slot.incarnation
             if life is None or not life.busy or life.reported_stuck:
+                wait_s = min(wait_s, limit_s)
                 continue
             age_s = now - life.since
-            if age_s >= slot.spec.stuck_after_s:
-                life.reported_stuck = True
-                stuck = Stuck(f"a message is in hand for {age_s:.1f} s")
-                self.report("stuck", slot.name, stuck)
-                if slot.spec.kill_stuck:
-                    life.fail(stuck)
+            if age_s < limit_s:
+                wait_s = min(wait_s, limit_s - age_s)
+                continue
+            wait_s = min(wait_s, limit_s)
+            life.reported_stuck = True
+            stuck = Stuck(f"a message is in hand for {age_s:.1f} s")
+            self.report("stuck", slot.name, stuck)
+            if slot.spec.kill_stuck:
+                life.fail(stuck)
+        return max(wait_s, LOOK_APART_S)

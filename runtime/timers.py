@@ -5,14 +5,14 @@ from __future__ import annotations
 import heapq
 import math
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 
 if TYPE_CHECKING:
     from runtime.incarnation import Incarnation
 
-
+T = TypeVar("T")
 CANCELLED_KEPT = 1_000  # below this many, cancelled timers leave the heap when they are due
 
 
@@ -77,3 +77,27 @@ class Timers:
         missed = max(0, math.floor((now - timer.due) / timer.period_s))
         timer.due += timer.period_s * (1 + missed)  # no drift, and no burst after a stall
         self.add(timer)
+
+
+class Agenda(Generic[T]):
+    """What is to be done later, soonest first; times are the caller's."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[float, int, T]] = []
+        self._order = count()
+
+    @property
+    def next_at(self) -> float:
+        """When the first entry is due; infinity when there is none."""
+        return self._entries[0][0] if self._entries else math.inf
+
+    def add(self, at: float, what: T) -> None:
+        """Put something down for that time."""
+        heapq.heappush(self._entries, (at, next(self._order), what))
+
+    def due(self, now: float) -> list[T]:
+        """Take what is due by now, in order."""
+        taken = []
+        while self._entries and self._entries[0][0] <= now:
+            taken.append(heapq.heappop(self._entries)[2])
+        return taken

@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from actors.alerts import limits, outbox, triggers
-from actors.alerts.book import SILENCES, Book, Step
+from actors.alerts.book import HELD_MAX, SILENCES, Book, Step
 from actors.alerts.commands import (
     SILENCES_MAX,
     Acknowledge,
@@ -97,10 +97,13 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
             return None
         elif isinstance(message, _Purge):
             before = (self.ctx.clock.now() - DELIVERED_KEPT).timestamp()
-            await self._store.write(lambda tx: tx.queue.purge(before))
+            await self._store.try_write(lambda tx: tx.queue.purge(before))
             return None
         else:
-            return await self._obey(message)
+            try:
+                return await self._obey(message)
+            except StoreError as error:  # a crash would lose what waits for the disk
+                raise Declined(f"the storage failed: {error}") from error
         clock = self.ctx.clock
         steps = self._book.consider(findings, clock.now(), clock.monotonic())
         if steps:
@@ -126,7 +129,7 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         self._degraded = False
         self._wake()
         for step in todo:
-            await self._tell(step.alert.id, new=step.action == "fire")
+            await self._tell(step.alert, new=step.action == "fire")
 
     def _storage_failed(self, steps: list[Step], error: StoreError) -> None:
         """Send from memory what cannot be written, and write it later under the same ids."""
@@ -134,16 +137,25 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
             self._degraded = True
             self.ctx.system.report("storage_failed", self.ctx.name, error)
         for step in steps:
-            if step.notice is not None and not step.held:
-                text = f"{step.notice.text} (Storage failed: sent from memory. {error})"
-                self._emergency(replace(step.notice, text=text[:2_000]))
-        if len(self._backlog) > BACKLOG_MAX:  # all were sent; the newest are kept for history
+            self._send_from_memory(step, error)
+        if len(self._backlog) > BACKLOG_MAX:  # all are sent; the newest are kept for history
+            digest = self._book.digest([], self._backlog, self._channels, self.ctx.clock.now())
+            if digest is not None:
+                self._backlog.append(digest)
+                self._send_from_memory(digest, error)
             del self._backlog[: len(self._backlog) - BACKLOG_MAX]
 
-    async def _tell(self, alert_id: str, *, new: bool) -> None:
-        alert = await self._store.read(lambda tx: outbox.view(tx, alert_id))
-        if alert is not None:
-            await self._broadcaster.tell(AlertChanged(alert, new=new))
+    def _send_from_memory(self, step: Step, error: StoreError) -> None:
+        if step.notice is not None and not step.held:
+            text = f"{step.notice.text} (Storage failed: sent from memory. {error})"
+            self._emergency(replace(step.notice, text=text[:2_000]))
+
+    async def _tell(self, alert: Alert, *, new: bool) -> None:
+        try:
+            shown = await self._store.read(lambda tx: outbox.view(tx, alert.id))
+        except StoreError:  # another's write failed in the same batch: shown without deliveries
+            shown = None
+        await self._broadcaster.tell(AlertChanged(shown or alert, new=new))
 
     async def _look(self) -> None:
         clock = self.ctx.clock
@@ -155,18 +167,14 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
             await self._digest()
 
     async def _digest(self) -> None:
-        now = self.ctx.clock.now()
-        book = self._book
         try:
-            alert = await self._store.write(lambda tx: book.digest(tx, now))
-        except StoreError as error:
-            self.ctx.system.report("storage_failed", self.ctx.name, error)
+            jobs = await self._store.read(lambda tx: tx.queue.held(HELD_MAX))
+        except StoreError:  # another's write failed in the same batch: a second later, then
             return
-        book.limit = limits.digested(book.limit, now.timestamp())
-        if alert is not None:
-            book.last_id = alert.id
-            self._wake()
-            await self._tell(alert.id, new=True)
+        now = self.ctx.clock.now()
+        step = self._book.digest(jobs, self._backlog, self._channels, now)
+        if step is not None:
+            await self._commit([step])
 
     # ------------------------------------------------------------ commands
 
@@ -179,8 +187,8 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
             return await self._silence(command)
         if command.id not in self._book.silences:
             raise Declined(f"no silence {command.id!r}")
-        del self._book.silences[command.id]
-        await self._keep_silences()
+        kept = {id_: s for id_, s in self._book.silences.items() if id_ != command.id}
+        await self._keep_silences(kept)
         return None
 
     async def _acknowledge(self, command: Acknowledge) -> Alert:
@@ -208,8 +216,7 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
             raise Declined(f"there are {SILENCES_MAX} silences already")
         id_ = outbox.new_id(now, max(self._book.silences, default=""))
         silence = Silence(id_, command.reason, command.until, now, command.trigger, command.bot)
-        self._book.silences[id_] = silence
-        await self._keep_silences()
+        await self._keep_silences(self._book.silences | {id_: silence})
         return silence
 
     def _silences_in_force(self) -> list[Silence]:
@@ -218,6 +225,7 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         book.silences = {key: s for key, s in book.silences.items() if now < s.until}
         return list(book.silences.values())
 
-    async def _keep_silences(self) -> None:
-        data = msgspec.json.encode(self._silences_in_force())
+    async def _keep_silences(self, silences: dict[str, Silence]) -> None:
+        data = msgspec.json.encode(list(silences.values()))
         await self._store.write(lambda tx: tx.state.put(SILENCES, data))
+        self._book.silences = silences

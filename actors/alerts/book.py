@@ -21,7 +21,7 @@ from actors.alerts.debounce import Decision, TriggerState, decide, settled
 from actors.alerts.limits import LimitState
 from actors.alerts.triggers import Finding
 from actors.messages import Alert, Notice, NoticeKind
-from runtime.store import Tx
+from runtime.store import Job, Tx
 
 STATE = "trigger/"
 LIMIT = "limit"
@@ -38,6 +38,13 @@ class Step(Struct, frozen=True):
     alert: Alert
     notice: Notice | None
     held: bool = False
+    told: list[tuple[str, str]] = []  # (topic, id) of the held jobs that this one tells
+
+
+class _Kept(TriggerState, frozen=True):
+    """A trigger's state on the disk, with the finding that the clock may still decide about."""
+
+    finding: Finding | None = None
 
 
 class Book:
@@ -59,7 +66,7 @@ class Book:
         self._last: dict[str, Finding] = {}
         self._notices: dict[str, int] = {}
         self._dirty: set[str] = set()
-        self._cursors_dirty = False
+        self._changed = False
 
     # ------------------------------------------------------------ deciding
 
@@ -96,7 +103,7 @@ class Book:
         """Note how far a reader's events have been considered; 0 is the clock's."""
         if seq > self.cursors.get(reader, 0):
             self.cursors[reader] = seq
-            self._cursors_dirty = True
+            self._changed = True
 
     def acknowledge(self, key: str) -> None:
         """Stop a key's repeats until it is resolved."""
@@ -106,7 +113,7 @@ class Book:
     @property
     def dirty(self) -> bool:
         """Whether there is something to write."""
-        return bool(self._dirty) or self._cursors_dirty
+        return bool(self._dirty) or self._changed
 
     def _decided(self, decision: Decision, finding: Finding, now: datetime) -> list[Step]:
         key = finding.key
@@ -224,15 +231,22 @@ class Book:
         """Read everything back. Stamps become this process's monotonic seconds again."""
         shift = tick - now.timestamp()
         for key, data in tx.state.scan(STATE, 100_000):
-            state = msgspec.json.decode(data, type=TriggerState)
-            quiet = min(state.quiet_until + shift, tick + self.debounce_s)
-            cycles = tuple(min(at + shift, tick) for at in state.cycles)
-            self.states[key.removeprefix(STATE)] = replace(state, quiet_until=quiet, cycles=cycles)
+            key = key.removeprefix(STATE)  # noqa: PLW2901
+            kept = msgspec.json.decode(data, type=_Kept)
+            quiet = min(kept.quiet_until + shift, tick + self.debounce_s)
+            cycles = tuple(min(at + shift, tick) for at in kept.cycles)
+            state = msgspec.convert(kept, TriggerState, from_attributes=True)
+            state = replace(state, quiet_until=quiet, cycles=cycles)
             alert = outbox.get(tx, state.alert) if state.alert else None
             if alert is not None:
                 self.open[alert.id] = alert
-                ids = {outbox.notice_of(job).id for job in tx.queue.group(alert.id)}
-                self._notices[alert.id] = len(ids)
+                ids = [outbox.notice_of(job).id for job in tx.queue.group(alert.id)]
+                self._notices[alert.id] = max((int(i.rpartition(".")[2]) for i in ids), default=0)
+            elif state.alert:  # it was too much for the backlog of a failing disk
+                state = replace(state, alert="", flapping=False)
+            self.states[key] = state
+            if kept.finding is not None:
+                self._last[key] = kept.finding
         limit, silences = tx.state.get(LIMIT), tx.state.get(SILENCES)
         if limit is not None:
             self.limit = msgspec.json.decode(limit, type=LimitState)
@@ -255,41 +269,59 @@ class Book:
                 outbox.resolve(tx, step.notice, combined, channels, stamp)
             else:
                 outbox.enqueue(tx, step.notice, channels, stamp, held=step.held)
+            for topic, id_ in step.told:
+                tx.queue.done(topic, id_, stamp, f"told in digest {step.alert.id}")
         shift = stamp - tick
         for key in self._dirty:
             state = self.states[key]
             quiet = max(state.quiet_until + shift, 0.0)
             kept = replace(
-                state, quiet_until=quiet, cycles=tuple(at + shift for at in state.cycles)
+                msgspec.convert(state, _Kept, from_attributes=True),
+                quiet_until=quiet,
+                cycles=tuple(at + shift for at in state.cycles),
+                finding=self._last.get(key) if state.holds or state.flapping else None,
             )
             tx.state.put(STATE + key, msgspec.json.encode(kept))
-        if steps:
-            tx.state.put(LIMIT, msgspec.json.encode(self.limit))
+        tx.state.put(LIMIT, msgspec.json.encode(self.limit))
         for reader, seq in self.cursors.items():
             tx.state.put(CURSOR + reader, str(seq).encode())
 
     def written(self) -> None:
         """Note that the last `write` was committed."""
         self._dirty.clear()
-        self._cursors_dirty = False
+        self._changed = False
 
-    def digest(self, tx: Tx, now: datetime) -> Alert | None:
-        """Tell what is held in one message for each channel; returns it as an alert."""
-        jobs = tx.queue.held(HELD_MAX)
-        by_channel: dict[str, list[Notice]] = {}
-        for job in jobs:
-            by_channel.setdefault(job.topic, []).append(outbox.notice_of(job))
-        if not by_channel:
-            return None
-        alert_id = outbox.new_id(now, self.last_id)
-        most = max(by_channel.values(), key=len)
-        severity = max(most, key=lambda n: outbox.PRIORITY[n.severity]).severity
-        title = f"{len(most)} alerts held back by the limit"
-        lines = [f"{n.at:%H:%M:%S} {n.title}" for n in most[:DIGEST_LINES]]
-        if len(most) > DIGEST_LINES:
-            lines.append(f"and {len(most) - DIGEST_LINES} more, on the page")
+    # ------------------------------------------------------------ the digest
+
+    def digest(
+        self, jobs: list[Job], unwritten: list[Step], channels: list[str], now: datetime
+    ) -> Step | None:
+        """Tell in one message what is held: in the queue, and in what could not be written."""
+        held = {(job.topic, job.id): outbox.notice_of(job) for job in jobs}
+        for step in unwritten:
+            if step.notice is not None and step.held:
+                held |= {(c, outbox.job_id(step.notice, c)): step.notice for c in channels}
+        for pair in [pair for step in unwritten for pair in step.told]:
+            held.pop(pair, None)
+        notices = list({notice.id: notice for notice in held.values()}.values())
+        self.limit = limits.digested(
+            self.limit,
+            now.timestamp(),
+            told=len(notices),
+            more=bool(notices) and len(jobs) >= HELD_MAX,
+        )
+        self._changed = True
+        return self._digest_of(notices, list(held), now) if notices else None
+
+    def _digest_of(self, notices: list[Notice], told: list[tuple[str, str]], now: datetime) -> Step:
+        self.last_id = outbox.new_id(now, self.last_id)
+        severity = max((n.severity for n in notices), key=outbox.PRIORITY.__getitem__)
+        title = f"{len(notices)} alerts held back by the limit"
+        lines = [f"{n.at:%H:%M:%S} {n.title}" for n in notices[:DIGEST_LINES]]
+        if len(notices) > DIGEST_LINES:
+            lines.append(f"and {len(notices) - DIGEST_LINES} more, on the page")
         alert = Alert(
-            id=alert_id,
+            id=self.last_id,
             trigger="digest",
             severity=severity,
             bot="",
@@ -300,20 +332,16 @@ class Book:
             closed=now,
             updated=now,
         )
-        outbox.put(tx, alert)
         notice = Notice(
-            id=f"{alert_id}.1",
-            alert_id=alert_id,
+            id=f"{alert.id}.1",
+            alert_id=alert.id,
             kind="digest",
             severity=severity,
             bot="",
             title=title,
             text=alert.text,
             at=now,
-            suppressed=sum(n.suppressed for n in most),
+            suppressed=sum(n.suppressed for n in notices),
             url=self.url,
         )
-        outbox.enqueue(tx, notice, list(by_channel), now.timestamp(), held=False)
-        for job in jobs:
-            tx.queue.done(job.topic, job.id, now.timestamp(), f"told in digest {alert_id}")
-        return alert
+        return Step("fire", alert, notice, told=told)

@@ -109,7 +109,14 @@ def settled(state: TriggerState, now: float) -> Decision:
 def _forgotten(state: TriggerState) -> TriggerState:
     """Return a resolved key's memory: what fires again after a resolved message goes at once."""
     return replace(
-        state, alert="", told_band=0, told_rank=0, quiet_until=float("-inf"), acknowledged=False
+        state,
+        alert="",
+        told_band=0,
+        told_rank=0,
+        quiet_until=float("-inf"),
+        suppressed=0,
+        worst=None,
+        acknowledged=False,
     )
 
 

@@ -54,10 +54,16 @@ def digest_due(state: LimitState, now: float, hourly_limit: int) -> bool:
     return len(_recent(state, now).sent) < hourly_limit
 
 
-def digested(state: LimitState, now: float) -> LimitState:
-    """Return the state after a digest, which itself counts as one message."""
+def digested(state: LimitState, now: float, *, told: int, more: bool = False) -> LimitState:
+    """Return the state after a digest of `told`, which counts as one message unless it is empty.
+
+    `more` says that it did not hold everything: the rest stays due.
+    """
     state = _recent(state, now)
-    return LimitState((*state.sent, now), state.criticals)
+    sent = (*state.sent, now) if told else state.sent
+    if more:
+        return replace(state, sent=sent, held=max(0, state.held - told))
+    return LimitState(sent, state.criticals)
 
 
 def _recent(state: LimitState, now: float) -> LimitState:

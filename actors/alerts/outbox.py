@@ -74,13 +74,18 @@ def history(tx: Tx, limit: int, before: str | None = None) -> list[Alert]:
     return [_with_deliveries(tx, _alert.decode(data)) for _, data in rows]
 
 
+def job_id(notice: Notice, channel: str) -> str:
+    """Return the id of a notice's job on one channel."""
+    return f"{notice.id}/{channel}"
+
+
 def enqueue(tx: Tx, notice: Notice, channels: list[str], now: float, *, held: bool) -> None:
     """Queue one notice on each channel; its id is the same over retries and restarts."""
     data = msgspec.json.encode(notice)
     for channel in channels:
         tx.queue.put(
             channel,
-            f"{notice.id}/{channel}",
+            job_id(notice, channel),
             data,
             now=now,
             priority=PRIORITY[notice.severity],
@@ -111,7 +116,7 @@ def _delivery(job: Job) -> Delivery:
 
 
 def resolve(tx: Tx, notice: Notice, combined: Notice, channels: list[str], now: float) -> None:
-    """Tell that an alert is over: as one message where its first one still waits.
+    """Tell that an alert is over: as one message where earlier ones still wait.
 
     Where nobody was told of the alert (silenced, or no channel), nobody is told of its end.
     """
@@ -121,8 +126,18 @@ def resolve(tx: Tx, notice: Notice, combined: Notice, channels: list[str], now: 
         if not own:
             continue
         waiting = [job for job in own if job.state in ("queued", "held")]
-        data = (
-            msgspec.json.encode(replace(combined, id=notice_of(waiting[-1]).id)) if waiting else b""
-        )
-        if not (waiting and tx.queue.replace(channel, waiting[-1].id, data)):
+        if waiting:
+            _fold(tx, waiting, combined, now)
+        else:
             enqueue(tx, notice, [channel], now, held=False)
+
+
+def _fold(tx: Tx, waiting: list[Job], combined: Notice, now: float) -> None:
+    """Make one message of those that wait; it counts what the others counted, and them."""
+    first, *others = sorted(waiting, key=lambda job: job.state == "held")
+    notices = [notice_of(job) for job in (first, *others)]
+    suppressed = combined.suppressed + sum(n.suppressed for n in notices) + len(others)
+    combined = replace(combined, id=notices[0].id, suppressed=suppressed)
+    tx.queue.replace(first.topic, first.id, msgspec.json.encode(combined))
+    for job in others:
+        tx.queue.done(job.topic, job.id, now, f"told in {combined.id}")

@@ -17,6 +17,7 @@ from actors.health import levels
 from actors.health.levels import Facts, Rules
 from actors.messages import (
     ApiHealth,
+    Event,
     Health,
     HealthUpdate,
     Pinged,
@@ -26,7 +27,7 @@ from actors.messages import (
 )
 from runtime.actor import Actor
 from runtime.ref import Ref
-from runtime.store import Store, Tx
+from runtime.store import Row, Store, Tx
 
 STREAMS = ("positions", "position_rejected", "kill_switch", "circuit_breaker", "api_error")
 REBUILD_ROWS = 2_000
@@ -102,10 +103,20 @@ class HealthActor(Actor[Recorded | Seen | Pinged | HealthQuery | _Look | _KeepSe
                 return
             for row in rows:
                 if row.seq <= until and row.seq not in self._position.poisoned:
-                    event = codec.decode(row.data)
-                    self._facts[event.bot] = levels.applied(self._of(event.bot), event)
+                    self._apply_row(row)
             after = rows[-1].seq
             await checkpoint()
+
+    def _apply_row(self, row: Row) -> None:
+        try:
+            event = codec.decode(row.data)
+        except msgspec.MsgspecError:
+            return  # journaled by a version with other types; the feed leaves it out, too
+        self._apply(event)
+
+    def _apply(self, event: Event) -> None:
+        if event.bot in self._facts or len(self._facts) < BOTS_MAX:
+            self._facts[event.bot] = levels.applied(self._of(event.bot), event)
 
     async def _load_seen(self) -> None:
         rows = await self._store.read(lambda tx: list(tx.state.scan(self.SEEN, BOTS_MAX)))
@@ -142,8 +153,7 @@ class HealthActor(Actor[Recorded | Seen | Pinged | HealthQuery | _Look | _KeepSe
         event = message.event
         if not self._position.is_new(message):
             return
-        if event.bot in self._facts or len(self._facts) < BOTS_MAX:
-            self._facts[event.bot] = levels.applied(self._of(event.bot), event)
+        self._apply(event)
         rejected = ""
         if isinstance(event, PositionRejected):
             rejected = event.reason or "no reason given"
@@ -178,9 +188,8 @@ class HealthActor(Actor[Recorded | Seen | Pinged | HealthQuery | _Look | _KeepSe
             facts = self._facts[bot]
             if facts.last_seen is not None:
                 signs.append(Seen(bot, facts.last_seen, facts.state, facts.regular))
-        self._unsaved.clear()
-        if signs:
-            await self._store.write(lambda tx: _put_seen(tx, self.SEEN, signs))
+        if not signs or await self._store.try_write(lambda tx: _put_seen(tx, self.SEEN, signs)):
+            self._unsaved.clear()  # else the next tick tries again: a full disk is no crash
 
     async def stopping(self) -> None:
         """Keep when each bot was last seen."""

@@ -164,9 +164,8 @@ class MetricsActor(Actor[Recorded | MetricsQuery | SeriesQuery | _Flush | _Turn]
         for row in rows:
             if row.seq > until:
                 return
-            if row.seq not in self._position.poisoned:
-                event = codec.decode(row.data)
-                assert isinstance(event, Trade | Equity | Flow)
+            event = _decoded(row)
+            if event is not None and row.seq not in self._position.poisoned:
                 self._ledgers.apply(event)
 
     async def receive(
@@ -233,8 +232,9 @@ async def as_of(
         lambda tx, after=after: tx.journal.read(after, REBUILD_ROWS, STREAMS)  # type: ignore[misc]
     ):
         for row in rows:
-            event = codec.decode(row.data)
-            assert isinstance(event, Trade | Equity | Flow)
+            event = _decoded(row)
+            if event is None or row.seq in poisoned:
+                continue
             if (not bot or event.bot == bot) and _happened(event) <= at:
                 ledgers.apply(event)
         after = rows[-1].seq

@@ -79,6 +79,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._from_memory: deque[str] = deque(maxlen=EMERGENCY_MAX)
         self._troubled = False
         self._attempts = 0
+        self._unmarked = False
 
     async def started(self) -> None:
         """Take back what an earlier life had claimed."""
@@ -111,6 +112,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             self.ctx.system.report("storage_failed", self.ctx.name, error)
             self._wake_at(1.0)
             return
+        self._unmarked = False
         if not jobs:
             await self._wait_for_due(now)
             return
@@ -118,6 +120,8 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._wake_at(max(0.0, self._next_s - clock.monotonic()))
 
     def _claim(self, tx: Tx, now: float) -> list[Job]:
+        if self._unmarked:  # nobody else claims here: what is in flight is what we could not mark
+            tx.queue.release_inflight(now, self._name)
         if self._breaker.down_since is not None:
             tx.queue.hasten(self._name, now, 1)
         return tx.queue.claim(self._name, now)
@@ -137,7 +141,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         clock = self.ctx.clock
         began = clock.monotonic()
         if notice.id in self._from_memory:
-            await self._delivered(job, notice, "sent from memory while storage failed", 0.0)
+            await self._delivered(job, notice, "sent while storage failed", 0.0)
             return
         self._faults("sender.claimed")
         try:
@@ -159,7 +163,8 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             tx.queue.done(job.topic, job.id, now, detail)
             self._record(tx, job, notice, detail, ms, ok=True)
 
-        await self._mark(mark, notice)
+        if not await self._mark(mark, notice) and notice.id not in self._from_memory:
+            self._from_memory.append(notice.id)
 
     async def _failed(self, job: Job, notice: Notice, error: SendError, ms: float) -> None:
         clock = self.ctx.clock
@@ -200,17 +205,18 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         if self._attempts % TRIM_EVERY == 0:
             tx.journal.trim("attempt", ATTEMPTS_KEPT)
 
-    async def _mark(self, mark: Callable[[Tx], None], notice: Notice) -> None:
+    async def _mark(self, mark: Callable[[Tx], None], notice: Notice) -> bool:
         try:
             await self._store.write(mark)
         except StoreError as error:
-            # It stays claimed, and is sent once more after a restart, with the same id.
-            self._from_memory.append(notice.id)
+            # It stays claimed until storage works again; a restart before that sends once more.
+            self._unmarked = True
             self.ctx.system.report("storage_failed", self.ctx.name, error)
-            return
+            return False
         alert = await self._store.read(lambda tx: outbox.view(tx, notice.alert_id))
         if alert is not None:
             await self._broadcaster.tell(AlertChanged(alert, new=False))
+        return True
 
     # ------------------------------------------------------------ trouble
 
@@ -256,7 +262,8 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._next_s = clock.monotonic() + self._channel.rate_s
         await self._recovered()
         now = clock.now().timestamp()
-        await self._store.write(lambda tx: tx.queue.revive(self._name, now))
+        if not await self._store.try_write(lambda tx: tx.queue.revive(self._name, now)):
+            self.ctx.system.report("storage_failed", self.ctx.name, "parked work stays parked")
         self._wake_at(self._channel.rate_s)
         return TestResult(True, receipt.detail, ms)
 

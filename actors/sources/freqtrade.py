@@ -130,6 +130,6 @@ def _instant(fields: Mapping[str, str], name: str) -> datetime:
     text = _required(fields, name)
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise WebhookError(f"field {name!r} is not a date: {text[:40]!r}") from None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

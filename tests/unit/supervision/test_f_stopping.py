@@ -80,7 +80,7 @@ async def test_it_050_kills_a_child_at_the_end_of_its_grace(where):
             await run.tell("b", takes(1_000))
         assert await stop_s(run) == 5.0
         assert run.kinds("shutdown_error") == [("shutdown_error", "b")]
-        assert run.details("shutdown_error") == ["Exit: killed"]
+        assert run.details("shutdown_error") == ["killed"]
         assert log[-1] == "-a"
 
 

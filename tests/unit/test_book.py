@@ -1,0 +1,409 @@
+"""The book, its limit and its outbox together, on a database in memory and a clock by hand."""
+
+import sqlite3
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from actors.alerts import limits, outbox
+from actors.alerts.book import CURSOR, HELD_MAX, STATE, Book
+from actors.alerts.commands import Silence
+from actors.alerts.triggers import Finding
+from runtime.store import Tx
+from runtime.store.schema import SCHEMA
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+STEP_S = 5
+BAD = Finding("drawdown_day", "native", 1, "critical", "Drawdown", "It is down.", value=0.06)
+OVER = replace(BAD, band=0, cleared="It is back.")
+CHANNELS = ["slack", "mail"]
+
+
+class Desk:
+    """The book with what the actor does around it, without waiting for anything."""
+
+    def __init__(self, *, hourly_limit=10, tell_resolved=True):
+        self.link = sqlite3.connect(":memory:", isolation_level=None)
+        self.link.executescript(SCHEMA)
+        self.tx = Tx(self.link)
+        self.make = lambda: Book(300.0, hourly_limit, tell_resolved=tell_resolved)
+        self.now_s = 0
+        self.origin = 50_000
+        self.book = self.make()
+        self.channels = CHANNELS
+
+    @property
+    def now(self):
+        return START + timedelta(seconds=self.now_s)
+
+    @property
+    def tick(self):
+        return float(self.origin + self.now_s)
+
+    def take(self, *findings):
+        steps = self.book.consider(findings, self.now, self.tick)
+        self.write(steps)
+        return steps
+
+    def write(self, steps):
+        self.book.write(self.tx, steps, self.channels, self.now, self.tick)
+        self.book.written()
+
+    def look(self):
+        self.write(self.book.look(self.now, self.tick))
+        book = self.book
+        if limits.digest_due(book.limit, self.now.timestamp(), book.hourly_limit):
+            step = book.digest(self.tx.queue.held(HELD_MAX), [], self.channels, self.now)
+            self.write([] if step is None else [step])
+
+    def wait(self, seconds):
+        for _ in range(0, seconds, STEP_S):
+            self.now_s += STEP_S
+            self.look()
+
+    def deliver(self, channel):
+        for job in self.tx.queue.claim(channel, self.now.timestamp(), 1_000):
+            self.tx.queue.done(channel, job.id, self.now.timestamp(), "ok")
+
+    def restart(self):
+        self.origin += 12_345
+        self.book = self.make()
+        self.book.load(self.tx, self.now, self.tick)
+
+    def alerts(self):
+        return outbox.history(self.tx, 10_000)
+
+    def jobs(self, channel="slack"):
+        jobs = [job for alert in reversed(self.alerts()) for job in self.tx.queue.group(alert.id)]
+        return [(job, outbox.notice_of(job)) for job in jobs if job.topic == channel]
+
+    def sent(self, channel="slack"):
+        """Every message that goes out by itself."""
+        return [
+            (notice.kind, notice.title)
+            for job, notice in self.jobs(channel)
+            if not job.detail.startswith("told in") and job.state != "held"
+        ]
+
+    def dump(self):
+        return self.link.execute("SELECT * FROM queue ORDER BY topic, id").fetchall()
+
+
+@pytest.fixture
+def desk():
+    desk = Desk()
+    yield desk
+    desk.link.close()
+
+
+def other(number, severity="warning"):
+    return replace(BAD, bot=f"bot{number}", severity=severity, title=f"D{number}")
+
+
+# ---------------------------------------------------------------- one alert
+
+
+def test_it_writes_an_alert_with_a_delivery_for_each_channel(desk):
+    desk.book.at("metrics", 7)
+    desk.take(BAD)
+    (alert,) = desk.alerts()
+    assert (alert.state, alert.opened, alert.value) == ("open", START, 0.06)
+    assert [(d.channel, d.kind, d.state) for d in alert.deliveries] == [
+        ("mail", "fired", "queued"),
+        ("slack", "fired", "queued"),
+    ]
+    assert desk.tx.state.get(CURSOR + "metrics") == b"7"
+
+
+def test_it_never_moves_a_cursor_back_nor_for_the_clock(desk):
+    desk.book.at("metrics", 7)
+    desk.book.at("metrics", 3)
+    desk.book.at("health", 0)
+    assert desk.book.cursors == {"metrics": 7}
+
+
+def test_it_remembers_nothing_of_what_never_held(desk):
+    assert desk.take(OVER) == []
+    assert not desk.book.dirty
+    assert list(desk.tx.state.scan(STATE)) == []
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_it_tells_what_fired_and_cleared_undelivered_as_one_message(desk, channel):
+    desk.take(BAD)
+    desk.wait(60)
+    desk.take(OVER)
+    assert desk.sent(channel) == [("fired", "Drawdown (over)")]
+    assert desk.jobs(channel)[0][1].text == "It is down. It is back."
+
+
+def test_it_tells_an_outage_of_hours_as_one_message_for_each_channel(desk):
+    desk.take(BAD)
+    desk.deliver("slack")
+    for _ in range(5):
+        desk.wait(300)
+        desk.deliver("slack")
+        desk.take(replace(BAD, value=0.07))
+        desk.take(BAD)
+    desk.take(OVER)
+    assert desk.sent("mail") == [("fired", "Drawdown (over)")]
+    notice = desk.jobs("mail")[0][1]
+    assert notice.id.endswith(".1")
+    assert notice.suppressed == 10  # five reminders that were never sent, and what each counted
+    assert [kind for kind, _ in desk.sent("slack")] == ["fired", *["reminder"] * 4, "fired"]
+
+
+def test_it_tells_the_end_apart_once_the_beginning_was_delivered(desk):
+    desk.take(BAD)
+    desk.deliver("slack")
+    desk.take(OVER)
+    assert desk.sent("slack") == [("fired", "Drawdown"), ("resolved", "Drawdown")]
+    assert desk.sent("mail") == [("fired", "Drawdown (over)")]
+
+
+def test_it_keeps_the_end_to_history_when_nobody_wants_to_hear_it():
+    desk = Desk(tell_resolved=False)
+    desk.take(BAD)
+    desk.take(OVER)
+    assert desk.sent() == [("fired", "Drawdown")]
+    assert desk.alerts()[0].state == "resolved"
+    desk.link.close()
+
+
+def test_it_tells_how_often_and_how_bad_with_the_next_message(desk):
+    desk.take(BAD)
+    desk.take(replace(BAD, value=0.08), replace(BAD, value=0.07))
+    desk.wait(300)
+    desk.take(BAD)
+    notice = desk.jobs()[-1][1]
+    assert (notice.kind, notice.suppressed) == ("reminder", 2)
+    assert ("Worst meanwhile", "0.08") in notice.facts
+    desk.take(BAD, OVER, BAD)
+    assert [alert.suppressed for alert in desk.alerts()] == [0, 3]
+
+
+def test_it_tells_an_event_that_is_over_at_once(desk):
+    event = replace(BAD, trigger="position_rejected", once=True)
+    desk.take(event, event)
+    (alert,) = desk.alerts()
+    assert (alert.state, alert.closed) == ("resolved", START)
+    desk.wait(300)
+    desk.take(event)
+    assert [notice.suppressed for _, notice in desk.jobs()] == [0, 1]
+
+
+# ---------------------------------------------------------------- flapping
+
+
+def flap(desk):
+    for _ in range(3):
+        desk.take(BAD)
+        desk.deliver("slack")
+        desk.take(OVER)
+        desk.deliver("slack")
+    desk.take(BAD)
+    desk.deliver("slack")
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_it_tells_flapping_once_and_its_end_after_ten_calm_minutes(desk, restarted):
+    flap(desk)
+    for _ in range(50):
+        desk.wait(30)
+        desk.take(OVER, BAD)
+    desk.take(OVER)
+    if restarted:
+        desk.restart()
+    told = [notice for _, notice in desk.jobs()][6:]
+    assert [notice.kind for notice in told] == ["fired"]
+    assert "flapping" in told[0].text
+    desk.wait(595)
+    assert len(desk.jobs()) == 7
+    desk.wait(5)
+    assert desk.sent()[7:] == [("resolved", "Drawdown")]
+    assert desk.jobs()[-1][1].suppressed == 50
+    assert desk.book.open == {}
+
+
+# ---------------------------------------------------------------- silences
+
+
+def silence(**fields):
+    return Silence("s", "known", START + timedelta(hours=1), START, **fields)
+
+
+def test_it_sends_nothing_about_what_is_silenced_nor_of_its_end(desk):
+    desk.book.silences["s"] = silence(trigger="drawdown_day")
+    desk.take(BAD)
+    desk.wait(3_600)
+    desk.take(OVER)
+    assert [alert.state for alert in desk.alerts()] == ["resolved"]
+    assert desk.jobs() == []
+
+
+def test_it_reminds_once_a_silence_is_over(desk):
+    desk.book.silences["s"] = silence()
+    desk.take(BAD)
+    desk.wait(3_600)
+    desk.take(BAD)
+    assert desk.sent() == [("reminder", "Drawdown")]
+
+
+# ---------------------------------------------------------------- limit and digest
+
+
+def test_it_tells_what_was_held_in_one_digest(desk):
+    desk.take(*[other(n) for n in range(35)])
+    assert len(desk.sent()) == 10
+    desk.wait(3_595)
+    assert len(desk.sent()) == 10
+    desk.wait(5)
+    kind, title = desk.sent()[-1]
+    assert (kind, title) == ("digest", "25 alerts held back by the limit")
+    text = desk.jobs()[-1][1].text
+    assert text.startswith("00:00:00 D10\n")
+    assert text.endswith("D29\nand 5 more, on the page")
+    assert desk.tx.queue.count()["done"] == 50
+
+
+def test_it_does_not_lose_what_one_digest_cannot_hold(desk, monkeypatch):
+    monkeypatch.setattr("actors.alerts.book.HELD_MAX", 8)
+    desk.take(*[other(n, "critical") for n in range(36)])
+    desk.wait(60)
+    jobs = desk.tx.queue.held(8)
+    while jobs:
+        step = desk.book.digest(jobs, [], CHANNELS, desk.now)
+        desk.write([step])
+        jobs = desk.tx.queue.held(8)
+    assert desk.tx.queue.count()["done"] == 12
+
+
+def test_it_does_not_hold_a_critical_longer_than_a_minute_behind_warnings(desk):
+    desk.take(*[other(n) for n in range(11)])
+    desk.wait(1_000)
+    desk.take(*[other(n, "critical") for n in range(100, 131)])
+    desk.look()
+    assert ("digest", "2 alerts held back by the limit") in desk.sent()
+
+
+# ---------------------------------------------------------------- restarts
+
+
+def test_it_goes_on_numbering_after_what_was_purged(desk):
+    desk.take(BAD)
+    for _ in range(3):
+        desk.deliver("slack")
+        desk.deliver("mail")
+        desk.wait(300)
+        desk.take(BAD)
+    desk.tx.queue.purge(desk.now.timestamp() - 500)
+    desk.restart()
+    desk.wait(300)
+    desk.take(BAD)
+    assert [notice.id[-2:] for _, notice in desk.jobs()] == [".3", ".4", ".5"]
+
+
+def test_it_begins_anew_where_the_alert_itself_was_never_written(desk):
+    flap(desk)
+    desk.link.execute("DELETE FROM state WHERE key LIKE 'alert/%'")
+    desk.restart()
+    assert desk.take(BAD) == []
+    desk.wait(300)
+    assert [alert.suppressed for alert in desk.alerts()] == [1]
+    desk.take(OVER)
+    assert desk.alerts()[0].state == "resolved"
+
+
+def test_it_loads_its_silences(desk):
+    desk.tx.state.put(
+        "silences",
+        b'[{"id":"s","reason":"r","until":"2026-02-01T00:00:00Z",'
+        b'"created":"2026-01-01T00:00:00Z"}]',
+    )
+    desk.restart()
+    assert desk.book.silences["s"].reason == "r"
+
+
+# ---------------------------------------------------------------- for any run
+
+ops = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("find"),
+            st.integers(0, 3),
+            st.integers(0, 3),
+            st.sampled_from(["warning", "critical"]),
+        ),
+        st.tuples(st.just("event"), st.integers(0, 1)),
+        st.tuples(st.just("wait"), st.sampled_from([5, 55, 60, 300, 900, 3_600])),
+        st.tuples(st.just("deliver"), st.just("slack")),
+        st.tuples(st.just("restart")),
+    ),
+    max_size=60,
+)
+
+
+def play(desk, todo, *, restarts):
+    accepted = 0
+    for what, *args in todo:
+        if what == "find":
+            number, band, severity = args
+            accepted += band > 0
+            desk.take(replace(other(number, severity), band=band, value=float(band)))
+        elif what == "event":
+            accepted += 1
+            desk.take(replace(other(args[0]), trigger="position_rejected", once=True))
+        elif what != "restart":
+            getattr(desk, what)(*args)
+        elif restarts:
+            desk.restart()
+    return accepted
+
+
+def check_counts(desk, channel, accepted):
+    """Sent, plus told as suppressed in what was sent, plus held, is what came in."""
+    told, held, digested, suppressed, told_by_digests = 0, 0, 0, 0, 0
+    live = Counter()
+    for job, notice in desk.jobs(channel):
+        if notice.kind == "digest":
+            told_by_digests += int(notice.title.split()[0])
+            continue
+        in_digest = job.detail.startswith("told in digest")
+        if job.detail.startswith("told in") and not in_digest:
+            continue  # folded: the message that took its place counts it
+        suppressed += notice.suppressed
+        digested += in_digest
+        if notice.kind != "resolved":
+            told += job.state != "held"
+            held += job.state == "held"
+        if job.state == "queued":
+            live[notice.alert_id] += 1
+        if notice.severity == "critical":
+            until = job.updated if in_digest else desk.now.timestamp()
+            assert until - job.created <= 60 or not (in_digest or job.state == "held")
+    waiting = sum(state.suppressed for state in desk.book.states.values())
+    assert told + suppressed + held + waiting == accepted
+    assert told_by_digests == digested
+    if channel == "mail":  # it never delivers
+        ended = [a.id for a in desk.alerts() if a.state == "resolved" and a.trigger != "digest"]
+        assert all(live[alert_id] <= 1 for alert_id in ended)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ops)
+def test_it_loses_and_doubles_nothing_and_a_restart_changes_nothing(todo):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "CRITICALS_PER_HOUR", 3)
+        once, again = Desk(hourly_limit=3), Desk(hourly_limit=3)
+        accepted = play(once, todo, restarts=False)
+        play(again, todo, restarts=True)
+    for channel in CHANNELS:
+        check_counts(once, channel, accepted)
+    assert again.dump() == once.dump()
+    assert again.alerts() == once.alerts()
+    once.link.close()
+    again.link.close()

@@ -1,0 +1,390 @@
+"""The sender over a real store: what goes out, when, how often, and what history then says."""
+
+from collections import deque
+from functools import partial
+
+import anyio
+import msgspec
+import pytest
+
+from actors.alerts import outbox
+from actors.messages import Alert, AlertChanged, SendTest, Wake
+from actors.senders import actor as sender_module
+from actors.senders.actor import Attempt, SenderActor, SendNow
+from actors.senders.channel import Receipt, SendError
+from tests.fakes.bench import bench
+from tests.fakes.notices import notice
+
+pytestmark = pytest.mark.anyio
+NEIGHBOURS = ("alerts", "broadcaster")
+TRANSIENT = SendError("503 busy", permanent=False)
+REFUSED = SendError("400 no such chat", permanent=True)
+
+
+class NoJitter:
+    def random(self):
+        return 0.0
+
+
+class FakeChannel:
+    """Answers by script, then with 200; `sent` is every attempt with its loop time."""
+
+    name = "fake"
+
+    def __init__(self, *script, rate_s=0.0, takes_s=0.0):
+        self.script = deque(script)
+        self.rate_s = rate_s
+        self.takes_s = takes_s
+        self.sent = []
+        self.closed = 0
+
+    async def send(self, message):
+        self.sent.append((round(anyio.current_time() - self.began, 3), message.id))
+        if self.takes_s:
+            await anyio.sleep(self.takes_s)
+        answer = self.script.popleft() if self.script else None
+        if answer is not None:
+            raise answer
+        return Receipt("200 ok")
+
+    async def close(self):
+        self.closed += 1
+
+    @property
+    def times(self):
+        return [at for at, _ in self.sent]
+
+    @property
+    def ids(self):
+        return [identity for _, identity in self.sent]
+
+
+def queue(*ids, severity="critical"):
+    """Put one alert, and a notice for each id, into the outbox."""
+
+    def put(tx):
+        now = 1_767_225_600.0
+        message = notice(severity=severity)
+        alert = Alert("7f3a", "drawdown", severity, "alpha", "t", "x", "open", message.at)
+        outbox.put(tx, alert)
+        for offset, identity in enumerate(ids):
+            one = notice(id=identity, severity=severity)
+            outbox.enqueue(tx, one, ["fake"], now + offset / 1_000 - 1, held=False)
+
+    return put
+
+
+def sending(tmp_path, channel, *ids, faults=sender_module.no_faults):
+    channel.began = anyio.current_time()
+
+    def start(table):
+        return SenderActor(
+            "fake",
+            channel,
+            table.store,
+            alerts=table.ref("alerts"),
+            broadcaster=table.ref("broadcaster"),
+            random=NoJitter(),
+            faults=faults,
+        )
+
+    return bench(tmp_path, start, neighbours=NEIGHBOURS, prepare=queue(*ids))
+
+
+async def job(table, identity="n1"):
+    return await table.store.read(lambda tx: tx.queue.get("fake", f"{identity}/fake"))
+
+
+async def attempts(table):
+    rows = await table.store.read(lambda tx: tx.journal.last("attempt", 100))
+    return [msgspec.json.decode(row.data, type=Attempt) for row in reversed(rows)]
+
+
+class Crash:
+    """A fault that raises once at a named point."""
+
+    def __init__(self, point):
+        self.point = point
+
+    def __call__(self, point):
+        if point == self.point:
+            self.point = ""
+            raise RuntimeError(f"killed at {point}")
+
+
+async def test_it_delivers_and_tells_history(tmp_path):
+    channel = FakeChannel()
+    async with sending(tmp_path, channel, "n1") as table:
+        await anyio.sleep(1)
+        sent = await job(table)
+        assert (sent.state, sent.attempts, sent.detail) == ("done", 1, "200 ok")
+        assert channel.ids == ["n1"]
+        assert await attempts(table) == [Attempt("n1", "7f3a", "fake", 1, True, "200 ok", 0.0)]
+        [told] = table.heard["broadcaster"]
+        assert isinstance(told, AlertChanged)
+        assert not told.new
+        assert [(d.channel, d.state) for d in told.alert.deliveries] == [("fake", "delivered")]
+        assert table.heard["alerts"] == []
+    assert channel.closed == 1
+
+
+async def test_it_wakes_for_what_is_queued_later(tmp_path):
+    channel = FakeChannel()
+    async with sending(tmp_path, channel) as table:
+        await anyio.sleep(5)
+        assert channel.sent == []
+        await table.store.write(queue("n1"))
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(1)
+        assert channel.ids == ["n1"]
+
+
+async def test_it_waits_for_work_that_is_due_later(tmp_path):
+    channel = FakeChannel()
+    async with sending(tmp_path, channel) as table:
+        now = table.clock.now().timestamp()
+        data = msgspec.json.encode(notice(id="n1", alert_id="gone"))
+        await table.store.write(
+            lambda tx: tx.queue.put("fake", "n1/fake", data, now=now, due=now + 7)
+        )
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(10)
+        assert channel.times == [pytest.approx(7.0, abs=0.01)]
+        assert table.heard["broadcaster"] == []  # its alert is not in the store
+
+
+async def test_it_sends_the_most_urgent_first_and_keeps_the_rate(tmp_path):
+    channel = FakeChannel(rate_s=1.5)
+    async with sending(tmp_path, channel, "n1", "n2") as table:
+        await table.store.write(queue("low", severity="info"))
+        await anyio.sleep(10)
+        assert channel.sent == [(0.0, "n1"), (1.5, "n2"), (3.0, "low")]
+
+
+async def test_it_keeps_the_rate_when_woken_often(tmp_path):
+    channel = FakeChannel(rate_s=1.0)
+    async with sending(tmp_path, channel, "n1", "n2") as table:
+        for _ in range(20):
+            await table.ref("tested").tell(Wake())
+        await anyio.sleep(5)
+        assert channel.times == [0.0, 1.0]
+
+
+async def test_it_retries_by_the_schedule_one_probe_at_a_time(tmp_path):
+    channel = FakeChannel(*[TRANSIENT] * 6)
+    async with sending(tmp_path, channel, "n1", "n2") as table:
+        await anyio.sleep(7.6)
+        waiting = await job(table)
+        assert (waiting.state, waiting.attempts, waiting.detail) == ("queued", 5, "503 busy")
+        assert waiting.due == pytest.approx(table.clock.now().timestamp() + 3.5, abs=0.01)
+        await anyio.sleep(20)
+        expected = [0.0, 0.5, 1.5, 3.5, 7.5, 11.1, 14.7]
+        assert channel.times[:7] == pytest.approx(expected, abs=0.01)
+        assert channel.ids == ["n1"] * 7 + ["n2"]
+        assert [a.ok for a in await attempts(table)] == [False] * 6 + [True, True]
+
+
+async def test_it_heeds_retry_after(tmp_path):
+    channel = FakeChannel(SendError("429", permanent=False, retry_after_s=30.0))
+    async with sending(tmp_path, channel, "n1"):
+        await anyio.sleep(60)
+        assert channel.times == pytest.approx([0.0, 30.0], abs=0.01)
+
+
+async def test_it_probes_with_a_critical_that_came_after(tmp_path):
+    channel = FakeChannel(*[TRANSIENT] * 2)
+    async with sending(tmp_path, channel) as table:
+        await table.store.write(queue("low", severity="info"))
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(0.1)
+        await table.store.write(queue("urgent"))
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(10)
+        assert channel.ids == ["low", "urgent", "urgent", "low"]
+
+
+async def test_it_tells_of_an_outage_once_and_of_its_end(tmp_path):
+    channel = FakeChannel(*[TRANSIENT] * 6)
+    async with sending(tmp_path, channel, "n1") as table:
+        await anyio.sleep(3)
+        assert table.heard["alerts"] == []
+        await anyio.sleep(9)
+        [down] = table.heard["alerts"]
+        assert (down.trigger, down.subject, down.severity) == ("channel", "fake", "critical")
+        assert (down.title, down.holds) == ("Channel fake is down", True)
+        assert "503 busy" in down.text
+        await anyio.sleep(30)
+        assert [trouble.holds for trouble in table.heard["alerts"]] == [True, False]
+
+
+async def test_it_parks_what_is_refused_and_goes_on(tmp_path):
+    channel = FakeChannel(REFUSED, REFUSED, rate_s=1.0)
+    async with sending(tmp_path, channel, "n1", "n2", "n3") as table:
+        await anyio.sleep(1.5)
+        parked = await job(table)
+        assert (parked.state, parked.attempts, parked.detail) == ("dead", 1, "400 no such chat")
+        [trouble] = table.heard["alerts"]
+        assert trouble.title == "Channel fake refuses messages"
+        assert table.heard["broadcaster"][0].alert.deliveries[0].state == "parked"
+        await anyio.sleep(10)
+        assert channel.sent == [(0.0, "n1"), (1.0, "n2"), (2.0, "n3")]
+        assert (await job(table, "n3")).state == "done"
+        assert [trouble.holds for trouble in table.heard["alerts"]] == [True, False]
+
+
+async def test_it_revives_parked_work_after_a_test_went_through(tmp_path):
+    channel = FakeChannel(REFUSED, REFUSED, rate_s=1.0)
+    async with sending(tmp_path, channel, "n1") as table:
+        await anyio.sleep(5)
+        ask = partial(table.ref("tested").ask, SendTest(notice(id="test")))
+        refused = await ask()
+        assert (refused.ok, refused.detail) == (False, "400 no such chat")
+        await anyio.sleep(5)
+        assert (await job(table)).state == "dead"
+        answer = await ask()
+        assert (answer.ok, answer.detail) == (True, "200 ok")
+        await anyio.sleep(5)
+        assert channel.sent[-2:] == [(10.0, "test"), (11.0, "n1")]
+        assert (await job(table)).state == "done"
+        assert table.heard["alerts"][-1].holds is False
+
+
+async def test_it_answers_a_test_with_how_long_it_took(tmp_path):
+    channel = FakeChannel(takes_s=0.25)
+    async with sending(tmp_path, channel) as table:
+        answer = await table.ref("tested").ask(SendTest(notice(id="test")))
+        assert answer.ms == pytest.approx(250.0, abs=1)
+
+
+async def test_it_answers_a_test_once_while_storage_fails(tmp_path):
+    channel = FakeChannel()
+    async with sending(tmp_path, channel) as table:
+        await anyio.sleep(1)
+        table.break_disk()
+        answer = await table.ref("tested").ask(SendTest(notice(id="test")))
+        assert (answer.ok, channel.ids) == (True, ["test"])
+        assert table.actor("tested").restarts_total == 0
+        assert table.kinds("tested")[-1] == "storage_failed"
+
+
+@pytest.mark.parametrize(
+    ("point", "ids"),
+    [
+        ("sender.claimed", ["n1"]),
+        ("sender.sent", ["n1", "n1"]),
+        ("sender.marked", ["n1"]),
+    ],
+)
+async def test_it_sends_again_with_the_same_id_after_a_crash(tmp_path, point, ids):
+    channel = FakeChannel()
+    async with sending(tmp_path, channel, "n1", faults=Crash(point)) as table:
+        await anyio.sleep(5)
+        assert channel.ids == ids
+        assert (await job(table)).state == "done"
+        assert table.actor("tested").restarts_total == 1
+        assert channel.closed == 1
+
+
+async def test_it_sends_again_after_a_crash_behind_a_failed_attempt(tmp_path):
+    channel = FakeChannel(TRANSIENT)
+    async with sending(tmp_path, channel, "n1", faults=Crash("sender.failed")) as table:
+        await anyio.sleep(5)
+        assert channel.ids == ["n1", "n1"]
+        assert (await job(table)).state == "done"
+
+
+async def test_it_sends_again_in_the_next_process(tmp_path):
+    channel = FakeChannel(takes_s=3_600.0)
+    async with sending(tmp_path, channel, "n1") as table:
+        await anyio.sleep(1)
+        assert (await job(table)).state == "inflight"
+    again = FakeChannel()
+    async with sending(tmp_path, again) as table:
+        await anyio.sleep(1)
+        assert again.ids == ["n1"]
+        assert (await job(table)).state == "done"
+
+
+async def test_it_waits_while_storage_fails(tmp_path):
+    channel = FakeChannel()
+    async with sending(tmp_path, channel) as table:
+        await table.store.write(queue("n1"))
+        table.break_disk()
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(5.5)
+        assert channel.sent == []
+        assert 4 <= table.kinds("tested").count("storage_failed") <= 6
+        table.mend_disk()
+        await anyio.sleep(1)
+        assert channel.ids == ["n1"]
+        assert table.actor("tested").restarts_total == 0
+
+
+async def test_it_marks_what_it_sent_once_storage_works_again(tmp_path):
+    channel = FakeChannel()
+
+    def break_after_sending(point):
+        if point == "sender.sent":
+            table.break_disk()
+
+    async with sending(tmp_path, channel, faults=break_after_sending) as table:
+        await table.store.write(queue("n1"))
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(3)
+        assert (await job(table)).state == "inflight"
+        table.mend_disk()
+        await anyio.sleep(3)
+        assert channel.ids == ["n1"]
+        marked = await job(table)
+        assert (marked.state, marked.detail) == ("done", "sent while storage failed")
+
+
+async def test_it_tries_again_what_failed_while_storage_did(tmp_path):
+    channel = FakeChannel(TRANSIENT)
+
+    def break_after_failing(point):
+        if point == "sender.failed":
+            table.break_disk()
+
+    async with sending(tmp_path, channel, faults=break_after_failing) as table:
+        await table.store.write(queue("n1"))
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(3)
+        assert channel.ids == ["n1"]
+        table.mend_disk()
+        await anyio.sleep(3)
+        assert channel.ids == ["n1", "n1"]
+        assert (await job(table)).state == "done"
+
+
+async def test_it_sends_from_memory_and_not_once_more_from_the_queue(tmp_path):
+    channel = FakeChannel()
+    async with sending(tmp_path, channel) as table:
+        await table.ref("tested").tell(SendNow(notice(id="n1")))
+        await anyio.sleep(1)
+        assert channel.ids == ["n1"]
+        await table.store.write(queue("n1"))
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(1)
+        assert channel.ids == ["n1"]
+        assert (await job(table)).state == "done"
+
+
+async def test_it_leaves_to_the_queue_what_memory_could_not_send(tmp_path):
+    channel = FakeChannel(TRANSIENT)
+    async with sending(tmp_path, channel) as table:
+        await table.ref("tested").tell(SendNow(notice(id="n1")))
+        await table.store.write(queue("n1"))
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(1)
+        assert channel.ids == ["n1", "n1"]
+        assert "emergency_failed" in table.kinds("tested")
+
+
+async def test_it_keeps_a_bounded_record_of_attempts(tmp_path, monkeypatch):
+    monkeypatch.setattr(sender_module, "TRIM_EVERY", 5)
+    monkeypatch.setattr(sender_module, "ATTEMPTS_KEPT", 3)
+    channel = FakeChannel()
+    async with sending(tmp_path, channel, *[f"n{n}" for n in range(5)]) as table:
+        await anyio.sleep(1)
+        assert [a.notice for a in await attempts(table)] == ["n2", "n3", "n4"]
