@@ -72,6 +72,16 @@ class Ask:
         self.done.set()
 
 
+class Turn:
+    """A teller that waits for room; whoever makes room puts its message in."""
+
+    __slots__ = ("item", "over")
+
+    def __init__(self, item: Any) -> None:
+        self.item = item
+        self.over = anyio.Event()
+
+
 Dropped = Callable[[Any, str], None]
 
 
@@ -102,7 +112,7 @@ class Mailbox:
         self.in_hand = False
         self.on_dead = on_dead
         self._cells: dict[Hashable, Cell] = {}
-        self.putters: deque[anyio.Event] = deque()
+        self.putters: deque[Turn] = deque()
         self.receiver: anyio.Event | None = None
 
     def __len__(self) -> int:
@@ -123,21 +133,15 @@ class Mailbox:
             return True
         if self.policy.when_full == "refuse":
             return False
-        turn = anyio.Event()
+        turn = Turn(item)
         self.putters.append(turn)
-        while True:
-            try:
-                await turn.wait()
-            except BaseException:
-                self._leave(turn)
-                raise
-            if self.closed:
-                self._turn_away(item)
-                return True
-            if self._admit(item):
-                return True
-            turn = anyio.Event()
-            self.putters.appendleft(turn)
+        try:
+            await turn.over.wait()
+        except BaseException:
+            if not turn.over.is_set():  # cancelled in that very moment, it has been put
+                self.putters.remove(turn)
+            raise
+        return True
 
     def force(self, item: Any) -> None:
         """Put over the capacity: for timers and monitors, which are bounded in number."""
@@ -160,8 +164,8 @@ class Mailbox:
         """Remove the message in hand."""
         self.queue.popleft()
         self.in_hand = False
-        if self.putters:
-            self._wake_putter()
+        while self.putters and self._admit(self.putters[0].item):
+            self.putters.popleft().over.set()
 
     async def wait(self) -> None:
         """Wait until there is a message, or `poke`."""
@@ -186,17 +190,13 @@ class Mailbox:
             item = self.queue.popleft()
             self.on_dead(item.message if type(item) is Cell else item, reason)
         while self.putters:
-            self._wake_putter()
+            turn = self.putters.popleft()
+            self._turn_away(turn.item)
+            turn.over.set()
 
     def _turn_away(self, item: Any) -> None:
         self.accepted += 1
         self.on_dead(item, "no such actor")
-
-    def _leave(self, turn: anyio.Event) -> None:
-        if turn.is_set():
-            self._wake_putter()  # this teller was cancelled after its turn came: hand it on
-        else:
-            self.putters.remove(turn)
 
     def _append(self, item: Any) -> None:
         self.queue.append(item)
@@ -243,7 +243,3 @@ class Mailbox:
             self.on_dead(message, "dropped: mailbox full")
             return self._admit(item)
         return False
-
-    def _wake_putter(self) -> None:
-        if self.putters:
-            self.putters.popleft().set()

@@ -289,7 +289,7 @@ class Supervisor:
 
     def _significant_ended(self) -> None:
         rule = self.spec.auto_shutdown
-        others = any(c.spec.significant and c.active for c in self.children.values())
+        others = any(c.spec.significant and c.state != "stopped" for c in self.children.values())
         if rule == "any_significant" or (rule == "all_significant" and not others):
             self.system.report("auto_shutdown", self.name, None)
             self._ending = SHUTDOWN

@@ -6,8 +6,10 @@ server. What outlives an incarnation (positions, hub, sockets) is made here.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -51,6 +53,7 @@ from web.services import Limits as WebLimits
 
 DATABASE = "sidewatch.db"
 BLOCKED_AFTER_S = 2.0
+ZOMBIE_AFTER_S = 0.25
 ACTOR_INTENSITY = 10
 ACTOR_PERIOD_S = 60.0
 BACKOFF = Backoff(min_s=0.05, max_s=5.0)
@@ -81,6 +84,7 @@ class Tree:
             report=self._report,
             on_quarantine=self._quarantined,
             blocked_after_s=BLOCKED_AFTER_S,
+            zombie_after_s=ZOMBIE_AFTER_S,
         )
         self.store.on_commit(lambda _head: self._offer("feed", Wake()))
 
@@ -434,4 +438,20 @@ async def _until_end(tree: Tree, signals: Any) -> int:
         tasks.start_soon(on_signal)
         await tree.system.wait()
         tasks.cancel_scope.cancel()
+    await tree.system.stop()
+    if tree.system.zombie_count:
+        await _leave_zombies(tree, code)
     return code
+
+
+async def _leave_zombies(tree: Tree, code: int) -> None:
+    """End the process although a task refuses to: everything of ours is stopped and on disk.
+
+    Hypercorn waits, beyond any cancellation, for a client that has stopped reading.
+    """
+    await tree.store.close()
+    server.close(tree.sockets)
+    log.warning("leaving a task that refuses to end", zombies=tree.system.zombie_count)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

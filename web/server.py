@@ -23,7 +23,7 @@ from runtime.actor import Actor
 
 BACKLOG = 256
 STUCK_CLIENT_MS = 10_000
-STOP_S = 2.0
+STOP_S = 1.0
 HEADER_BYTES_MAX = 16_384
 
 

@@ -185,9 +185,10 @@ class Book:
             suppressed=alert.suppressed + before.suppressed,
             text=f"{alert.text} {finding.cleared}".strip(),
         )
+        told = alert.id in self._notices
         step = self._step("resolve", alert, "resolved", before, now)
         self._notices.pop(alert.id, None)
-        return step if self.tell_resolved else replace(step, notice=None)
+        return step if told and self.tell_resolved else replace(step, notice=None)
 
     def _step(
         self,
@@ -241,7 +242,8 @@ class Book:
             if alert is not None:
                 self.open[alert.id] = alert
                 ids = [outbox.notice_of(job).id for job in tx.queue.group(alert.id)]
-                self._notices[alert.id] = max((int(i.rpartition(".")[2]) for i in ids), default=0)
+                if ids:
+                    self._notices[alert.id] = max(int(i.rpartition(".")[2]) for i in ids)
             elif state.alert:  # it was too much for the backlog of a failing disk
                 state = replace(state, alert="", flapping=False)
             self.states[key] = state
@@ -315,7 +317,7 @@ class Book:
 
     def _digest_of(self, notices: list[Notice], told: list[tuple[str, str]], now: datetime) -> Step:
         self.last_id = outbox.new_id(now, self.last_id)
-        severity = max((n.severity for n in notices), key=outbox.PRIORITY.__getitem__)
+        severity = max(notices, key=lambda n: outbox.PRIORITY[n.severity]).severity
         title = f"{len(notices)} alerts held back by the limit"
         lines = [f"{n.at:%H:%M:%S} {n.title}" for n in notices[:DIGEST_LINES]]
         if len(notices) > DIGEST_LINES:

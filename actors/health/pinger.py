@@ -5,6 +5,7 @@ Any answer below 400 counts as connected: what matters is whether the bot could 
 
 from __future__ import annotations
 
+import anyio
 import httpx
 import msgspec
 
@@ -14,6 +15,7 @@ from runtime.ref import Ref
 
 DETAIL_CHARS_MAX = 200
 GOOD_BELOW = 400
+BODY_BYTES_MAX = 65_536
 
 
 class _Ping(msgspec.Struct, frozen=True):
@@ -54,24 +56,34 @@ class Pinger(Actor[_Ping]):
         clock = self.ctx.clock
         began = clock.monotonic()
         try:
-            answer = await self._client.get(self._url)
-        except httpx.HTTPError as error:
+            with anyio.fail_after(self._timeout_s):
+                status = await self._get(self._client)
+        except (httpx.HTTPError, TimeoutError) as error:
             detail = f"{type(error).__name__}: {error}"[:DETAIL_CHARS_MAX]
             await self._health.tell(
                 Pinged(self._api, clock.now(), connected=False, latency_ms=None, detail=detail)
             )
             return
         latency_ms = round((clock.monotonic() - began) * 1_000, 2)
-        good = answer.status_code < GOOD_BELOW
+        good = status < GOOD_BELOW
         await self._health.tell(
             Pinged(
                 self._api,
                 clock.now(),
                 connected=good,
                 latency_ms=latency_ms if good else None,
-                detail=f"HTTP {answer.status_code}",
+                detail=f"HTTP {status}",
             )
         )
+
+    async def _get(self, client: httpx.AsyncClient) -> int:
+        """Return the status. A short body is read, so that the connection can be kept."""
+        async with client.stream("GET", self._url) as answer:
+            length = answer.headers.get("content-length", "")
+            if length.isdecimal() and int(length) <= BODY_BYTES_MAX:
+                async for _ in answer.aiter_raw():
+                    pass
+            return answer.status_code
 
     async def stopping(self) -> None:
         """Close the connection."""

@@ -135,10 +135,8 @@ class MetricsActor(Actor[Recorded | MetricsQuery | SeriesQuery | _Flush | _Turn]
         """Rebuild from the journal, up to where an earlier life (or process) had come."""
         place = self._position
         if place.handled is None:
-            saved, poisoned = await self._store.read(
-                lambda tx: (tx.state.get(self.CURSOR), list(tx.state.scan(self.POISON)))
-            )
-            place.poisoned.update(int(key.removeprefix(self.POISON)) for key, _ in poisoned)
+            saved = await self._store.read(lambda tx: tx.state.get(self.CURSOR))
+            place.poisoned.update(await _poisoned(self._store))
             cursor = int(saved) if saved else 0
             await self._rebuild(cursor)
             place.begin(cursor)
@@ -227,6 +225,7 @@ async def as_of(
 ) -> MetricsUpdate:
     """Return the figures as they stood at an instant, as if nothing later had arrived."""
     ledgers = Ledgers(options)
+    poisoned = await _poisoned(store)
     after = 0
     while rows := await store.read(
         lambda tx, after=after: tx.journal.read(after, REBUILD_ROWS, STREAMS)  # type: ignore[misc]
@@ -240,6 +239,21 @@ async def as_of(
         after = rows[-1].seq
         await checkpoint()
     return ledgers.update(at)
+
+
+async def _poisoned(store: Store) -> set[int]:
+    prefix = MetricsActor.POISON
+    rows = await store.read(lambda tx: list(tx.state.scan(prefix)))
+    return {int(key.removeprefix(prefix)) for key, _ in rows}
+
+
+def _decoded(row: Row) -> Trade | Equity | Flow | None:
+    """Return a row's event; None where a version with other types has journaled it."""
+    try:
+        event = codec.decode(row.data)
+    except msgspec.MsgspecError:
+        return None
+    return event if isinstance(event, Trade | Equity | Flow) else None
 
 
 def _happened(event: Trade | Equity | Flow) -> datetime:

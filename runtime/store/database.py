@@ -267,6 +267,9 @@ class Store:
         if op.reads:
             try:
                 op.value = op.func(tx)
+            except sqlite3.Error as error:
+                op.error = StoreError(f"the read failed: {error}")
+                op.error.__cause__ = error
             except Exception as error:  # noqa: BLE001 - handed to whoever asked
                 op.error = error
             return

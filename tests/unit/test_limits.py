@@ -41,8 +41,8 @@ def test_it_has_room_again_after_an_hour():
 
 def test_it_combines_criticals_after_a_minute():
     state, _ = many(LimitState(), "critical", 31)
-    assert not digest_due(state, 59.9, LIMIT)
-    assert digest_due(state, 60.0, LIMIT)
+    assert not digest_due(state, 58.9, LIMIT)
+    assert digest_due(state, 59.0, LIMIT)
 
 
 def test_it_does_not_let_a_critical_wait_for_a_warnings_minute_to_begin_anew():

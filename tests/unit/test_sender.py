@@ -1,103 +1,19 @@
 """The sender over a real store: what goes out, when, how often, and what history then says."""
 
-from collections import deque
 from functools import partial
 
 import anyio
 import msgspec
 import pytest
 
-from actors.alerts import outbox
-from actors.messages import Alert, AlertChanged, SendTest, Wake
+from actors.messages import AlertChanged, SendTest, Wake
 from actors.senders import actor as sender_module
-from actors.senders.actor import Attempt, SenderActor, SendNow
-from actors.senders.channel import Receipt, SendError
-from tests.fakes.bench import bench
+from actors.senders.actor import Attempt
+from actors.senders.channel import SendError
 from tests.fakes.notices import notice
+from tests.fakes.sender import REFUSED, TRANSIENT, FakeChannel, attempts, job, queue, sending
 
 pytestmark = pytest.mark.anyio
-NEIGHBOURS = ("alerts", "broadcaster")
-TRANSIENT = SendError("503 busy", permanent=False)
-REFUSED = SendError("400 no such chat", permanent=True)
-
-
-class NoJitter:
-    def random(self):
-        return 0.0
-
-
-class FakeChannel:
-    """Answers by script, then with 200; `sent` is every attempt with its loop time."""
-
-    name = "fake"
-
-    def __init__(self, *script, rate_s=0.0, takes_s=0.0):
-        self.script = deque(script)
-        self.rate_s = rate_s
-        self.takes_s = takes_s
-        self.sent = []
-        self.closed = 0
-
-    async def send(self, message):
-        self.sent.append((round(anyio.current_time() - self.began, 3), message.id))
-        if self.takes_s:
-            await anyio.sleep(self.takes_s)
-        answer = self.script.popleft() if self.script else None
-        if answer is not None:
-            raise answer
-        return Receipt("200 ok")
-
-    async def close(self):
-        self.closed += 1
-
-    @property
-    def times(self):
-        return [at for at, _ in self.sent]
-
-    @property
-    def ids(self):
-        return [identity for _, identity in self.sent]
-
-
-def queue(*ids, severity="critical"):
-    """Put one alert, and a notice for each id, into the outbox."""
-
-    def put(tx):
-        now = 1_767_225_600.0
-        message = notice(severity=severity)
-        alert = Alert("7f3a", "drawdown", severity, "alpha", "t", "x", "open", message.at)
-        outbox.put(tx, alert)
-        for offset, identity in enumerate(ids):
-            one = notice(id=identity, severity=severity)
-            outbox.enqueue(tx, one, ["fake"], now + offset / 1_000 - 1, held=False)
-
-    return put
-
-
-def sending(tmp_path, channel, *ids, faults=sender_module.no_faults):
-    channel.began = anyio.current_time()
-
-    def start(table):
-        return SenderActor(
-            "fake",
-            channel,
-            table.store,
-            alerts=table.ref("alerts"),
-            broadcaster=table.ref("broadcaster"),
-            random=NoJitter(),
-            faults=faults,
-        )
-
-    return bench(tmp_path, start, neighbours=NEIGHBOURS, prepare=queue(*ids))
-
-
-async def job(table, identity="n1"):
-    return await table.store.read(lambda tx: tx.queue.get("fake", f"{identity}/fake"))
-
-
-async def attempts(table):
-    rows = await table.store.read(lambda tx: tx.journal.last("attempt", 100))
-    return [msgspec.json.decode(row.data, type=Attempt) for row in reversed(rows)]
 
 
 class Crash:
@@ -256,17 +172,6 @@ async def test_it_answers_a_test_with_how_long_it_took(tmp_path):
         assert answer.ms == pytest.approx(250.0, abs=1)
 
 
-async def test_it_answers_a_test_once_while_storage_fails(tmp_path):
-    channel = FakeChannel()
-    async with sending(tmp_path, channel) as table:
-        await anyio.sleep(1)
-        table.break_disk()
-        answer = await table.ref("tested").ask(SendTest(notice(id="test")))
-        assert (answer.ok, channel.ids) == (True, ["test"])
-        assert table.actor("tested").restarts_total == 0
-        assert table.kinds("tested")[-1] == "storage_failed"
-
-
 @pytest.mark.parametrize(
     ("point", "ids"),
     [
@@ -303,82 +208,6 @@ async def test_it_sends_again_in_the_next_process(tmp_path):
         await anyio.sleep(1)
         assert again.ids == ["n1"]
         assert (await job(table)).state == "done"
-
-
-async def test_it_waits_while_storage_fails(tmp_path):
-    channel = FakeChannel()
-    async with sending(tmp_path, channel) as table:
-        await table.store.write(queue("n1"))
-        table.break_disk()
-        await table.ref("tested").tell(Wake())
-        await anyio.sleep(5.5)
-        assert channel.sent == []
-        assert 4 <= table.kinds("tested").count("storage_failed") <= 6
-        table.mend_disk()
-        await anyio.sleep(1)
-        assert channel.ids == ["n1"]
-        assert table.actor("tested").restarts_total == 0
-
-
-async def test_it_marks_what_it_sent_once_storage_works_again(tmp_path):
-    channel = FakeChannel()
-
-    def break_after_sending(point):
-        if point == "sender.sent":
-            table.break_disk()
-
-    async with sending(tmp_path, channel, faults=break_after_sending) as table:
-        await table.store.write(queue("n1"))
-        await table.ref("tested").tell(Wake())
-        await anyio.sleep(3)
-        assert (await job(table)).state == "inflight"
-        table.mend_disk()
-        await anyio.sleep(3)
-        assert channel.ids == ["n1"]
-        marked = await job(table)
-        assert (marked.state, marked.detail) == ("done", "sent while storage failed")
-
-
-async def test_it_tries_again_what_failed_while_storage_did(tmp_path):
-    channel = FakeChannel(TRANSIENT)
-
-    def break_after_failing(point):
-        if point == "sender.failed":
-            table.break_disk()
-
-    async with sending(tmp_path, channel, faults=break_after_failing) as table:
-        await table.store.write(queue("n1"))
-        await table.ref("tested").tell(Wake())
-        await anyio.sleep(3)
-        assert channel.ids == ["n1"]
-        table.mend_disk()
-        await anyio.sleep(3)
-        assert channel.ids == ["n1", "n1"]
-        assert (await job(table)).state == "done"
-
-
-async def test_it_sends_from_memory_and_not_once_more_from_the_queue(tmp_path):
-    channel = FakeChannel()
-    async with sending(tmp_path, channel) as table:
-        await table.ref("tested").tell(SendNow(notice(id="n1")))
-        await anyio.sleep(1)
-        assert channel.ids == ["n1"]
-        await table.store.write(queue("n1"))
-        await table.ref("tested").tell(Wake())
-        await anyio.sleep(1)
-        assert channel.ids == ["n1"]
-        assert (await job(table)).state == "done"
-
-
-async def test_it_leaves_to_the_queue_what_memory_could_not_send(tmp_path):
-    channel = FakeChannel(TRANSIENT)
-    async with sending(tmp_path, channel) as table:
-        await table.ref("tested").tell(SendNow(notice(id="n1")))
-        await table.store.write(queue("n1"))
-        await table.ref("tested").tell(Wake())
-        await anyio.sleep(1)
-        assert channel.ids == ["n1", "n1"]
-        assert "emergency_failed" in table.kinds("tested")
 
 
 async def test_it_keeps_a_bounded_record_of_attempts(tmp_path, monkeypatch):

@@ -1,0 +1,74 @@
+"""What one more trade costs a ledger, and one snapshot of its figures, at three sizes."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from actors.messages import Trade
+from actors.metrics.ledger import Ledger
+from actors.metrics.options import LedgerOptions
+from bench.figure import emit
+
+FIGURES = ("metric_add_us", "metric_snapshot_us")
+SIZES = (100, 10_000, 100_000)
+ADDS = 2_000
+SNAPSHOTS = 500
+FIRST = datetime(2023, 1, 1, tzinfo=UTC)
+
+
+def trade(number: int) -> Trade:
+    closed = FIRST + timedelta(minutes=10 * number)
+    return Trade(
+        bot="native",
+        id=f"t{number}",
+        symbol="BTC/USDT",
+        side="long",
+        quantity=Decimal(1),
+        opened_at=closed - timedelta(minutes=5),
+        closed_at=closed,
+        at=closed,
+        pnl=Decimal("-0.25") if number % 3 == 0 else Decimal("0.5"),
+    )
+
+
+def measure(size: int) -> tuple[float, float]:
+    """Return the microseconds of an add, walked as triggers need it, and of a snapshot.
+
+    Each snapshot comes after a new trade, so that nothing of the last one can be kept.
+    """
+    ledger = Ledger(LedgerOptions(starting_equity=Decimal(10_000)))
+    for number in range(size):
+        ledger.apply(trade(number))
+    ledger.risk(trade(size).closed_at)
+    fresh = [trade(number) for number in range(size, size + ADDS + SNAPSHOTS)]
+    now = FIRST + timedelta(minutes=10 * (size + ADDS + SNAPSHOTS))
+    began = time.perf_counter()
+    for one in fresh[:ADDS]:
+        ledger.apply(one)
+        ledger.risk(one.closed_at)
+    add_s = (time.perf_counter() - began) / ADDS
+    snapshot_s = 0.0
+    for one in fresh[ADDS:]:
+        ledger.apply(one)
+        ledger.risk(one.closed_at)
+        began = time.perf_counter()
+        ledger.metrics(now)
+        snapshot_s += time.perf_counter() - began
+    return add_s * 1e6, snapshot_s / SNAPSHOTS * 1e6
+
+
+def main() -> None:
+    found = {size: measure(size) for size in SIZES}
+    for place, figure, goal, n in (
+        (0, "metric_add_us", "<= 10", ADDS),
+        (1, "metric_snapshot_us", "<= 50", SNAPSHOTS),
+    ):
+        values = [pair[place] for pair in found.values()]
+        each = ", ".join(f"{size:,}: {pair[place]:.1f}" for size, pair in found.items())
+        emit(figure, max(values), "us", goal, against=f"worst mean; {each}", n=n, spread=values)
+
+
+if __name__ == "__main__":
+    main()

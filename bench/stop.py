@@ -1,0 +1,99 @@
+"""How long SIGTERM takes while a dashboard has stopped reading."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bench.figure import emit
+from bench.process import Poster, body
+from tests.acceptance.process import Sidewatch, bearer
+
+FIGURES = ("stop_stuck_s",)
+RUNS = 3
+BOTS = 60
+POSTS_MAX = 400
+STUCK_S = 1.0
+
+
+def connect_and_freeze(url: str) -> socket.socket:
+    """Open the live WebSocket by hand, read the upgrade's first bytes and nothing more."""
+    where = urlsplit(url)
+    link = socket.socket()
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    link.connect((where.hostname, where.port))
+    lines = [
+        "GET /api/v1/live HTTP/1.1",
+        f"Host: {where.netloc}",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
+        f"Authorization: {bearer('READ')['Authorization']}",
+    ]
+    link.sendall("\r\n".join([*lines, "", ""]).encode())
+    if b" 101 " not in link.recv(64):
+        raise RuntimeError("the WebSocket was refused")
+    return link
+
+
+def unread(link: socket.socket) -> int:
+    """Return the bytes that the server's kernel holds for a client of this machine."""
+    server, client = link.getpeername()[1], link.getsockname()[1]
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        ports = [int(end.rpartition(":")[2], 16) for end in (local, remote)]
+        if ports == [server, client]:
+            return int(queues.partition(":")[0], 16)
+    return 0
+
+
+def choke(url: str, link: socket.socket) -> int:
+    """Post until the server's kernel takes no more for the client; return what it holds."""
+    poster, held, since = Poster(url), 0, time.monotonic()
+    for number in range(POSTS_MAX):
+        trades = [json.loads(body(number, 1, f"bot{bot}")) for bot in range(BOTS)]
+        poster.post(json.dumps(trades).encode())
+        now = unread(link)
+        if now != held:
+            held, since = now, time.monotonic()
+        elif held and time.monotonic() - since >= STUCK_S:
+            poster.close()
+            return held
+    raise RuntimeError(f"not stuck after {POSTS_MAX} posts: {held} bytes unread")
+
+
+def measure() -> tuple[float, int]:
+    with tempfile.TemporaryDirectory() as folder, Sidewatch(Path(folder) / "data") as sidewatch:
+        link = connect_and_freeze(sidewatch.url)
+        held = choke(sidewatch.url, link)
+        code, seconds = sidewatch.stop()
+        link.close()
+    if code != 0:
+        raise RuntimeError(f"exit code {code}")
+    return seconds, held
+
+
+def main() -> None:
+    runs = [measure() for _ in range(RUNS)]
+    seconds = [run[0] for run in runs]
+    emit(
+        "stop_stuck_s",
+        statistics.median(seconds),
+        "s",
+        "<= 2.1",
+        against=f"a client that reads nothing, {runs[-1][1] // 1024} KiB unread in the kernel",
+        n=RUNS,
+        spread=seconds,
+    )
+
+
+if __name__ == "__main__":
+    main()

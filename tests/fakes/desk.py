@@ -1,0 +1,85 @@
+"""The alerts' book with a database in memory and a clock by hand: no loop, no waiting."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+
+from actors.alerts import limits, outbox
+from actors.alerts.book import HELD_MAX, Book
+from runtime.store import Tx
+from runtime.store.schema import SCHEMA
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+STEP_S = 5
+CHANNELS = ["slack", "mail"]
+
+
+class Desk:
+    """The book with what the actor does around it, without waiting for anything."""
+
+    def __init__(self, *, hourly_limit=10, tell_resolved=True):
+        self.link = sqlite3.connect(":memory:", isolation_level=None)
+        self.link.executescript(SCHEMA)
+        self.tx = Tx(self.link)
+        self.make = lambda: Book(300.0, hourly_limit, tell_resolved=tell_resolved)
+        self.now_s = 0
+        self.origin = 50_000
+        self.book = self.make()
+        self.channels = CHANNELS
+
+    @property
+    def now(self):
+        return START + timedelta(seconds=self.now_s)
+
+    @property
+    def tick(self):
+        return float(self.origin + self.now_s)
+
+    def take(self, *findings):
+        steps = self.book.consider(findings, self.now, self.tick)
+        self.write(steps)
+        return steps
+
+    def write(self, steps):
+        self.book.write(self.tx, steps, self.channels, self.now, self.tick)
+        self.book.written()
+
+    def look(self):
+        self.write(self.book.look(self.now, self.tick))
+        book = self.book
+        if limits.digest_due(book.limit, self.now.timestamp(), book.hourly_limit):
+            step = book.digest(self.tx.queue.held(HELD_MAX), [], self.channels, self.now)
+            self.write([] if step is None else [step])
+
+    def wait(self, seconds):
+        for _ in range(0, seconds, STEP_S):
+            self.now_s += STEP_S
+            self.look()
+
+    def deliver(self, channel):
+        for job in self.tx.queue.claim(channel, self.now.timestamp(), 1_000):
+            self.tx.queue.done(channel, job.id, self.now.timestamp(), "ok")
+
+    def restart(self):
+        self.origin += 12_345
+        self.book = self.make()
+        self.book.load(self.tx, self.now, self.tick)
+
+    def alerts(self):
+        return outbox.history(self.tx, 10_000)
+
+    def jobs(self, channel="slack"):
+        jobs = [job for alert in reversed(self.alerts()) for job in self.tx.queue.group(alert.id)]
+        return [(job, outbox.notice_of(job)) for job in jobs if job.topic == channel]
+
+    def sent(self, channel="slack"):
+        """Every message that goes out by itself."""
+        return [
+            (notice.kind, notice.title)
+            for job, notice in self.jobs(channel)
+            if not job.detail.startswith("told in") and job.state != "held"
+        ]
+
+    def dump(self):
+        return self.link.execute("SELECT * FROM queue ORDER BY topic, id").fetchall()

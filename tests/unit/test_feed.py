@@ -1,0 +1,150 @@
+"""The feed and the keeper: readers get their streams once, in order; a mended disk is noticed."""
+
+from datetime import UTC, datetime
+
+import anyio
+import pytest
+
+from actors import codec, feed
+from actors.feed import Feed, Position
+from actors.keeper import LOOK_EVERY_S, PROBE_KEY, StoreActor
+from actors.messages import ApiError, Heartbeat, KillSwitch, Recorded, Wake
+from runtime.store import Entry
+from tests.fakes.bench import bench
+
+pytestmark = pytest.mark.anyio
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def switch(n):
+    event = KillSwitch("alpha", AT, active=True, reason=str(n))
+    return Entry("kill_switch", codec.encode(event), 0.0)
+
+
+def error(n):
+    return Entry("api_error", codec.encode(ApiError("alpha", AT, str(n))), 0.0)
+
+
+def journal(*entries):
+    return lambda tx: tx.journal.append(entries)
+
+
+def feeding(tmp_path, places, prepare=None):
+    def start(table):
+        table.store.on_commit(lambda _head: table.ref("tested").offer(Wake()))
+        return Feed(table.store, [(place, table.ref(name)) for name, place in places.items()])
+
+    return bench(tmp_path, start, neighbours=tuple(places), prepare=prepare)
+
+
+def seqs(table, name):
+    return [message.seq for message in table.heard[name]]
+
+
+async def test_it_hands_each_reader_its_streams_in_order(tmp_path):
+    switches, both = (
+        Position(streams=("kill_switch",)),
+        Position(streams=("kill_switch", "api_error")),
+    )
+    switches.begin(0)
+    both.begin(0)
+    async with feeding(tmp_path, {"one": switches, "two": both}) as table:
+        await table.store.write(journal(switch(1), error(2), switch(3)))
+        await anyio.sleep(1)
+        assert seqs(table, "one") == [1, 3]
+        assert seqs(table, "two") == [1, 2, 3]
+        assert [message.after for message in table.heard["one"]] == [0, 1]
+        assert [message.after for message in table.heard["two"]] == [0, 1, 2]
+        assert table.heard["two"][1].event == ApiError("alpha", AT, "2")
+        assert (switches.told, switches.last_told) == (3, 3)
+
+
+async def test_it_catches_up_from_where_each_reader_stands(tmp_path):
+    behind, ahead = Position(streams=("kill_switch",)), Position(streams=("kill_switch",))
+    behind.begin(1)
+    ahead.begin(2)
+    prepare = journal(switch(1), switch(2), switch(3))
+    async with feeding(tmp_path, {"behind": behind, "ahead": ahead}, prepare) as table:
+        await anyio.sleep(1)
+        assert seqs(table, "behind") == [2, 3]
+        assert seqs(table, "ahead") == [3]
+
+
+async def test_it_tells_nothing_to_a_reader_that_has_not_rebuilt(tmp_path):
+    place = Position(streams=("kill_switch",))
+    async with feeding(tmp_path, {"reader": place}, journal(switch(1))) as table:
+        await anyio.sleep(1)
+        assert table.heard["reader"] == []
+        place.begin(0)
+        await table.store.write(journal(switch(2)))
+        await anyio.sleep(1)
+        assert seqs(table, "reader") == [1, 2]
+
+
+async def test_it_passes_over_one_reader_that_has_not_rebuilt(tmp_path):
+    ready, late = Position(streams=("kill_switch",)), Position(streams=("kill_switch",))
+    ready.begin(0)
+    async with feeding(tmp_path, {"ready": ready, "late": late}, journal(switch(1))) as table:
+        await anyio.sleep(1)
+        assert (seqs(table, "ready"), seqs(table, "late")) == ([1], [])
+
+
+async def test_it_reads_a_long_journal_in_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(feed, "READ_ROWS_MAX", 10)
+    place = Position(streams=("kill_switch",))
+    place.begin(0)
+    prepare = journal(*[switch(n) for n in range(35)])
+    async with feeding(tmp_path, {"reader": place}, prepare) as table:
+        await anyio.sleep(1)
+        assert seqs(table, "reader") == list(range(1, 36))
+
+
+async def test_it_leaves_out_what_no_longer_decodes(tmp_path):
+    place = Position(streams=("kill_switch",))
+    place.begin(0)
+    prepare = journal(Entry("kill_switch", b'{"type":"gone"}', 0.0), switch(2))
+    async with feeding(tmp_path, {"reader": place}, prepare) as table:
+        await anyio.sleep(1)
+        assert seqs(table, "reader") == [2]
+        assert table.actor("tested").restarts_total == 0
+        assert table.system.ref("tested")._slot.incarnation.actor.undecodable == 1
+
+
+async def test_it_tells_nothing_twice_after_a_crash(tmp_path):
+    place = Position(streams=("kill_switch",))
+    place.begin(0)
+    async with feeding(tmp_path, {"reader": place}, journal(switch(1))) as table:
+        await anyio.sleep(1)
+        table.ref("tested")._slot.incarnation.kill()
+        await table.store.write(journal(switch(2)))
+        await anyio.sleep(1)
+        assert seqs(table, "reader") == [1, 2]
+        assert table.actor("tested").restarts_total == 1
+
+
+def test_it_knows_what_a_reader_still_needs():
+    place = Position(streams=("kill_switch",))
+    beat = Heartbeat("alpha", AT)
+    assert place.is_new(Recorded(1, beat))
+    place.begin(5)
+    place.poisoned.add(7)
+    assert [place.is_new(Recorded(seq, beat)) for seq in (4, 5, 6, 7)] == [
+        False,
+        False,
+        True,
+        False,
+    ]
+
+
+async def test_it_notices_that_the_disk_works_again(tmp_path):
+    async with bench(tmp_path, lambda table: StoreActor(table.store)) as table:
+        await anyio.sleep(LOOK_EVERY_S * 3)
+        assert await table.store.read(lambda tx: tx.state.get(PROBE_KEY)) is None
+        table.break_disk()
+        assert not await table.store.try_write(lambda tx: tx.state.put("k", b""))
+        await anyio.sleep(LOOK_EVERY_S * 3)
+        assert "full" in table.store.stats().last_error
+        table.mend_disk()
+        await anyio.sleep(LOOK_EVERY_S)
+        assert table.store.stats().last_error == ""
+        assert table.actor("tested").restarts_total == 0

@@ -1,0 +1,252 @@
+"""The health actor: facts from the journal and signs of life, told in order, kept over a crash."""
+
+from datetime import UTC, datetime, timedelta
+
+import anyio
+import msgspec
+import pytest
+
+from actors import codec
+from actors.feed import Position
+from actors.health import actor as health_module
+from actors.health.actor import KEEP_SEEN_EVERY_S, STREAMS, HealthActor, HealthQuery
+from actors.health.levels import Rules
+from actors.messages import (
+    CircuitBreaker,
+    HealthUpdate,
+    KillSwitch,
+    Pinged,
+    PositionRejected,
+    Recorded,
+    Seen,
+)
+from runtime.store import Entry
+from tests.fakes.bench import bench
+
+pytestmark = pytest.mark.anyio
+START = datetime(2026, 1, 1, tzinfo=UTC)
+NEIGHBOURS = ("alerts", "broadcaster")
+BROKEN = Entry("kill_switch", b'{"type":"kill_switch","of":"another version"}', 0.0)
+
+
+def switch(bot="alpha", *, active=True, reason=""):
+    return KillSwitch(bot, START, active, reason)
+
+
+def breaker(seconds):
+    return CircuitBreaker("alpha", START, True, "loss", START + timedelta(seconds=seconds))
+
+
+def journal(*events):
+    entries = [
+        event
+        if isinstance(event, Entry)
+        else Entry(codec.stream(event), codec.encode(event), 0.0, codec.key(event))
+        for event in events
+    ]
+    return lambda tx: tx.journal.append(entries)
+
+
+def cursor(seq, *events, poisoned=()):
+    def prepare(tx):
+        journal(*events)(tx)
+        tx.state.put(HealthActor.CURSOR, str(seq).encode())
+        for poison in poisoned:
+            tx.state.put(f"{HealthActor.POISON}{poison}", b"")
+
+    return prepare
+
+
+def watching(tmp_path, prepare=None, apis=("kraken",)):
+    place = Position(streams=STREAMS)
+
+    def start(table):
+        table.place = place
+        return HealthActor(
+            table.store,
+            place,
+            rules=lambda _bot: Rules(silent_after_s=120),
+            apis=apis,
+            alerts=table.ref("alerts"),
+            broadcaster=table.ref("broadcaster"),
+        )
+
+    return bench(tmp_path, start, neighbours=NEIGHBOURS, prepare=prepare)
+
+
+async def record(table, *events):
+    for event in events:
+        [seq] = await table.store.write(journal(event))
+        await table.ref("tested").tell(Recorded(seq, event))
+    await anyio.sleep(0.01)
+
+
+async def health(table):
+    return await table.ref("tested").ask(HealthQuery())
+
+
+async def saved(table):
+    rows = await table.store.read(lambda tx: list(tx.state.scan(HealthActor.SEEN)))
+    return [msgspec.json.decode(data, type=Seen) for _, data in rows]
+
+
+def crash(table):
+    table.ref("tested")._slot.incarnation.fail(RuntimeError("crash"))
+
+
+def told(table, name="alerts"):
+    return [(update.bot, update.seq, update.health.level) for update in table.heard[name]]
+
+
+async def test_it_tells_alerts_and_browsers_of_each_event_in_order(tmp_path):
+    async with watching(tmp_path) as table:
+        await record(table, switch(), switch(active=False), switch("beta", reason="loss"))
+        expected = [("alpha", 1, "CRITICAL"), ("alpha", 2, "HEALTHY"), ("beta", 3, "CRITICAL")]
+        assert [update for update in told(table) if update[1]] == expected
+        assert told(table, "broadcaster") == told(table)
+        assert table.place.handled == 3
+        whole = await health(table)
+        assert (whole.level, whole.reasons) == ("CRITICAL", ["beta: kill switch on: loss"])
+        assert sorted(whole.bots) == ["alpha", "beta"]
+
+
+async def test_it_passes_on_why_a_position_was_rejected(tmp_path):
+    async with watching(tmp_path) as table:
+        rejections = [
+            PositionRejected("alpha", START, n, why) for n, why in enumerate(["3 of 3", ""])
+        ]
+        await record(table, *rejections)
+        updates = [update for update in table.heard["alerts"] if update.seq]
+        assert [update.rejected for update in updates] == ["3 of 3", "no reason given"]
+        assert all(isinstance(update, HealthUpdate) for update in updates)
+
+
+async def test_it_takes_no_event_twice(tmp_path):
+    async with watching(tmp_path) as table:
+        await record(table, switch())
+        before = len(table.heard["alerts"])
+        await table.ref("tested").tell(Recorded(1, switch()))
+        await anyio.sleep(0.01)
+        assert len(table.heard["alerts"]) == before
+
+
+async def test_it_notices_silence_by_the_clock_and_says_so_once(tmp_path):
+    async with watching(tmp_path) as table:
+        await table.ref("tested").tell(Seen("alpha", START, "running"))
+        await anyio.sleep(119)
+        assert (await health(table)).level == "HEALTHY"
+        before = len(table.heard["alerts"])
+        await anyio.sleep(60)
+        [update] = table.heard["alerts"][before:]
+        assert (update.seq, update.health.level) == (0, "CRITICAL")
+        assert update.health.bots["alpha"].silent
+        await table.ref("tested").tell(Seen("alpha", table.clock.now()))
+        await anyio.sleep(2)
+        assert told(table)[-1] == ("", 0, "HEALTHY")
+
+
+async def test_it_closes_a_breaker_when_its_time_is_over(tmp_path):
+    async with watching(tmp_path) as table:
+        await record(table, breaker(60))
+        assert (await health(table)).level == "DEGRADED"
+        await anyio.sleep(62)
+        assert told(table)[-1] == ("", 0, "HEALTHY")
+        assert (await health(table)).bots["alpha"].circuit_breaker.reason == "its time is over"
+
+
+async def test_it_says_nothing_while_nothing_changes(tmp_path):
+    async with watching(tmp_path) as table:
+        await anyio.sleep(0.5)
+        assert told(table) == [("", 0, "HEALTHY")]
+        await anyio.sleep(300)
+        assert len(told(table)) == 1
+
+
+async def test_it_tells_of_each_ping(tmp_path):
+    async with watching(tmp_path) as table:
+        down = Pinged("kraken", START, connected=False, latency_ms=None, detail="HTTP 503")
+        for ping in (down, down, Pinged("other", START, connected=True, latency_ms=5.0)):
+            await table.ref("tested").tell(ping)
+        await anyio.sleep(0.01)
+        whole = await health(table)
+        assert whole.apis["kraken"].failures == 2
+        assert whole.apis["other"].latency_ms == 5.0
+        assert whole.reasons == ["kraken: API disconnected: HTTP 503"]
+        assert told(table)[-1] == ("", 0, "DEGRADED")
+
+
+async def test_it_has_the_same_facts_after_a_crash(tmp_path):
+    async with watching(tmp_path) as table:
+        await table.ref("tested").tell(Seen("alpha", START, "running"))
+        await record(table, switch(), switch("beta"))
+        before = (await health(table)).bots
+        crash(table)
+        await anyio.sleep(0.01)
+        assert (await health(table)).bots == before
+        assert table.actor("tested").restarts_total == 1
+        assert [update[1] for update in told(table) if update[1]] == [1, 2]
+
+
+async def test_it_rebuilds_up_to_the_cursor_in_a_new_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(health_module, "REBUILD_ROWS", 2)
+    events = [switch(), switch(active=False), switch("beta"), switch("gamma"), switch("delta")]
+    async with watching(tmp_path, cursor(3, *events)) as table:
+        whole = await health(table)
+        assert {bot: each.level for bot, each in whole.bots.items()} == {
+            "alpha": "HEALTHY",
+            "beta": "CRITICAL",
+        }
+        assert (table.place.told, table.place.handled) == (3, 3)
+
+
+async def test_it_leaves_out_poison_and_what_no_longer_decodes(tmp_path):
+    prepare = cursor(9, switch(), BROKEN, switch("beta"), poisoned=[1])
+    async with watching(tmp_path, prepare) as table:
+        assert list((await health(table)).bots) == ["beta"]
+        assert table.place.poisoned == {1}
+        assert table.actor("tested").restarts_total == 0
+
+
+async def test_it_keeps_when_each_bot_was_seen(tmp_path):
+    async with watching(tmp_path) as table:
+        await table.ref("tested").tell(Seen("alpha", START, "running"))
+        await anyio.sleep(KEEP_SEEN_EVERY_S + 1)
+        assert await saved(table) == [Seen("alpha", START, "running")]
+        commits = table.store.stats().commits
+        await anyio.sleep(KEEP_SEEN_EVERY_S + 1)
+        assert table.store.stats().commits == commits
+        await table.ref("tested").tell(Seen("beta", START, regular=False))
+        await anyio.sleep(0.01)
+    async with watching(tmp_path) as table:
+        bots = (await health(table)).bots
+        assert {bot: each.last_seen for bot, each in bots.items()} == {
+            "alpha": START,
+            "beta": START,
+        }
+        assert bots["alpha"].state == "running"
+        await anyio.sleep(130)
+        assert [bot for bot, each in (await health(table)).bots.items() if each.silent] == ["alpha"]
+
+
+async def test_it_survives_a_full_disk_and_keeps_signs_of_life_later(tmp_path):
+    async with watching(tmp_path) as table:
+        table.break_disk()
+        await table.ref("tested").tell(Seen("alpha", START))
+        await anyio.sleep(KEEP_SEEN_EVERY_S * 5)
+        assert table.actor("tested").restarts_total == 0
+        assert (await health(table)).bots["alpha"].silent
+        table.mend_disk()
+        await anyio.sleep(KEEP_SEEN_EVERY_S + 1)
+        assert await saved(table) == [Seen("alpha", START)]
+
+
+async def test_it_watches_so_many_bots_and_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(health_module, "BOTS_MAX", 2)
+    async with watching(tmp_path) as table:
+        await record(table, switch("b1"), switch("b2"), switch("b3"))
+        await table.ref("tested").tell(Seen("b4", START))
+        await table.ref("tested").tell(Seen("b1", START))
+        assert list((await health(table)).bots) == ["b1", "b2"]
+        crash(table)
+        await anyio.sleep(0.01)
+        assert list((await health(table)).bots) == ["b1", "b2"]

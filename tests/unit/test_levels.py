@@ -1,0 +1,231 @@
+"""Health's rules: what each known fact makes of a bot's level, and which news is too old."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from actors.health import levels
+from actors.health.levels import ERRORS_KEPT, Facts, Rules
+from actors.messages import (
+    ApiError,
+    ApiHealth,
+    BreakerState,
+    CircuitBreaker,
+    Heartbeat,
+    KillSwitch,
+    KillSwitchState,
+    Pinged,
+    PositionRejected,
+    Positions,
+    Seen,
+)
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(days=1)
+RULES = Rules(silent_after_s=120, api_errors_per_minute=3, positions_limit=0)
+
+
+def ago(seconds):
+    return NOW - timedelta(seconds=seconds)
+
+
+def facts(*events):
+    known = Facts()
+    for event in events:
+        known = levels.applied(known, event)
+    return known
+
+
+def judged(known, rules=RULES, since=LONG_AGO):
+    return levels.judged(known, rules, NOW, since)
+
+
+def verdict(known, rules=RULES, since=LONG_AGO):
+    bot = judged(known, rules, since)
+    return bot.level, bot.reasons
+
+
+def kill(at=NOW, *, active=True, reason=""):
+    return KillSwitch("alpha", at, active, reason)
+
+
+def breaker(at=NOW, *, is_open=True, reason="", until=None):
+    return CircuitBreaker("alpha", at, is_open, reason, until)
+
+
+def errors(*seconds):
+    return [ApiError("alpha", ago(s), "timeout") for s in seconds]
+
+
+def test_it_is_healthy_while_nothing_is_known():
+    assert verdict(Facts()) == ("HEALTHY", [])
+
+
+def test_it_is_critical_while_the_kill_switch_is_on():
+    on = facts(kill(reason="daily loss"))
+    assert verdict(on) == ("CRITICAL", ["kill switch on: daily loss"])
+    assert judged(on).kill_switch == KillSwitchState(True, "daily loss", NOW)
+    assert verdict(facts(kill())) == ("CRITICAL", ["kill switch on"])
+    assert verdict(levels.applied(on, kill(active=False))) == ("HEALTHY", [])
+
+
+def test_it_is_degraded_while_the_circuit_breaker_is_open():
+    tripped = facts(breaker(reason="3 losses"))
+    assert verdict(tripped) == ("DEGRADED", ["circuit breaker open: 3 losses"])
+    assert verdict(levels.applied(tripped, breaker(is_open=False))) == ("HEALTHY", [])
+
+
+def test_it_names_every_reason_and_takes_the_worst_level():
+    known = facts(breaker(), kill(), Positions("alpha", NOW, 5, 5), *errors(1, 2, 3, 4))
+    assert verdict(known) == (
+        "CRITICAL",
+        [
+            "kill switch on",
+            "circuit breaker open",
+            "position limit reached (5 of 5)",
+            "4 API errors within a minute",
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("is_open", "limit", "own", "utilization", "level"),
+    [
+        (4, 5, 0, 0.8, "HEALTHY"),
+        (5, 5, 0, 1.0, "DEGRADED"),
+        (6, 5, 0, 1.2, "DEGRADED"),
+        (5, 0, 0, None, "HEALTHY"),
+        (5, 0, 5, 1.0, "DEGRADED"),
+        (5, 10, 5, 0.5, "HEALTHY"),
+        (0, 0, 5, 0.0, "HEALTHY"),
+    ],
+)
+def test_it_compares_positions_with_the_bots_limit_or_ours(is_open, limit, own, utilization, level):
+    bot = judged(facts(Positions("alpha", NOW, is_open, limit)), Rules(positions_limit=own))
+    assert (bot.positions.utilization, bot.level) == (utilization, level)
+    assert bot.positions.limit == (limit or own)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "count", "level"),
+    [
+        ([0, 10, 59.9], 3, "HEALTHY"),
+        ([0, 10, 20, 59.9], 4, "DEGRADED"),
+        ([0, 10, 20, 60], 3, "HEALTHY"),
+        ([-60, 0, 1, 2], 4, "DEGRADED"),
+        ([-61, 0, 1, 2], 3, "HEALTHY"),
+    ],
+)
+def test_it_counts_the_errors_of_the_last_minute(seconds, count, level):
+    bot = judged(facts(*errors(*seconds)))
+    assert (bot.api_errors_per_minute, bot.level) == (count, level)
+
+
+def test_it_keeps_a_bounded_number_of_errors():
+    known = facts(*errors(*range(ERRORS_KEPT + 10)))
+    assert len(known.errors) == ERRORS_KEPT
+    assert known.errors[-1] == ago(ERRORS_KEPT + 9)
+
+
+@pytest.mark.parametrize(
+    ("first", "older", "field"),
+    [
+        (kill(reason="new"), kill(ago(1), active=False), "kill_switch"),
+        (breaker(reason="new"), breaker(ago(1), is_open=False), "circuit_breaker"),
+        (Positions("alpha", NOW, 3), Positions("alpha", ago(1), 9), "positions"),
+        (
+            PositionRejected("alpha", NOW, 1, "new"),
+            PositionRejected("alpha", ago(1), 2, "old"),
+            "positions",
+        ),
+    ],
+)
+def test_it_ignores_older_news_and_takes_that_of_the_same_instant(first, older, field):
+    known = facts(first)
+    assert levels.applied(known, older) == known
+    assert getattr(known, field) != getattr(Facts(), field)
+    again = type(older)(**{**{f: getattr(older, f) for f in older.__struct_fields__}, "at": NOW})
+    assert getattr(levels.applied(known, again), field) != getattr(known, field)
+
+
+def test_it_keeps_the_last_rejection_beside_the_positions():
+    known = facts(PositionRejected("alpha", NOW, 1, "3 of 3"), Positions("alpha", NOW, 3, 3))
+    positions = judged(known).positions
+    assert (positions.open, positions.last_rejection) == (3, "3 of 3")
+    assert positions.last_rejection_at == NOW
+
+
+def test_it_learns_nothing_from_other_events():
+    assert facts(Heartbeat("alpha", NOW)) == Facts()
+
+
+# ---------------------------------------------------------------- signs of life
+
+
+@pytest.mark.parametrize(("quiet_s", "silent"), [(119, False), (120, False), (120.5, True)])
+def test_it_is_critical_when_a_bot_with_heartbeats_falls_silent(quiet_s, silent):
+    known = levels.seen(Facts(), Seen("alpha", ago(quiet_s)))
+    bot = judged(known)
+    assert (bot.silent, bot.level) == (silent, "CRITICAL" if silent else "HEALTHY")
+    if silent:
+        assert bot.reasons == ["silent for 120 s"]
+
+
+def test_it_calls_no_bot_silent_that_never_sent_a_heartbeat():
+    known = levels.seen(Facts(), Seen("alpha", ago(9_999), regular=False))
+    assert verdict(known) == ("HEALTHY", [])
+
+
+def test_it_calls_no_bot_silent_before_it_could_have_heard_it():
+    known = levels.seen(Facts(), Seen("alpha", ago(9_999)))
+    assert verdict(known, since=ago(100)) == ("HEALTHY", [])
+    assert verdict(known, since=ago(130)) == ("CRITICAL", ["silent for 130 s"])
+    assert verdict(Facts(regular=True), since=ago(130)) == ("CRITICAL", ["silent for 130 s"])
+
+
+def test_it_remembers_the_state_and_that_heartbeats_come_by_the_clock():
+    known = levels.seen(Facts(), Seen("alpha", ago(9), "running"))
+    known = levels.seen(known, Seen("alpha", ago(5), regular=False))
+    assert (known.last_seen, known.regular, known.state) == (ago(5), True, "running")
+    assert levels.seen(known, Seen("alpha", ago(6), "stale")) == known
+
+
+def test_it_closes_a_breaker_whose_time_is_over():
+    known = facts(breaker(ago(60), until=NOW))
+    assert levels.expired(known, ago(1)) == known
+    closed = levels.expired(known, NOW).circuit_breaker
+    assert closed == BreakerState(False, "its time is over", NOW)
+    forever = facts(breaker(ago(60)))
+    assert levels.expired(forever, NOW) == forever
+    assert levels.expired(Facts(), NOW) == Facts()
+
+
+# ---------------------------------------------------------------- APIs and the whole
+
+
+def test_it_counts_failed_pings_until_one_succeeds():
+    known = ApiHealth(None, None, None)
+    for failures in (1, 2):
+        known = levels.pinged(known, Pinged("kraken", NOW, False, 9.0, "HTTP 503"))
+        assert known == ApiHealth(False, None, NOW, "HTTP 503", failures)
+    known = levels.pinged(known, Pinged("kraken", NOW, True, 42.0, "HTTP 200"))
+    assert known == ApiHealth(True, 42.0, NOW, "HTTP 200", 0)
+
+
+def test_it_sums_up_the_worst_level_and_whose_each_reason_is():
+    bots = {"alpha": judged(facts(kill(reason="loss"))), "beta": judged(facts(breaker()))}
+    apis = {
+        "kraken": ApiHealth(False, None, NOW, "HTTP 503", 1),
+        "binance": ApiHealth(True, 1.0, NOW),
+        "new": ApiHealth(None, None, None),
+    }
+    whole = levels.overall(NOW, bots, apis)
+    assert (whole.at, whole.level) == (NOW, "CRITICAL")
+    assert whole.reasons == [
+        "alpha: kill switch on: loss",
+        "beta: circuit breaker open",
+        "kraken: API disconnected: HTTP 503",
+    ]
+    assert (whole.bots, whole.apis) == (bots, apis)
+    assert levels.overall(NOW, {}, {"kraken": ApiHealth(False, None, NOW)}).level == "DEGRADED"
+    assert levels.overall(NOW, {}, {}).level == "HEALTHY"

@@ -1,0 +1,282 @@
+"""The metrics actor: figures from the journal, the same after a crash or in a new process."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import anyio
+import pytest
+
+from actors import codec
+from actors.feed import Feed, Position
+from actors.messages import Equity, Flow, Heartbeat, MetricsUpdate, Recorded, RiskUpdate, Trade
+from actors.metrics import actor as metrics_module
+from actors.metrics.actor import STREAMS, Ledgers, MetricsActor, MetricsQuery, SeriesQuery, as_of
+from actors.metrics.ledger import Ledger, LedgerOptions
+from runtime.store import Entry
+from tests.fakes.bench import bench, opened
+
+pytestmark = pytest.mark.anyio
+START = datetime(2026, 1, 1, tzinfo=UTC)
+NEIGHBOURS = ("alerts", "broadcaster")
+BROKEN = Entry("trade", b'{"type":"trade","of":"another version"}', 0.0)
+
+
+def options(bot):
+    return LedgerOptions(starting_equity=Decimal(1_000), currency="EUR" if bot == "euro" else "USD")
+
+
+def trade(n, pnl, bot="alpha", currency=None, minutes=None):
+    at = START + timedelta(minutes=n if minutes is None else minutes)
+    return Trade(bot, n, "X", "long", Decimal(1), at, Decimal(pnl), at, at, currency=currency)
+
+
+def journal(*events):
+    entries = [
+        event
+        if isinstance(event, Entry)
+        else Entry(codec.stream(event), codec.encode(event), 0.0, codec.key(event))
+        for event in events
+    ]
+    return lambda tx: tx.journal.append(entries)
+
+
+def cursor(seq, *events, poisoned=()):
+    def prepare(tx):
+        journal(*events)(tx)
+        tx.state.put(MetricsActor.CURSOR, str(seq).encode())
+        for poison in poisoned:
+            tx.state.put(f"{MetricsActor.POISON}{poison}", b"")
+
+    return prepare
+
+
+def measuring(tmp_path, prepare=None):
+    place = Position(streams=STREAMS)
+
+    def start(table):
+        table.place = place
+        refs = (table.ref("alerts"), table.ref("broadcaster"))
+        return MetricsActor(table.store, place, options, *refs)
+
+    def poison(_kept, message):
+        place.poisoned.add(message.seq)
+        place.handled = max(place.handled or 0, message.seq)
+
+    return bench(tmp_path, start, neighbours=NEIGHBOURS, prepare=prepare, on_quarantine=poison)
+
+
+async def record(table, *events):
+    """Journal events and hand them on, as the feed would."""
+    for event in events:
+        [seq] = await table.store.write(journal(event))
+        await table.ref("tested").tell(Recorded(seq, event))
+    await anyio.sleep(0.01)
+
+
+async def figures(table, bot=""):
+    return await table.ref("tested").ask(MetricsQuery(bot))
+
+
+def crash(table):
+    table.ref("tested")._slot.incarnation.kill()
+
+
+async def test_it_tells_alerts_of_each_event_and_browsers_of_what_changed(tmp_path):
+    async with measuring(tmp_path) as table:
+        await anyio.sleep(0.01)
+        at = START + timedelta(minutes=9)
+        deposit, mark = Flow("alpha", at, 1, Decimal(500)), Equity("beta", at, Decimal(900))
+        await record(table, trade(1, 10), trade(2, -4), deposit, mark)
+        told = table.heard["alerts"]
+        assert [(risk.bot, risk.seq) for risk in told] == [
+            ("alpha", 1),
+            ("alpha", 2),
+            ("alpha", 3),
+            ("beta", 4),
+        ]
+        assert [risk.risk.pnl_total for risk in told[:3]] == [10, 6, 6]
+        assert [risk.risk.equity for risk in told] == [1_010, 1_006, 1_506, 900]
+        assert all(isinstance(risk, RiskUpdate) and risk.currency == "USD" for risk in told)
+        last = table.heard["broadcaster"][-1]
+        assert isinstance(last, MetricsUpdate)
+        assert "beta" in last.bots
+        assert last.portfolio["USD"].equity == 2_406
+
+
+async def test_it_costs_one_snapshot_for_a_burst(tmp_path):
+    async with measuring(tmp_path) as table:
+        await anyio.sleep(0.01)
+        for n in range(1, 51):
+            assert table.ref("tested").offer(Recorded(n, trade(n, 1)))
+        await anyio.sleep(0.01)
+        assert len(table.heard["alerts"]) == 50
+        assert len(table.heard["broadcaster"]) <= 2
+        assert table.heard["broadcaster"][-1].bots["alpha"].trades == 50
+
+
+async def test_it_answers_with_figures_and_charts(tmp_path):
+    async with measuring(tmp_path) as table:
+        await record(table, trade(1, 10), trade(2, -4, bot="euro"), trade(3, 5, bot="beta"))
+        whole = await figures(table)
+        assert sorted(whole.bots) == ["alpha", "beta", "euro"]
+        assert {name: m.pnl_total for name, m in whole.portfolio.items()} == {"EUR": -4, "USD": 15}
+        one = await figures(table, "alpha")
+        assert (list(one.bots), list(one.portfolio)) == (["alpha"], ["USD"])
+        assert await figures(table, "nobody") == MetricsUpdate(table.clock.now(), {}, {})
+        series = await table.ref("tested").ask(SeriesQuery(10))
+        assert [line.bot for line in series] == ["alpha", "beta", "euro"]
+        assert series[0].points[-1].equity == 1_010.0
+
+
+async def test_it_rebuilds_the_same_figures_after_a_crash_and_repeats_nothing(tmp_path):
+    async with measuring(tmp_path) as table:
+        await record(table, trade(1, 10), trade(2, -4), trade(3, 6, bot="beta"))
+        before = await figures(table)
+        crash(table)
+        await anyio.sleep(0.01)
+        assert (await figures(table)).bots.keys() == before.bots.keys()
+        after = await figures(table)
+        assert [m.pnl_total for m in after.bots.values()] == [6, 6]
+        assert len(table.heard["alerts"]) == 3
+        assert sorted(table.heard["broadcaster"][-1].bots) == ["alpha", "beta"]
+        assert table.actor("tested").restarts_total == 1
+
+
+async def test_it_takes_no_event_twice(tmp_path):
+    async with measuring(tmp_path) as table:
+        await record(table, trade(1, 10))
+        await table.ref("tested").tell(Recorded(1, trade(1, 10)))
+        await table.ref("tested").tell(Recorded(2, Heartbeat("alpha", START)))
+        await anyio.sleep(0.01)
+        assert len(table.heard["alerts"]) == 1
+        assert (await figures(table)).bots["alpha"].trades == 1
+
+
+async def test_it_replays_from_the_cursor_what_alerts_have_not_had(tmp_path):
+    events = [trade(n, n) for n in range(1, 6)]
+    async with measuring(tmp_path, cursor(3, *events)) as table:
+        await anyio.sleep(0.01)
+        assert (table.place.told, table.place.handled) == (3, 3)
+        assert (await figures(table)).bots["alpha"].pnl_total == 6
+        assert table.heard["alerts"] == []
+        feed = Feed(table.store, [(table.place, table.ref("tested"))])
+        while await feed._hand_on_some():
+            pass
+        await anyio.sleep(0.01)
+        assert [risk.seq for risk in table.heard["alerts"]] == [4, 5]
+        assert (await figures(table)).bots["alpha"].pnl_total == 15
+
+
+async def test_it_rebuilds_a_long_journal_in_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(metrics_module, "REBUILD_ROWS", 3)
+    events = [trade(n, 1) for n in range(1, 11)]
+    async with measuring(tmp_path, cursor(8, *events)) as table:
+        assert (await figures(table)).bots["alpha"].trades == 8
+        whole = await as_of(table.store, options, "", START + timedelta(days=1))
+        assert whole.bots["alpha"].trades == 10
+
+
+async def test_it_starts_where_the_journal_is_shorter_than_the_cursor(tmp_path):
+    async with measuring(tmp_path, cursor(5, trade(1, 1))) as table:
+        assert (await figures(table)).bots["alpha"].trades == 1
+
+
+async def test_it_leaves_out_what_no_longer_decodes(tmp_path):
+    switch = Entry("trade", codec.encode(Heartbeat("alpha", START)), 0.0)
+    async with measuring(tmp_path, cursor(4, trade(1, 1), BROKEN, switch, trade(2, 2))) as table:
+        assert (await figures(table)).bots["alpha"].pnl_total == 3
+        assert table.actor("tested").restarts_total == 0
+        whole = await as_of(table.store, options, "", START + timedelta(days=1))
+        assert whole.bots["alpha"].pnl_total == 3
+
+
+@pytest.fixture
+def poison(monkeypatch):
+    """Make the trade 13 a message that no ledger survives."""
+    apply = Ledger.apply
+
+    def choke(self, event):
+        if getattr(event, "id", None) == 13:
+            raise RuntimeError("poison")
+        return apply(self, event)
+
+    monkeypatch.setattr(Ledger, "apply", choke)
+
+
+@pytest.mark.usefixtures("poison")
+async def test_it_quarantines_a_poison_event_and_goes_on(tmp_path):
+    async with measuring(tmp_path) as table:
+        await record(table, trade(1, 1), trade(13, 100), trade(2, 2))
+        await anyio.sleep(1)
+        assert (await figures(table)).bots["alpha"].pnl_total == 3
+        assert table.system.quarantine_count == 1
+        assert [risk.seq for risk in table.heard["alerts"]] == [1, 3]
+        crash(table)
+        await anyio.sleep(1)
+        assert (await figures(table)).bots["alpha"].pnl_total == 3
+        assert table.system.quarantine_count == 1
+
+
+@pytest.mark.usefixtures("poison")
+async def test_it_skips_a_poison_event_in_the_next_process(tmp_path):
+    events = (trade(1, 1), trade(13, 100), trade(2, 2))
+    async with measuring(tmp_path, cursor(3, *events, poisoned=[2])) as table:
+        assert (await figures(table)).bots["alpha"].pnl_total == 3
+        assert table.place.poisoned == {2}
+        assert table.actor("tested").restarts_total == 0
+        whole = await as_of(table.store, options, "", START + timedelta(days=1))
+        assert whole.bots["alpha"].pnl_total == 3
+
+
+async def test_it_reports_an_event_it_cannot_add_up(tmp_path):
+    async with measuring(tmp_path) as table:
+        await record(table, trade(1, 1), trade(2, 5, currency="DOGE"))
+        [refused] = [report for report in table.reports if report.kind == "refused"]
+        assert "alpha" in refused.detail
+        assert (await figures(table)).bots["alpha"].pnl_total == 1
+        assert table.place.handled == 2
+
+
+async def test_it_has_figures_for_so_many_bots_and_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(metrics_module, "BOTS_MAX", 2)
+    async with measuring(tmp_path) as table:
+        await record(table, *[trade(n, 1, bot=f"b{n}") for n in range(1, 4)])
+        assert sorted((await figures(table)).bots) == ["b1", "b2"]
+        [refused] = [report for report in table.reports if report.kind == "refused"]
+        assert "more than 2 bots" in refused.detail
+        assert len(table.heard["alerts"]) == 2
+
+
+async def test_it_turns_the_day_without_a_trade(tmp_path):
+    async with measuring(tmp_path) as table:
+        await record(table, trade(1, -100, minutes=0))
+        assert table.heard["alerts"][-1].risk.pnl_today == -100
+        await anyio.sleep(86_400)
+        turned = table.heard["alerts"][-1]
+        assert (turned.bot, turned.seq, turned.risk.pnl_today) == ("alpha", 0, 0)
+        assert len(table.heard["alerts"]) == 2
+        assert table.heard["broadcaster"][-1].bots["alpha"].pnl_today == 0
+
+
+async def test_it_shows_an_instant_as_if_nothing_later_had_arrived(tmp_path):
+    events = [trade(1, 10), trade(2, -4), trade(3, 7, bot="beta"), trade(5, 100)]
+    mark = Equity("alpha", START + timedelta(minutes=2), Decimal(2_000))
+    async with opened(tmp_path) as (store, _clock):
+        await store.write(journal(*events, mark))
+        at = START + timedelta(minutes=3)
+        both = await as_of(store, options, "", at)
+        assert {bot: m.pnl_total for bot, m in both.bots.items()} == {"alpha": 6, "beta": 7}
+        assert (both.at, both.bots["alpha"].equity) == (at, 2_000)
+        one = await as_of(store, options, "beta", at)
+        assert list(one.bots) == ["beta"]
+        early = await as_of(store, options, "", START)
+        assert early.bots == {}
+
+
+def test_it_says_why_an_event_changed_nothing():
+    ledgers = Ledgers(options)
+    assert ledgers.apply(trade(1, 1))
+    assert not ledgers.apply(trade(1, 1))
+    assert ledgers.refused == ""
+    assert not ledgers.apply(trade(2, 1, currency="DOGE"))
+    assert ledgers.refused.startswith("alpha: ")

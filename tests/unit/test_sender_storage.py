@@ -1,0 +1,98 @@
+"""The sender while the disk fails: nothing is lost, and nothing goes out twice that it can help."""
+
+import anyio
+import pytest
+
+from actors.messages import SendTest, Wake
+from actors.senders.actor import SendNow
+from tests.fakes.notices import notice
+from tests.fakes.sender import TRANSIENT, FakeChannel, job, queue, sending
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_it_answers_a_test_once_while_storage_fails(tmp_path):
+    channel = FakeChannel()
+    async with sending(tmp_path, channel) as table:
+        await anyio.sleep(1)
+        table.break_disk()
+        answer = await table.ref("tested").ask(SendTest(notice(id="test")))
+        assert (answer.ok, channel.ids) == (True, ["test"])
+        assert table.actor("tested").restarts_total == 0
+        assert table.kinds("tested")[-1] == "storage_failed"
+
+
+async def test_it_waits_while_storage_fails(tmp_path):
+    channel = FakeChannel()
+    async with sending(tmp_path, channel) as table:
+        await table.store.write(queue("n1"))
+        table.break_disk()
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(5.5)
+        assert channel.sent == []
+        assert 4 <= table.kinds("tested").count("storage_failed") <= 6
+        table.mend_disk()
+        await anyio.sleep(1)
+        assert channel.ids == ["n1"]
+        assert table.actor("tested").restarts_total == 0
+
+
+async def test_it_marks_what_it_sent_once_storage_works_again(tmp_path):
+    channel = FakeChannel()
+
+    def break_after_sending(point):
+        if point == "sender.sent":
+            table.break_disk()
+
+    async with sending(tmp_path, channel, faults=break_after_sending) as table:
+        await table.store.write(queue("n1"))
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(3)
+        assert (await job(table)).state == "inflight"
+        table.mend_disk()
+        await anyio.sleep(3)
+        assert channel.ids == ["n1"]
+        marked = await job(table)
+        assert (marked.state, marked.detail) == ("done", "sent while storage failed")
+
+
+async def test_it_tries_again_what_failed_while_storage_did(tmp_path):
+    channel = FakeChannel(TRANSIENT)
+
+    def break_after_failing(point):
+        if point == "sender.failed":
+            table.break_disk()
+
+    async with sending(tmp_path, channel, faults=break_after_failing) as table:
+        await table.store.write(queue("n1"))
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(3)
+        assert channel.ids == ["n1"]
+        table.mend_disk()
+        await anyio.sleep(3)
+        assert channel.ids == ["n1", "n1"]
+        assert (await job(table)).state == "done"
+
+
+async def test_it_sends_from_memory_and_not_once_more_from_the_queue(tmp_path):
+    channel = FakeChannel()
+    async with sending(tmp_path, channel) as table:
+        await table.ref("tested").tell(SendNow(notice(id="n1")))
+        await anyio.sleep(1)
+        assert channel.ids == ["n1"]
+        await table.store.write(queue("n1"))
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(1)
+        assert channel.ids == ["n1"]
+        assert (await job(table)).state == "done"
+
+
+async def test_it_leaves_to_the_queue_what_memory_could_not_send(tmp_path):
+    channel = FakeChannel(TRANSIENT)
+    async with sending(tmp_path, channel) as table:
+        await table.ref("tested").tell(SendNow(notice(id="n1")))
+        await table.store.write(queue("n1"))
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(1)
+        assert channel.ids == ["n1", "n1"]
+        assert "emergency_failed" in table.kinds("tested")
