@@ -236,9 +236,8 @@ class Incarnation:
                         item.fail(refusal)
                 if self.fenced:
                     return
-                self._acknowledge()
                 now = monotonic()
-                self.slot.count(now - began)
+                self._acknowledge(now - began)
                 began = self.since = now
                 budget -= 1
             self.busy = self.reported_stuck = False
@@ -258,18 +257,18 @@ class Incarnation:
         else:
             item.answer(await actor.receive(item.message))
 
-    def _acknowledge(self) -> None:
-        if self.slot.attempts:
-            self.slot.attempts = 0
-        self.slot.box.ack()
+    def _acknowledge(self, seconds: float) -> None:
+        slot = self.slot
+        slot.attempts = 0
+        slot.count(seconds)  # before it makes room: whoever comes in may be reported
+        slot.box.ack()
 
     def _stopped_itself(self, stop: Stop) -> Exit:
         if self.busy and not self.fenced:
             item = self.slot.box.queue[0]
             if type(item) is Ask:
                 item.answer(None)
-            self._acknowledge()
-            self.slot.count(0.0)
+            self._acknowledge(0.0)
         return Exit(stop.ending)
 
     def _crashed(self, error: Exception) -> Exit:
@@ -278,8 +277,7 @@ class Incarnation:
         if not self.busy or self.fenced:
             return Exit("abnormal", error)
         if type(slot.box.queue[0]) in (Timer, Down):
-            self._acknowledge()  # a tick belongs to this life; the next one sets its own
-            slot.count(0.0)
+            self._acknowledge(0.0)  # a tick belongs to this life; the next one sets its own
             return Exit("abnormal", error)
         again = slot.attempts > 0
         slot.crashed_on_head(error)

@@ -14,6 +14,10 @@ from typing import Any, Literal
 
 import anyio
 
+from runtime.actor import Down
+from runtime.timers import Timer
+
+OWN = (Timer, Down)  # the runtime's: bounded in number, over the capacity, never dropped
 WhenFull = Literal["wait", "refuse", "drop_oldest", "coalesce"]
 
 
@@ -82,6 +86,11 @@ class Turn:
         self.over = anyio.Event()
 
 
+def content(item: Any) -> Any:
+    """Return the message itself, without the cell or the question around it."""
+    return item.message if type(item) in (Ask, Cell) else item
+
+
 Dropped = Callable[[Any, str], None]
 
 
@@ -93,6 +102,7 @@ class Mailbox:
         "accepted",
         "capacity",
         "closed",
+        "forced",
         "high",
         "in_hand",
         "on_dead",
@@ -109,6 +119,7 @@ class Mailbox:
         self.accepted = 0
         self.high = 0
         self.closed = False
+        self.forced = 0
         self.in_hand = False
         self.on_dead = on_dead
         self._cells: dict[Hashable, Cell] = {}
@@ -123,7 +134,7 @@ class Mailbox:
         if self.closed:
             self._turn_away(item)
             return True
-        if self.putters and not isinstance(item, self.policy.never_drop):
+        if self.putters and not self._urgent(item):
             return self._coalesces(item)
         return self._admit(item)
 
@@ -144,10 +155,11 @@ class Mailbox:
         return True
 
     def force(self, item: Any) -> None:
-        """Put over the capacity: for timers and monitors, which are bounded in number."""
+        """Put over the capacity: for the runtime's own."""
         if self.closed:
             self._turn_away(item)
         else:
+            self.forced += 1
             self._append(item)
 
     def head(self) -> Any:
@@ -162,8 +174,10 @@ class Mailbox:
 
     def ack(self) -> None:
         """Remove the message in hand."""
-        self.queue.popleft()
+        item = self.queue.popleft()
         self.in_hand = False
+        if self.forced and type(item) in OWN:
+            self.forced -= 1
         while self.putters and self._admit(self.putters[0].item):
             self.putters.popleft().over.set()
 
@@ -208,7 +222,7 @@ class Mailbox:
         policy = self.policy
         if self._coalesces(item):
             return True
-        if len(self.queue) < policy.capacity:
+        if len(self.queue) - self.forced < policy.capacity:
             if policy.key is not None and type(item) is not Ask:
                 cell = Cell(policy.key(item), item)
                 self._cells[cell.key] = cell
@@ -229,17 +243,19 @@ class Mailbox:
         return True
 
     def _drop_for(self, item: Any) -> bool:
-        urgent = isinstance(item, self.policy.never_drop)
-        if self.policy.when_full != "drop_oldest" and not urgent:
+        if self.policy.when_full != "drop_oldest" and not self._urgent(item):
             return False
         for place in range(1 if self.in_hand else 0, len(self.queue)):
             victim = self.queue[place]
-            message = victim.message if type(victim) is Cell else victim
-            if isinstance(message, self.policy.never_drop):
+            if type(victim) in OWN or self._urgent(victim):
                 continue
             del self.queue[place]
             if type(victim) is Cell:
                 self._cells.pop(victim.key, None)
-            self.on_dead(message, "dropped: mailbox full")
+                victim = victim.message
+            self.on_dead(victim, "dropped: mailbox full")
             return self._admit(item)
         return False
+
+    def _urgent(self, item: Any) -> bool:
+        return isinstance(content(item), self.policy.never_drop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
-from runtime.mailbox import Ask, Cell, Mailbox
+from runtime.mailbox import OWN, Ask, Mailbox, content
 from runtime.ref import AskFailed, NoSuchActor, Ref
 from runtime.restart import describe
 
@@ -80,8 +80,11 @@ class Slot:
 
     def dead(self, item: Any, reason: str) -> None:
         """Count one message that will never be handled, and tell whoever asked."""
+        if type(item) in OWN:
+            self.handled += 1  # it was for a life that has ended: nobody's loss
+            return
         self.dead_lettered += 1
-        message = item.message if type(item) is Ask else item
+        message = content(item)
         if type(item) is Ask:
             item.fail(NoSuchActor(f"{self.name}: {reason}"))
         self.system.dead_letter(self.name, message, reason)
@@ -104,9 +107,9 @@ class Slot:
         if self.attempts < self.spec.max_crashes:
             return False
         item = self.box.queue[0]
-        message = item.message if type(item) in (Ask, Cell) else item
-        self.box.ack()
+        message = content(item)
         self.quarantined += 1
+        self.box.ack()
         self.system.quarantine(self.name, message, self.attempts, error)
         self.attempts = 0
         if type(item) is Ask:

@@ -64,7 +64,6 @@ class Supervisor:
         self.scope = anyio.CancelScope()
         self._ending: Exit | None = None
         self._agenda: Agenda[tuple[list[Child], object]] = Agenda()
-        self._stopping: Incarnation | Supervisor | None = None
         self._events: deque[tuple[Callable[..., Awaitable[None]], tuple[Any, ...]]] = deque()
         self._bell = anyio.Event()
         system.supervisors[self.name] = self
@@ -81,8 +80,6 @@ class Supervisor:
     def kill(self) -> None:
         """Cancel it by force, even while it stops; its children go along."""
         self.scope.cancel()
-        if self._stopping is not None:
-            self._stopping.kill()
         for child in self.children.values():
             child.kill()
 
@@ -217,7 +214,7 @@ class Supervisor:
 
     async def stop_one(self, child: Child, *, gone: bool = False) -> None:
         """Stop one child, wait for its end, report a bad one. `gone` drops a temporary child."""
-        runner, child.runner = child.runner, None
+        runner = child.runner
         if runner is not None:
             if runner.exit is None:
                 child.state = "stopping"
@@ -229,20 +226,17 @@ class Supervisor:
             exit_ = runner.exit
             if exit_ is not None and not expected(child.spec.restart, child.spec.shutdown, exit_):
                 self.system.report("shutdown_error", child.name, exit_.error or exit_)
+        child.runner = None  # not before: it shows in the status, and dies with this supervisor
         child.state = "stopped"
         if gone and child.spec.restart == "temporary":
             self.remove(child)
 
     async def _ended(self, child: Child, runner: Incarnation | Supervisor) -> bool:
         """Wait for the end, by force after the grace; false when force does not help either."""
-        self._stopping = runner
-        try:
-            if not await self._ends_within(runner, child.grace_s()):
-                runner.kill()
-                return await self._ends_within(runner, self.system.zombie_after_s)
+        if await self._ends_within(runner, child.grace_s()):
             return True
-        finally:
-            self._stopping = None
+        runner.kill()
+        return await self._ends_within(runner, self.system.zombie_after_s)
 
     async def _ends_within(self, runner: Incarnation | Supervisor, limit_s: float) -> bool:
         deadline = anyio.current_time() + limit_s
@@ -302,6 +296,7 @@ class Supervisor:
             self._ending = SHUTDOWN
             return
         self.restarts_total += 1
+        child.state = "restarting"
         child.note_restart(now)
         group = self._group(child)
         token = object()

@@ -27,10 +27,13 @@ def examine(settings: Settings, url: str | None) -> int:
 
 def _findings(settings: Settings, url: str | None) -> Iterator[tuple[bool, str]]:
     folder = settings.storage.data_dir
-    yield os.access(folder, os.W_OK), f"storage.data_dir: {folder} is writable"
-    mode = folder.stat().st_mode & 0o077
-    yield not mode, f"storage.data_dir: no other user may read {folder}"
-    yield (STATIC / "index.html").is_file(), "the dashboard is built"
+    writable = os.access(folder, os.W_OK)
+    yield writable, f"storage.data_dir: {folder} is {'' if writable else 'not '}writable"
+    private = not folder.stat().st_mode & 0o077
+    who = "no other user" if private else "every user"
+    yield private, f"storage.data_dir: {who} may look into {folder}"
+    built = (STATIC / "index.html").is_file()
+    yield built, f"the dashboard is {'' if built else 'not '}built"
     channels = settings.channels
     yield bool(channels), f"channels: {', '.join(channels) or 'none is switched on'}"
     if settings.email.enabled:

@@ -148,7 +148,8 @@ class Operator:
 def _alert_line(alert: dict[str, Any]) -> str:
     line = f"{alert['id']}  {alert['opened'][:19]}  {alert['severity']:8}  {alert['state']:12}"
     suppressed = f"  (+{alert['suppressed']})" if alert["suppressed"] else ""
-    return f"{line}  {alert['title']}{suppressed}"
+    whose = f"{alert['bot']}: " if alert["bot"] else ""
+    return f"{line}  {whose}{alert['title']}{suppressed}"
 
 
 def _print_node(node: dict[str, Any], depth: int) -> None:

@@ -57,7 +57,7 @@ ZOMBIE_AFTER_S = 0.25
 ACTOR_INTENSITY = 10
 ACTOR_PERIOD_S = 60.0
 BACKOFF = Backoff(min_s=0.05, max_s=5.0)
-FAULTS = {"gave_up", "quarantined", "zombie", "stuck", "blocked"}
+FAULTS = {"gave_up", "quarantined", "zombie", "stuck", "blocked", "refused"}
 
 log = structlog.get_logger()
 
@@ -98,7 +98,7 @@ class Tree:
             intensity=3,
             period_s=60.0,
             children=[
-                ChildSpec(id="store", name="store", start=lambda: StoreActor(self.store)),
+                ChildSpec(id="store", name="store", start=self._store),
                 self._core(),
                 self._senders(),
                 ChildSpec(
@@ -168,6 +168,9 @@ class Tree:
         """Return the address of an actor of this tree."""
         return self.system.ref(name)
 
+    def _store(self) -> StoreActor:
+        return StoreActor(self.store, self.ref("alerts"))
+
     def _metrics(self) -> MetricsActor:
         return MetricsActor(
             self.store,
@@ -232,6 +235,7 @@ class Tree:
         return LedgerOptions(
             starting_equity=bot.starting_equity,
             currency=bot.currency,
+            currency_is_set=name in self.settings.bots or self.settings.currency != "USD",
             zone=metrics.zone,
             periods_per_year=metrics.periods_per_year,
             risk_free=metrics.risk_free,
@@ -305,8 +309,8 @@ class Tree:
             self._offer(name, SendNow(notice))
 
     def _report(self, report: Reported) -> None:
-        if report.kind == "started":
-            log.debug("started", actor=report.name)
+        if report.kind == "started" or report.detail == "the system ended":
+            log.debug(report.kind, actor=report.name, detail=report.detail)
             return
         log.warning(report.kind, actor=report.name, detail=report.detail)
         if report.kind in FAULTS and report.name != "alerts" and report.kind != "blocked":
@@ -413,9 +417,10 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     try:
         tree = Tree(settings, sockets)
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            tree.opened(await tree.store.open())
+            report = await tree.store.open()
             try:
                 async with tree.system:
+                    tree.opened(report)
                     announce(address(settings, sockets))
                     return await _until_end(tree, signals)
             finally:

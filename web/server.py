@@ -8,6 +8,7 @@ stopped reading holds nothing up.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import stat
@@ -157,8 +158,39 @@ class ServerActor(Actor[None]):
         with anyio.move_on_after(STOP_S / 4):
             await self._hub.drained()
         self._stop.set()
-        with anyio.move_on_after(STOP_S):
+        with anyio.move_on_after(STOP_S / 2):
             await self._ended.wait()
+        cut_off(self._sockets)
+        with anyio.move_on_after(STOP_S / 2):
+            await self._ended.wait()
+
+
+def cut_off(sockets: list[socket.socket]) -> None:
+    """End every connection that came in on these sockets and is still open.
+
+    Hypercorn waits, beyond cancellation, until a client has read what was sent to it; one that
+    has stopped reading would hold the process up. Where there is no /dev/fd, it does.
+    """
+    places = {_place(sock) for sock in sockets}
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # it reports each cut as an error
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/dev/fd"):  # noqa: PTH208
+            with contextlib.suppress(OSError):
+                _cut(int(name), places)
+
+
+def _cut(number: int, places: set[object]) -> None:
+    if not stat.S_ISSOCK(os.fstat(number).st_mode):
+        return
+    with socket.socket(fileno=os.dup(number)) as sock:
+        if _place(sock) in places and sock.getpeername() is not None:
+            sock.shutdown(socket.SHUT_RDWR)
+
+
+def _place(sock: socket.socket) -> object:
+    """Return the port, or the path: a socket bound to every address accepts on one of them."""
+    name = sock.getsockname()
+    return name[1] if isinstance(name, tuple) else name
 
 
 def close(sockets: list[socket.socket]) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime
 
 import msgspec
 from anyio.lowlevel import checkpoint
+from msgspec.structs import replace
 
 from actors import codec
 from actors.feed import Position
@@ -64,6 +65,7 @@ class Ledgers:
         self.of: dict[str, Ledger] = {}
         self.refused = ""
         self._portfolios: dict[str, Portfolio] = {}
+        self._settled: set[str] = set()
 
     def apply(self, event: Trade | Equity | Flow) -> bool:
         """Apply an event to its bot's ledger; false where it changes nothing.
@@ -78,19 +80,29 @@ class Ledgers:
                 self.refused = f"more than {BOTS_MAX} bots: {event.bot!r} has no figures"
                 return False
             ledger = self.of[event.bot] = Ledger(self._options(event.bot))
+        self._adopt(ledger, event)
         try:
             return ledger.apply(event)
         except ValueError as error:
             self.refused = f"{event.bot}: {error}"
             return False
 
+    def _adopt(self, ledger: Ledger, event: Trade | Equity | Flow) -> None:
+        """Take a bot's currency from its first trade that names one, where no setting does."""
+        named = event.currency if isinstance(event, Trade) else None
+        if named is None or event.bot in self._settled:
+            return
+        self._settled.add(event.bot)
+        if named != ledger.options.currency and not ledger.options.currency_is_set:
+            ledger.options = replace(ledger.options, currency=named)
+
     def update(self, now: datetime, bots: set[str] | None = None) -> MetricsUpdate:
         """Return the figures of these bots (or all), and the portfolios they belong to."""
         chosen = sorted(self.of) if bots is None else sorted(bots & self.of.keys())
-        currencies = {self._options(bot).currency for bot in chosen}
+        currencies = {self.of[bot].options.currency for bot in chosen}
         whole: dict[str, list[str]] = {currency: [] for currency in sorted(currencies)}
         for bot in sorted(self.of):
-            if (currency := self._options(bot).currency) in whole:
+            if (currency := self.of[bot].options.currency) in whole:
                 whole[currency].append(bot)
         return MetricsUpdate(
             now,
@@ -105,7 +117,7 @@ class Ledgers:
     def _portfolio(self, currency: str, bots: list[str], now: datetime) -> Metrics:
         whole = self._portfolios.get(currency)
         if whole is None:
-            whole = self._portfolios[currency] = Portfolio(self._options(bots[0]))
+            whole = self._portfolios[currency] = Portfolio(self.of[bots[0]].options)
         return whole.metrics([self.of[bot] for bot in bots], now)
 
 
@@ -203,7 +215,7 @@ class MetricsActor(Actor[Recorded | MetricsQuery | SeriesQuery | _Flush | _Turn]
     async def _tell_risk(self, bot: str, seq: int) -> None:
         now = self.ctx.clock.now()
         risk = self._ledgers.of[bot].risk(now)
-        currency = self._options(bot).currency
+        currency = self._ledgers.of[bot].options.currency
         await self._alerts.tell(RiskUpdate(bot, seq, now, currency, risk))
 
     async def _flush(self) -> None:

@@ -18,6 +18,7 @@ RISK_FREE_MAX = 10.0
 class LedgerOptions(Struct, frozen=True):
     """How one account is measured.
 
+    Without `currency_is_set` the first trade that names a currency decides it.
     `starting_equity` in `currency`, before the first event; None: unknown. `zone` (IANA) draws
     the day's boundary. `risk_free` is annual (0.04 is 4 %), for Sharpe only. `short_history_ratios`
     shows CAGR and Calmar below 30 days. The rolling window is the last `rolling_trades` trades; its
@@ -27,6 +28,7 @@ class LedgerOptions(Struct, frozen=True):
 
     starting_equity: Decimal | None = None
     currency: str = "USD"
+    currency_is_set: bool = True
     zone: str = "UTC"
     periods_per_year: int = 365
     risk_free: float = 0.0

@@ -136,15 +136,27 @@ def test_it_knows_what_a_reader_still_needs():
     ]
 
 
-async def test_it_notices_that_the_disk_works_again(tmp_path):
-    async with bench(tmp_path, lambda table: StoreActor(table.store)) as table:
-        await anyio.sleep(LOOK_EVERY_S * 3)
+def keeping(tmp_path):
+    def start(table):
+        return StoreActor(table.store, table.ref("alerts"))
+
+    return bench(tmp_path, start, neighbours=("alerts",))
+
+
+async def test_it_notices_that_the_disk_fails_and_that_it_works_again(tmp_path):
+    async with keeping(tmp_path) as table:
+        await anyio.sleep(LOOK_EVERY_S * 3 + 1)
         assert await table.store.read(lambda tx: tx.state.get(PROBE_KEY)) is None
+        assert table.heard["alerts"] == []
         table.break_disk()
         assert not await table.store.try_write(lambda tx: tx.state.put("k", b""))
         await anyio.sleep(LOOK_EVERY_S * 3)
         assert "full" in table.store.stats().last_error
+        [trouble] = table.heard["alerts"]
+        assert (trouble.trigger, trouble.severity, trouble.holds) == ("storage", "critical", True)
+        assert "full" in trouble.text
         table.mend_disk()
         await anyio.sleep(LOOK_EVERY_S)
         assert table.store.stats().last_error == ""
+        assert [trouble.holds for trouble in table.heard["alerts"]] == [True, False]
         assert table.actor("tested").restarts_total == 0

@@ -280,3 +280,11 @@ def test_it_says_why_an_event_changed_nothing():
     assert ledgers.refused == ""
     assert not ledgers.apply(trade(2, 1, currency="DOGE"))
     assert ledgers.refused.startswith("alpha: ")
+
+
+def test_it_takes_the_currency_of_the_first_trade_where_no_setting_does():
+    ledgers = Ledgers(lambda _bot: LedgerOptions(currency_is_set=False))
+    assert ledgers.apply(trade(1, 5, currency="USDT"))
+    assert not ledgers.apply(trade(2, 5, currency="DOGE"))
+    whole = ledgers.update(START)
+    assert (whole.bots["alpha"].currency, list(whole.portfolio)) == ("USDT", ["USDT"])

@@ -53,7 +53,7 @@ def test_it_names_no_registry_and_no_path_of_one_machine(texts, forbidden):
     "line",
     [
         "--index-" + "url https://example.org/simple",
-        "resolved: https://registry." + "npmjs.org/vite",
+        "resolved: https://registry.np" + "mjs.org/vite",
         "FROM gh" + "cr.io/someone/image",
     ],
 )
