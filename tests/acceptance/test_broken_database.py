@@ -1,0 +1,47 @@
+"""A broken database: set aside at the start, told as an alert, and the start goes on."""
+
+import pytest
+
+from tests.acceptance.process import Sidewatch, trade
+
+CONSOLE = {"SIDEWATCH__CONSOLE__ENABLED": "true"}
+
+
+def test_it_sets_a_broken_database_aside_and_tells(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "sidewatch.db").write_bytes(b"\x17" * 8_192)
+    with Sidewatch(folder, CONSOLE) as running:
+        with running.live() as live:
+            alerts = []
+            while not alerts:
+                live.recv(timeout=15)  # each message is a reason to look again
+                alerts = running.get("/api/v1/alerts")["alerts"]
+        assert alerts[0]["trigger"] == "storage"
+        assert "set aside" in alerts[0]["text"]
+        assert running.post(trade(1, 1))["accepted"] == 1
+        assert list(folder.glob("sidewatch.db.corrupt-*"))
+        assert running.stop()[0] == 0
+
+
+def test_it_refuses_a_second_process_on_one_directory(tmp_path):
+    with Sidewatch(tmp_path / "data") as first:
+        second = Sidewatch(tmp_path / "data")
+        with pytest.raises(AssertionError):
+            second.start()
+        assert second.process.wait(10) == 2
+        second._reader.join(10)
+        assert "in use by another Sidewatch" in "".join(second.log)
+        second.process.stdout.close()
+        second.process.stderr.close()
+        assert first.get("/api/v1/alerts") == {"alerts": []}
+
+
+def test_it_takes_a_bots_currency_from_its_first_trade(tmp_path):
+    with Sidewatch(tmp_path / "data", {"SIDEWATCH_STARTING_EQUITY": "100"}) as running:
+        running.post({**trade(1, -3), "currency": "USDT"})
+        with running.live() as live:
+            live.recv(timeout=15)
+        figures = running.get("/api/v1/metrics/realtime")
+        assert figures["bots"]["native"]["currency"] == "USDT"
+        assert list(figures["portfolio"]) == ["USDT"]
