@@ -13,7 +13,7 @@ import anyio
 
 from runtime.actor import Actor, Context, Down, Ignore, Stop
 from runtime.linked import Linked, StrayCancellation, cancelled_from_outside
-from runtime.mailbox import Ask, Cell
+from runtime.mailbox import FIRST_BUCKET_S, Ask, Cell
 from runtime.ref import Declined, Ref
 from runtime.restart import Exit
 from runtime.timers import Timer
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 KILLED = Exit("killed")
 TIMERS_TIDIED = 64  # from here on, dead timers are dropped when a new one is set
-CHECKPOINT_EVERY = 64  # messages: a busy actor lets its siblings run this often
+CHECKPOINT_EVERY = 128  # messages: a busy actor lets its siblings run this often
 
 
 class Stuck(Exception):
@@ -211,7 +211,8 @@ class Incarnation:
         return Exit("shutdown")
 
     async def _receive_all(self, actor: Actor[Any]) -> None:
-        box = self.slot.box
+        slot = self.slot
+        box = slot.box
         queue = box.queue
         monotonic = self.system.clock.monotonic
         while not self.stop_requested:
@@ -237,7 +238,16 @@ class Incarnation:
                 if self.fenced:
                     return
                 now = monotonic()
-                self._acknowledge(now - began)
+                seconds = now - began
+                if seconds <= FIRST_BUCKET_S and not (box.forced or box.putters or slot.attempts):
+                    # The common case of `_acknowledge`, inlined: its calls cost half a message.
+                    slot.handled += 1
+                    slot.handling[0] += 1
+                    slot.handling_s += seconds
+                    queue.popleft()
+                    box.in_hand = False
+                else:
+                    self._acknowledge(seconds)
                 began = self.since = now
                 budget -= 1
             self.busy = self.reported_stuck = False

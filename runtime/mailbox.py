@@ -18,6 +18,7 @@ from runtime.actor import Down
 from runtime.timers import Timer
 
 OWN = (Timer, Down)  # the runtime's: bounded in number, over the capacity, never dropped
+FIRST_BUCKET_S = 0.0001  # most messages take less: the first bucket of the handling time
 WhenFull = Literal["wait", "refuse", "drop_oldest", "coalesce"]
 
 

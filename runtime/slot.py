@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
-from runtime.mailbox import OWN, Ask, Mailbox, content
+from runtime.mailbox import FIRST_BUCKET_S, OWN, Ask, Mailbox, content
 from runtime.ref import AskFailed, NoSuchActor, Ref
 from runtime.restart import describe
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runtime.spec import ChildSpec
     from runtime.system import System
 
-HANDLING_BUCKETS_S = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)
+HANDLING_BUCKETS_S = (FIRST_BUCKET_S, 0.001, 0.01, 0.1, 1.0, 10.0)
 
 
 class Slot:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 from collections import deque
@@ -69,8 +70,8 @@ class System:
     """Runs a tree: `async with System(spec) as system`. Leaving the block stops it.
 
     `report` is called with each `Reported`, `on_quarantine` with the record of each quarantined
-    message and the message itself;
-    neither may block or raise. `blocked_after_s` starts the thread that watches the event loop.
+    message and the message itself; neither may block, and what they raise is only logged.
+    `blocked_after_s` starts the thread that watches the event loop.
     Raises StartFailed where a child of the tree does not start.
     """
 
@@ -147,9 +148,11 @@ class System:
         if self._watch is not None:
             self._watch.stop()
         self._tasks.cancel_scope.cancel()
-        await self._tasks.__aexit__(None, None, None)
-        for path in list(self._slots):
-            self.release(path, "the system ended")
+        try:
+            await self._tasks.__aexit__(None, None, None)
+        finally:  # cancelled itself, too
+            for path in list(self._slots):
+                self.release(path, "the system ended")
 
     async def wait(self) -> Exit:
         """Wait until the root supervisor ends, by request or because it gave up."""
@@ -252,7 +255,13 @@ class System:
             self.zombie_count += 1
         if self._report is not None:
             detail = describe(error) if isinstance(error, BaseException) else str(error or "")
-            self._report(Reported(kind, name, detail[:REPR_CHARS_MAX]))
+            self._tell(self._report, Reported(kind, name, detail[:REPR_CHARS_MAX]))
+
+    def _tell(self, callback: Callable[..., None], *args: object) -> None:
+        try:
+            callback(*args)
+        except Exception:  # the application's fault must not take the tree along
+            logging.getLogger(__name__).exception("a callback of the application failed")
 
     def dead_letter(self, actor: str, message: Any, reason: str) -> None:
         """Keep a message that will never be handled, for ops to read."""
@@ -269,7 +278,7 @@ class System:
         kept = Quarantined(self.clock.now(), actor, repr(message)[:REPR_CHARS_MAX], crashes, trace)
         self.quarantined.append(kept)
         if self._on_quarantine is not None:
-            self._on_quarantine(kept, message)
+            self._tell(self._on_quarantine, kept, message)
         self.report("quarantined", actor, error)
 
     # ------------------------------------------------------------ looking around

@@ -35,6 +35,7 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
+UNREAD = frozenset({401, 403, 408, 413, 421, 429})
 TEXTS = {413: "the body is too large", 408: "the body did not come in time"}
 
 _encode = msgspec.json.Encoder().encode
@@ -150,6 +151,10 @@ def answer(value: object, status: int = 200) -> Response:
 def refuse(refusal: Refusal) -> Response:
     """Return an error as JSON."""
     response = answer({"error": refusal.error}, refusal.status)
+    if refusal.status in UNREAD and request.http_version.startswith("1"):
+        # The body may be unread, and then the server ends the connection: say so, or the
+        # client's next request on it is lost.
+        response.headers["Connection"] = "close"
     if refusal.retry_after_s is not None:
         response.headers["Retry-After"] = str(max(1, round(refusal.retry_after_s + 0.5)))
     if refusal.status == 401:  # noqa: PLR2004

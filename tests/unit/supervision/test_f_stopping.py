@@ -3,12 +3,15 @@
 import anyio
 import pytest
 
+from runtime.clock import LoopClock
 from runtime.restart import Backoff
+from runtime.system import System
 from tests.unit.supervision.kit import (
     Crash,
     crash,
     dynamic,
     finish,
+    left_running,
     obstinate,
     poison,
     raises,
@@ -198,6 +201,48 @@ async def test_it_055_reports_a_raise_in_stopping():
             ("stopping_failed", "a"),
             ("shutdown_error", "a"),
         ]
+
+
+async def test_it_048_stops_everything_when_the_block_raises():
+    log = []
+    with pytest.raises(Crash, match="the application's"):
+        async with running(supervisor(worker("a", log, ending=takes(1, says="gone")))):
+            raise Crash("the application's own")
+    assert log == ["+a#1", "-a", "a:gone"]
+    assert left_running() == []
+
+
+async def test_it_048_stops_everything_within_its_grace_when_the_block_is_cancelled():
+    log = []
+    children = [
+        worker("a", log, ending=takes(2, says="gone")),
+        worker("b", log, ending=takes(1_000, says="never")),
+    ]
+    began = anyio.current_time()
+    with anyio.move_on_after(10):
+        async with running(supervisor(supervisor(*children, id="inner"))) as run:
+            await run.tell("inner/a", takes(100, says="never"), "x")
+            await anyio.sleep(1_000)
+    assert anyio.current_time() - began == 15
+    assert sorted(log[2:]) == ["-inner/a", "-inner/b", "inner/a:gone"]
+    assert [letter.actor for letter in run.system.dead_letters] == ["inner/a"] * 2
+    assert left_running() == []
+
+
+async def test_it_048_goes_on_when_the_applications_own_callbacks_fail():
+    log, seen = [], []
+
+    def fail(*what):
+        seen.append(what)
+        raise Crash("the application's own")
+
+    root = supervisor(worker("a", log, max_crashes=1))
+    system = System(root, clock=LoopClock(), report=fail, on_quarantine=fail)
+    async with system:
+        await system.ref("a").tell(poison)
+        assert await system.ref("a").ask("x") == "x"
+    assert len(seen) == 5
+    assert system.root.exit.ending == "shutdown"
 
 
 @pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all", "rest_for_one"])
