@@ -23,7 +23,7 @@ from tests.unit.supervision.kit import Crash, running, settle, stray
 pytestmark = pytest.mark.anyio
 
 FIRST = int(os.environ.get("SIDEWATCH_FIRST_SCHEDULE", "0"))
-SCHEDULES = int(os.environ.get("SIDEWATCH_SCHEDULES", "300"))
+SCHEDULES = int(os.environ.get("SIDEWATCH_SCHEDULES", "200"))
 STEPS = 25
 ASK_S = 20.0
 GRACE_S = 3.0
