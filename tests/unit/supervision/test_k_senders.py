@@ -242,3 +242,16 @@ async def test_it_106_does_not_answer_when_the_asker_has_left():
         await anyio.sleep(10)
         assert said(log) == ["a:x"]
         assert run.actor("a").handled == 2
+
+
+async def test_it_105_makes_room_for_what_must_arrive_among_coalesced_messages():
+    log = []
+    child = boxed(log, "coalesce", key=lambda m: str(m)[0], never_drop=(bytes,))
+    async with running(supervisor(child)) as run:
+        await full(run, "a1", "c1")
+        await run.tell("a", b"urgent", "c2")
+        assert [letter.message for letter in run.system.dead_letters] == ["'a1'"]
+        await anyio.sleep(20)
+        assert said(log) == ["a:c2", "a:b'urgent'"]
+        await run.tell("a", "a2")
+        assert said(log)[-1] == "a:a2"
