@@ -14,7 +14,7 @@ import structlog
 
 from config.settings import Settings
 from runtime.store import StoreError
-from sidewatch.tree import serve
+from sidewatch.serve import serve
 from web.server import AddressError
 
 CANNOT_START = 2

@@ -1,4 +1,4 @@
-"""The tree: the one place that builds the supervision tree from Settings, and runs it.
+"""The tree: the one place that builds the supervision tree from Settings.
 
 root (rest_for_one): store, core (metrics, health, pingers, alerts), senders, feed, broadcaster,
 server. What outlives an incarnation (positions, hub, sockets) is made here.
@@ -6,16 +6,11 @@ server. What outlives an incarnation (positions, hub, sockets) is made here.
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-import sys
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import anyio
 import msgspec
 import structlog
 
@@ -45,7 +40,7 @@ from runtime.spec import ChildSpec, SupervisorSpec
 from runtime.store import Entry, OpenReport, Store
 from runtime.system import Quarantined, Reported, System
 from sidewatch import __version__, channels
-from web import server
+from sidewatch.door import access, address
 from web.build import build
 from web.server import ServerActor
 from web.services import Access, Services
@@ -359,104 +354,3 @@ class Tree:
                     once=True,
                 ),
             )
-
-
-def address(settings: Settings, sockets: list[socket.socket]) -> str:
-    """Return the address that people open: the host as set, the port as bound."""
-    host = settings.server.host
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{shown}:{sockets[0].getsockname()[1]}"
-
-
-def access(settings: Settings, sockets: list[socket.socket]) -> Access:
-    """Return who may do what, and from which hosts and origins."""
-    auth, bounds = settings.auth, settings.server
-    port = sockets[0].getsockname()[1]
-    names = ["127.0.0.1", "localhost", "[::1]"]
-    hosts = {f"{name}:{port}" for name in names} | {host.lower() for host in bounds.allowed_hosts}
-    origins = {f"http://{name}:{port}" for name in names}
-    for host in bounds.allowed_hosts:
-        origins |= {f"http://{host.lower()}", f"https://{host.lower()}"}
-    public = bounds.public_url.rstrip("/").lower()
-    if public:
-        hosts.add(public.partition("://")[2])
-        origins.add(public)
-    keys = [auth.hmac_key, auth.hmac_key_previous]
-    revealed = {
-        "read": auth.read_token,
-        "ingest": auth.ingest_token,
-        "operate": auth.operate_token,
-    }
-    assert auth.freqtrade_secret is not None
-    return Access(
-        tokens={scope: secret.reveal() for scope, secret in revealed.items() if secret},  # type: ignore[misc]
-        hmac_keys=tuple(key.reveal().encode() for key in keys if key is not None),
-        freqtrade_secret=auth.freqtrade_secret.reveal(),
-        hosts=frozenset(hosts),
-        origins=frozenset(origins),
-        secure=public.startswith("https://"),
-    )
-
-
-def open_sockets(settings: Settings) -> list[socket.socket]:
-    """Open what the settings ask for. Raises AddressError."""
-    bounds = settings.server
-    sockets = [server.listen(bounds.host, bounds.port)]
-    if bounds.unix_socket:
-        try:
-            sockets.append(server.listen_unix(str(Path(bounds.unix_socket).expanduser())))
-        except OSError:
-            server.close(sockets)
-            raise
-    return sockets
-
-
-async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
-    """Run until SIGTERM or SIGINT (0), or until the tree gives up (1). Announces the address."""
-    sockets = open_sockets(settings)
-    try:
-        tree = Tree(settings, sockets)
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            report = await tree.store.open()
-            try:
-                async with tree.system:
-                    tree.opened(report)
-                    announce(address(settings, sockets))
-                    return await _until_end(tree, signals)
-            finally:
-                await tree.store.close()
-    finally:
-        server.close(sockets)
-
-
-async def _until_end(tree: Tree, signals: Any) -> int:
-    code = 1
-
-    async def on_signal() -> None:
-        nonlocal code
-        async for _ in signals:
-            code = 0
-            break
-        tasks.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(on_signal)
-        await tree.system.wait()
-        tasks.cancel_scope.cancel()
-    await tree.system.stop()
-    if tree.system.zombie_count:
-        await _leave_zombies(tree, code)
-    return code
-
-
-async def _leave_zombies(tree: Tree, code: int) -> None:
-    """End the process although a task refuses to: everything of ours is stopped and on disk.
-
-    Hypercorn waits, beyond any cancellation, for a client that has stopped reading.
-    """
-    await tree.store.close()
-    server.close(tree.sockets)
-    log.warning("leaving a task that refuses to end", zombies=tree.system.zombie_count)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from actors.metrics.ledger import Ledger
 from config.secret import ensure
 from config.settings import Settings, load
-from sidewatch.tree import Tree, address, open_sockets
+from sidewatch.door import address, open_sockets
+from sidewatch.tree import Tree
 from tests.acceptance.process import instant, trade
 from web.server import close
 
