@@ -6,43 +6,16 @@ truth; a reader skips what it has had, and is told what came before, so that it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
 import msgspec
 
 from actors import codec
 from actors.messages import Recorded, Wake
+from actors.place import Position
 from runtime.actor import Actor
 from runtime.ref import Ref
 from runtime.store import Row, Store
 
 READ_ROWS_MAX = 1_000
-
-
-@dataclass(slots=True, kw_only=True)
-class Position:
-    """How far a reader has come. It lives outside the reader, over the reader's incarnations.
-
-    `told`: the feed's place, None until the reader has rebuilt its state once. `handled`: the
-    last seq in the reader's state. `poisoned`: seqs in quarantine, which a rebuild leaves out.
-    """
-
-    streams: Sequence[str]
-    told: int | None = None
-    handled: int | None = None
-    last_told: int = 0
-    poisoned: set[int] = field(default_factory=set)
-
-    def begin(self, seq: int) -> None:
-        """Take the first place: the reader's state holds everything up to `seq`."""
-        self.told = self.handled = self.last_told = seq
-
-    def is_new(self, message: Recorded) -> bool:
-        """Say whether the reader still needs a message."""
-        if message.seq in self.poisoned:
-            return False
-        return self.handled is None or message.seq > self.handled
 
 
 class Feed(Actor[Wake]):

@@ -14,9 +14,8 @@ from pathlib import Path
 import anyio
 
 from actors import codec
-from actors.health.actor import HealthActor
 from actors.messages import Trade
-from actors.metrics.actor import MetricsActor
+from actors.place import cursor_key
 from bench.figure import emit
 from runtime.clock import SystemClock
 from runtime.store import Entry, Store, Tx
@@ -50,8 +49,8 @@ def entries(first: int, count: int, last: datetime) -> list[Entry]:
 def put_cursors(tx: Tx) -> None:
     """Leave what a process that had handled every trade leaves."""
     head = str(tx.journal.head()).encode()
-    tx.state.put(MetricsActor.CURSOR, head)
-    tx.state.put(HealthActor.CURSOR, head)
+    tx.state.put(cursor_key("metrics"), head)
+    tx.state.put(cursor_key("health"), head)
 
 
 async def fill(path: Path) -> None:

@@ -18,7 +18,7 @@ from actors.alerts.actor import AlertsActor
 from actors.alerts.book import Book
 from actors.alerts.triggers import Internal, Limits
 from actors.broadcaster import Broadcaster, coalesces
-from actors.feed import Feed, Position
+from actors.feed import Feed
 from actors.health import actor as health_actor
 from actors.health.actor import HealthActor
 from actors.health.levels import Rules
@@ -30,6 +30,7 @@ from actors.messages import AlertChanged, Notice, Recorded, Wake
 from actors.metrics import actor as metrics_actor
 from actors.metrics.actor import MetricsActor, as_of
 from actors.metrics.ledger import LedgerOptions
+from actors.place import Position, poison_key
 from actors.senders.actor import SenderActor, SendNow
 from config.settings import Settings
 from runtime.clock import Clock, SystemClock
@@ -69,8 +70,8 @@ class Tree:
         self.started = self.clock.now()
         self.store = Store(settings.storage.data_dir / DATABASE, self.clock)
         self.hub = Hub(self.clock, settings.server.dashboards_max)
-        self.metrics_position = Position(streams=metrics_actor.STREAMS)
-        self.health_position = Position(streams=health_actor.STREAMS)
+        self.metrics_position = Position(reader=metrics_actor.READER, streams=metrics_actor.STREAMS)
+        self.health_position = Position(reader=health_actor.READER, streams=health_actor.STREAMS)
         self.channels = channels.builders(settings)
         self.ingest = Ingest(self.store, self.clock, lambda seen: self._offer("health", seen))
         self.system = System(
@@ -326,8 +327,7 @@ class Tree:
         seq = message.seq if isinstance(message, Recorded) else None
         place = places.get(kept.actor)
         if place is not None and seq is not None:
-            place.poisoned.add(seq)
-            place.handled = max(place.handled or 0, seq)
+            place.poison(seq)
         self.system.spawn(self._keep_quarantined, kept, seq if place is not None else None)
 
     async def _keep_quarantined(self, kept: Quarantined, seq: int | None) -> None:
@@ -335,7 +335,7 @@ class Tree:
             data = msgspec.json.encode(kept)
             tx.journal.append([Entry("quarantine", data, kept.at.timestamp())])
             if seq is not None:
-                tx.state.put(f"poison/{kept.actor}/{seq}", b"")
+                tx.state.put(poison_key(kept.actor, seq), b"")
 
         await self.store.write(keep)
 

@@ -21,12 +21,12 @@ from actors.alerts.debounce import Decision, TriggerState, decide, settled
 from actors.alerts.limits import LimitState
 from actors.alerts.triggers import Finding
 from actors.messages import Alert, Notice, NoticeKind
+from actors.place import cursor_key
 from runtime.store import Job, Tx
 
 STATE = "trigger/"
 LIMIT = "limit"
 SILENCES = "silences"
-CURSOR = "cursor/"
 DIGEST_LINES = 20
 HELD_MAX = 5_000
 
@@ -286,7 +286,7 @@ class Book:
             tx.state.put(STATE + key, msgspec.json.encode(kept))
         tx.state.put(LIMIT, msgspec.json.encode(self.limit))
         for reader, seq in self.cursors.items():
-            tx.state.put(CURSOR + reader, str(seq).encode())
+            tx.state.put(cursor_key(reader), str(seq).encode())
 
     def written(self) -> None:
         """Note that the last `write` was committed."""

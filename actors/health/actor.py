@@ -12,7 +12,6 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from actors import codec
-from actors.feed import Position
 from actors.health import levels
 from actors.health.levels import Facts, Rules
 from actors.messages import (
@@ -25,10 +24,12 @@ from actors.messages import (
     Recorded,
     Seen,
 )
+from actors.place import Position
 from runtime.actor import Actor
 from runtime.ref import Ref
 from runtime.store import Row, Store, Tx
 
+READER = "health"
 STREAMS = ("positions", "position_rejected", "kill_switch", "circuit_breaker", "api_error")
 REBUILD_ROWS = 2_000
 LOOK_EVERY_S = 1.0
@@ -51,8 +52,6 @@ class _KeepSeen(msgspec.Struct, frozen=True):
 class HealthActor(Actor[Recorded | Seen | Pinged | HealthQuery | _Look | _KeepSeen]):
     """Keeps the facts and judges them. `position` outlives it."""
 
-    CURSOR = "cursor/health"
-    POISON = "poison/health/"
     SEEN = "seen/"
 
     def __init__(
@@ -78,17 +77,9 @@ class HealthActor(Actor[Recorded | Seen | Pinged | HealthQuery | _Look | _KeepSe
     async def started(self) -> None:
         """Rebuild the facts, then look at the clock every second."""
         self._since = self.ctx.clock.now()
-        place = self._position
-        if place.handled is None:
-            saved, poisoned = await self._store.read(
-                lambda tx: (tx.state.get(self.CURSOR), list(tx.state.scan(self.POISON)))
-            )
-            place.poisoned.update(int(key.removeprefix(self.POISON)) for key, _ in poisoned)
-            cursor = int(saved) if saved else 0
-            await self._rebuild(cursor)
-            place.begin(cursor)
-        else:
-            await self._rebuild(place.handled)
+        until = await self._position.find(self._store)
+        await self._rebuild(until)
+        self._position.begin(until)
         await self._load_seen()
         self.ctx.every(LOOK_EVERY_S, _Look(), first_s=0.0)
         self.ctx.every(KEEP_SEEN_EVERY_S, _KeepSeen())

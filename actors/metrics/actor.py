@@ -15,7 +15,6 @@ from anyio.lowlevel import checkpoint
 from msgspec.structs import replace
 
 from actors import codec
-from actors.feed import Position
 from actors.messages import (
     Equity,
     EquitySeries,
@@ -27,10 +26,12 @@ from actors.messages import (
     Trade,
 )
 from actors.metrics.ledger import Ledger, LedgerOptions, Portfolio
+from actors.place import Position, poisoned
 from runtime.actor import Actor
 from runtime.ref import Ref
 from runtime.store import Row, Store
 
+READER = "metrics"
 STREAMS = ("trade", "equity", "flow")
 REBUILD_ROWS = 2_000
 TURN_EVERY_S = 5.0
@@ -122,10 +123,7 @@ class Ledgers:
 
 
 class MetricsActor(Actor[Recorded | MetricsQuery | SeriesQuery | _Flush | _Turn]):
-    """Keeps the ledgers. `position` outlives it; `cursor` is the state key of what alerts had."""
-
-    CURSOR = "cursor/metrics"
-    POISON = "poison/metrics/"
+    """Keeps the ledgers. `position` outlives it."""
 
     def __init__(
         self,
@@ -145,15 +143,9 @@ class MetricsActor(Actor[Recorded | MetricsQuery | SeriesQuery | _Flush | _Turn]
 
     async def started(self) -> None:
         """Rebuild from the journal, up to where an earlier life (or process) had come."""
-        place = self._position
-        if place.handled is None:
-            saved = await self._store.read(lambda tx: tx.state.get(self.CURSOR))
-            place.poisoned.update(await _poisoned(self._store))
-            cursor = int(saved) if saved else 0
-            await self._rebuild(cursor)
-            place.begin(cursor)
-        else:
-            await self._rebuild(place.handled)
+        until = await self._position.find(self._store)
+        await self._rebuild(until)
+        self._position.begin(until)
         self._changed.update(self._ledgers.of)
         self.ctx.ref.offer(_Flush())
         self.ctx.every(TURN_EVERY_S, _Turn())
@@ -237,26 +229,20 @@ async def as_of(
 ) -> MetricsUpdate:
     """Return the figures as they stood at an instant, as if nothing later had arrived."""
     ledgers = Ledgers(options)
-    poisoned = await _poisoned(store)
+    left_out = await poisoned(store, READER)
     after = 0
     while rows := await store.read(
         lambda tx, after=after: tx.journal.read(after, REBUILD_ROWS, STREAMS)  # type: ignore[misc]
     ):
         for row in rows:
             event = _decoded(row)
-            if event is None or row.seq in poisoned:
+            if event is None or row.seq in left_out:
                 continue
             if (not bot or event.bot == bot) and _happened(event) <= at:
                 ledgers.apply(event)
         after = rows[-1].seq
         await checkpoint()
     return ledgers.update(at)
-
-
-async def _poisoned(store: Store) -> set[int]:
-    prefix = MetricsActor.POISON
-    rows = await store.read(lambda tx: list(tx.state.scan(prefix)))
-    return {int(key.removeprefix(prefix)) for key, _ in rows}
 
 
 def _decoded(row: Row) -> Trade | Equity | Flow | None:

@@ -6,10 +6,10 @@ import anyio
 import pytest
 
 from actors.alerts import actor as alerts_actor
-from actors.alerts.book import CURSOR
 from actors.alerts.commands import Acknowledge, AddSilence, ListSilences, RemoveSilence
 from actors.alerts.triggers import Internal
 from actors.messages import Health, HealthUpdate
+from actors.place import cursor_key
 from runtime.ref import Declined
 from runtime.store import StoreError
 from tests.fakes.alerts import START, Alerts, run
@@ -47,8 +47,8 @@ async def test_it_writes_how_far_it_has_come_within_a_second(alerts):
     await alerts.ref.tell(HealthUpdate("", 11, Health(START, "HEALTHY", [], {}, {}), ""))
     await anyio.sleep(1.1)
     read = alerts.table.store.read
-    assert await read(lambda tx: tx.state.get(CURSOR + "metrics")) == b"9"
-    assert await read(lambda tx: tx.state.get(CURSOR + "health")) == b"11"
+    assert await read(lambda tx: tx.state.get(cursor_key("metrics"))) == b"9"
+    assert await read(lambda tx: tx.state.get(cursor_key("health"))) == b"11"
     assert await alerts.history() == []
 
 

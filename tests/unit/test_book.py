@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors.alerts import limits
-from actors.alerts.book import CURSOR, STATE
+from actors.alerts.book import STATE
 from actors.alerts.commands import Silence
 from actors.alerts.triggers import Finding
+from actors.place import cursor_key
 from tests.fakes.desk import CHANNELS, START, Desk
 
 BAD = Finding("drawdown_day", "native", 1, "critical", "Drawdown", "It is down.", value=0.06)
@@ -41,7 +42,7 @@ def test_it_writes_an_alert_with_a_delivery_for_each_channel(desk):
         ("mail", "fired", "queued"),
         ("slack", "fired", "queued"),
     ]
-    assert desk.tx.state.get(CURSOR + "metrics") == b"7"
+    assert desk.tx.state.get(cursor_key("metrics")) == b"7"
 
 
 def test_it_never_moves_a_cursor_back_nor_for_the_clock(desk):

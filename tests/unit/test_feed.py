@@ -6,9 +6,10 @@ import anyio
 import pytest
 
 from actors import codec, feed
-from actors.feed import Feed, Position
+from actors.feed import Feed
 from actors.keeper import LOOK_EVERY_S, PROBE_KEY, StoreActor
-from actors.messages import ApiError, Heartbeat, KillSwitch, Recorded, Wake
+from actors.messages import ApiError, KillSwitch, Wake
+from actors.place import Position
 from runtime.store import Entry
 from tests.fakes.bench import bench
 
@@ -43,8 +44,8 @@ def seqs(table, name):
 
 async def test_it_hands_each_reader_its_streams_in_order(tmp_path):
     switches, both = (
-        Position(streams=("kill_switch",)),
-        Position(streams=("kill_switch", "api_error")),
+        Position(reader="reader", streams=("kill_switch",)),
+        Position(reader="reader", streams=("kill_switch", "api_error")),
     )
     switches.begin(0)
     both.begin(0)
@@ -60,7 +61,10 @@ async def test_it_hands_each_reader_its_streams_in_order(tmp_path):
 
 
 async def test_it_catches_up_from_where_each_reader_stands(tmp_path):
-    behind, ahead = Position(streams=("kill_switch",)), Position(streams=("kill_switch",))
+    behind, ahead = (
+        Position(reader="reader", streams=("kill_switch",)),
+        Position(reader="reader", streams=("kill_switch",)),
+    )
     behind.begin(1)
     ahead.begin(2)
     prepare = journal(switch(1), switch(2), switch(3))
@@ -71,7 +75,7 @@ async def test_it_catches_up_from_where_each_reader_stands(tmp_path):
 
 
 async def test_it_tells_nothing_to_a_reader_that_has_not_rebuilt(tmp_path):
-    place = Position(streams=("kill_switch",))
+    place = Position(reader="reader", streams=("kill_switch",))
     async with feeding(tmp_path, {"reader": place}, journal(switch(1))) as table:
         await anyio.sleep(1)
         assert table.heard["reader"] == []
@@ -82,7 +86,10 @@ async def test_it_tells_nothing_to_a_reader_that_has_not_rebuilt(tmp_path):
 
 
 async def test_it_passes_over_one_reader_that_has_not_rebuilt(tmp_path):
-    ready, late = Position(streams=("kill_switch",)), Position(streams=("kill_switch",))
+    ready, late = (
+        Position(reader="reader", streams=("kill_switch",)),
+        Position(reader="reader", streams=("kill_switch",)),
+    )
     ready.begin(0)
     async with feeding(tmp_path, {"ready": ready, "late": late}, journal(switch(1))) as table:
         await anyio.sleep(1)
@@ -91,7 +98,7 @@ async def test_it_passes_over_one_reader_that_has_not_rebuilt(tmp_path):
 
 async def test_it_reads_a_long_journal_in_pieces(tmp_path, monkeypatch):
     monkeypatch.setattr(feed, "READ_ROWS_MAX", 10)
-    place = Position(streams=("kill_switch",))
+    place = Position(reader="reader", streams=("kill_switch",))
     place.begin(0)
     prepare = journal(*[switch(n) for n in range(35)])
     async with feeding(tmp_path, {"reader": place}, prepare) as table:
@@ -100,7 +107,7 @@ async def test_it_reads_a_long_journal_in_pieces(tmp_path, monkeypatch):
 
 
 async def test_it_leaves_out_what_no_longer_decodes(tmp_path):
-    place = Position(streams=("kill_switch",))
+    place = Position(reader="reader", streams=("kill_switch",))
     place.begin(0)
     prepare = journal(Entry("kill_switch", b'{"type":"gone"}', 0.0), switch(2))
     async with feeding(tmp_path, {"reader": place}, prepare) as table:
@@ -111,7 +118,7 @@ async def test_it_leaves_out_what_no_longer_decodes(tmp_path):
 
 
 async def test_it_tells_nothing_twice_after_a_crash(tmp_path):
-    place = Position(streams=("kill_switch",))
+    place = Position(reader="reader", streams=("kill_switch",))
     place.begin(0)
     async with feeding(tmp_path, {"reader": place}, journal(switch(1))) as table:
         await anyio.sleep(1)
@@ -120,20 +127,6 @@ async def test_it_tells_nothing_twice_after_a_crash(tmp_path):
         await anyio.sleep(1)
         assert seqs(table, "reader") == [1, 2]
         assert table.actor("tested").restarts_total == 1
-
-
-def test_it_knows_what_a_reader_still_needs():
-    place = Position(streams=("kill_switch",))
-    beat = Heartbeat("alpha", AT)
-    assert place.is_new(Recorded(1, beat))
-    place.begin(5)
-    place.poisoned.add(7)
-    assert [place.is_new(Recorded(seq, beat)) for seq in (4, 5, 6, 7)] == [
-        False,
-        False,
-        True,
-        False,
-    ]
 
 
 def keeping(tmp_path):

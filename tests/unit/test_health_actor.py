@@ -7,9 +7,8 @@ import msgspec
 import pytest
 
 from actors import codec
-from actors.feed import Position
 from actors.health import actor as health_module
-from actors.health.actor import KEEP_SEEN_EVERY_S, STREAMS, HealthActor, HealthQuery
+from actors.health.actor import KEEP_SEEN_EVERY_S, READER, STREAMS, HealthActor, HealthQuery
 from actors.health.levels import Rules
 from actors.messages import (
     CircuitBreaker,
@@ -20,6 +19,7 @@ from actors.messages import (
     Recorded,
     Seen,
 )
+from actors.place import Position, cursor_key, poison_key
 from runtime.store import Entry
 from tests.fakes.bench import bench
 
@@ -50,15 +50,15 @@ def journal(*events):
 def cursor(seq, *events, poisoned=()):
     def prepare(tx):
         journal(*events)(tx)
-        tx.state.put(HealthActor.CURSOR, str(seq).encode())
+        tx.state.put(cursor_key(READER), str(seq).encode())
         for poison in poisoned:
-            tx.state.put(f"{HealthActor.POISON}{poison}", b"")
+            tx.state.put(poison_key(READER, poison), b"")
 
     return prepare
 
 
 def watching(tmp_path, prepare=None, apis=("kraken",)):
-    place = Position(streams=STREAMS)
+    place = Position(reader=READER, streams=STREAMS)
 
     def start(table):
         table.place = place

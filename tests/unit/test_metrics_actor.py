@@ -7,11 +7,20 @@ import anyio
 import pytest
 
 from actors import codec
-from actors.feed import Feed, Position
+from actors.feed import Feed
 from actors.messages import Equity, Flow, Heartbeat, MetricsUpdate, Recorded, RiskUpdate, Trade
 from actors.metrics import actor as metrics_module
-from actors.metrics.actor import STREAMS, Ledgers, MetricsActor, MetricsQuery, SeriesQuery, as_of
+from actors.metrics.actor import (
+    READER,
+    STREAMS,
+    Ledgers,
+    MetricsActor,
+    MetricsQuery,
+    SeriesQuery,
+    as_of,
+)
 from actors.metrics.ledger import Ledger, LedgerOptions
+from actors.place import Position, cursor_key, poison_key
 from runtime.store import Entry
 from tests.fakes.bench import bench, opened
 
@@ -43,15 +52,15 @@ def journal(*events):
 def cursor(seq, *events, poisoned=()):
     def prepare(tx):
         journal(*events)(tx)
-        tx.state.put(MetricsActor.CURSOR, str(seq).encode())
+        tx.state.put(cursor_key(READER), str(seq).encode())
         for poison in poisoned:
-            tx.state.put(f"{MetricsActor.POISON}{poison}", b"")
+            tx.state.put(poison_key(READER, poison), b"")
 
     return prepare
 
 
 def measuring(tmp_path, prepare=None):
-    place = Position(streams=STREAMS)
+    place = Position(reader=READER, streams=STREAMS)
 
     def start(table):
         table.place = place
@@ -59,8 +68,7 @@ def measuring(tmp_path, prepare=None):
         return MetricsActor(table.store, place, options, *refs)
 
     def poison(_kept, message):
-        place.poisoned.add(message.seq)
-        place.handled = max(place.handled or 0, message.seq)
+        place.poison(message.seq)
 
     return bench(tmp_path, start, neighbours=NEIGHBOURS, prepare=prepare, on_quarantine=poison)
 
