@@ -1,11 +1,13 @@
 """The demo: Sidewatch with its embedded defaults, and a simulated bot as a process of its own.
 
-The bot talks to Sidewatch over the public API alone, as any bot would.
+The bot talks to Sidewatch over the public API alone, as any bot would. It also plays its exchange,
+which Sidewatch pings.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -16,8 +18,9 @@ import click
 from msgspec.structs import replace
 
 from config import secret
-from config.sections import Bot, Settings
+from config.sections import Api, Bot, Settings
 from config.settings import SettingsError, load
+from sidewatch.exchange import PATH
 from sidewatch.start import start
 
 BOT = "demo"
@@ -26,9 +29,10 @@ CURRENCY = "USDT"
 DATA_DIR = "sidewatch-demo"
 END_S = 5.0
 BAD_SETTING = 2
+PING_S = 3.0  # the scenario's outages last 10 s
 
 
-def settings_of(config_path: Path | None) -> Settings:
+def settings_of(config_path: Path | None, exchange_port: int) -> Settings:
     """Return the settings of the demo: the user's, with the bot, a console and its own data."""
     given = dict(os.environ)
     if "SIDEWATCH_DATA_DIR" not in given and "SIDEWATCH__STORAGE__DATA_DIR" not in given:
@@ -40,33 +44,45 @@ def settings_of(config_path: Path | None) -> Settings:
         settings,
         auth=secret.ensure(settings.storage.data_dir, settings.auth),
         bots={BOT: bot, **settings.bots},
+        apis={"paper": Api(url=f"http://127.0.0.1:{exchange_port}{PATH}"), **settings.apis},
+        health=replace(settings.health, ping_period_s=min(settings.health.ping_period_s, PING_S)),
         console=replace(settings.console, enabled=True),
     )
 
 
 def demonstrate(config_path: Path | None, seed: int, days: int) -> int:
     """Run until a signal; returns the exit code."""
-    try:
-        settings = settings_of(config_path)
-    except SettingsError as error:
-        click.echo(f"sidewatch: {error}", err=True)
-        return BAD_SETTING
-    bots: list[subprocess.Popen[bytes]] = []
-    try:
-        return start(settings, lambda address: bots.append(_bot(settings, address, seed, days)))
-    finally:
-        for bot in bots:
-            bot.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                bot.wait(END_S)
-            bot.kill()
+    with socket.create_server(("127.0.0.1", 0)) as exchange:
+        try:
+            settings = settings_of(config_path, exchange.getsockname()[1])
+        except SettingsError as error:
+            click.echo(f"sidewatch: {error}", err=True)
+            return BAD_SETTING
+        bots: list[subprocess.Popen[bytes]] = []
+        try:
+            return start(
+                settings, lambda address: bots.append(_bot(settings, address, exchange, seed, days))
+            )
+        finally:
+            for bot in bots:
+                bot.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    bot.wait(END_S)
+                bot.kill()
 
 
-def _bot(settings: Settings, address: str, seed: int, days: int) -> subprocess.Popen[bytes]:
+def _bot(
+    settings: Settings, address: str, exchange: socket.socket, seed: int, days: int
+) -> subprocess.Popen[bytes]:
     token = settings.auth.ingest_token
     assert token is not None  # `secret.ensure` draws one
     root = str(Path(__file__).resolve().parent.parent)
     command = [sys.executable, "-m", "sidewatch.simulation", "--url", address]
     command += ["--seed", str(seed), "--days", str(days)]
+    command += ["--exchange-fd", str(exchange.fileno())]
     env = {**os.environ, "SIDEWATCH_INGEST_TOKEN": token.reveal()}
-    return subprocess.Popen(command, env=env, cwd=root)  # noqa: S603 - our own module
+    bot = subprocess.Popen(  # noqa: S603 - our own module
+        command, env=env, cwd=root, pass_fds=[exchange.fileno()]
+    )
+    exchange.close()  # the bot's alone: where it ends, the exchange does
+    return bot

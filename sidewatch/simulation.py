@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 
 import anyio
 import httpx
 
 from runtime.clock import Clock, SystemClock
+from sidewatch.exchange import Exchange
 from sidewatch.walk import BATCH_MAX, STEP_EVENTS_MAX, Walk, WireEvent, backfill
 
 PATH = "/api/v1/events"
@@ -139,8 +142,12 @@ async def simulate(
     days: int = 30,
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Clock | None = None,
+    exchange: Exchange | None = None,
 ) -> None:
-    """Send history, then a step each period, for ever; outages are outlived. Raises Refused."""
+    """Send history, then a step each period, for ever; outages are outlived. Raises Refused.
+
+    `exchange` goes down and comes back as the scenario has it.
+    """
     clock = clock or SystemClock()
     start = clock.now()
     walk, pending = Walk(seed, start), Pending()
@@ -157,6 +164,8 @@ async def simulate(
         while True:
             if pending.room:
                 pending.add(walk.step(clock.now()))
+            if exchange is not None:
+                exchange.up = walk.exchange_up
             await courier.flush(pending)
             due_s = max(due_s + period_s, anyio.current_time())
             await anyio.sleep_until(due_s)
@@ -169,6 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--days", type=int, choices=range(366), default=30, metavar="0..365")
     parser.add_argument("--period", type=float, default=1.0, help="seconds between steps")
+    parser.add_argument("--exchange-fd", type=int, help="a listening socket to be the exchange on")
     given = parser.parse_args(argv)
     token = os.environ.get(TOKEN_VARIABLE, "")
     if not token:
@@ -176,15 +186,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not 0.01 <= given.period <= 60:  # noqa: PLR2004
         parser.error("--period: must be 0.01 to 60 s")
 
-    async def run() -> None:
-        await simulate(given.url, token, seed=given.seed, period_s=given.period, days=given.days)
+    return _run(given, token)
 
-    try:
-        anyio.run(run)
-    except KeyboardInterrupt:
-        return 0
-    except (Refused, httpx.InvalidURL) as error:
-        sys.stderr.write(f"sidewatch.simulation: {error}\n")
+
+def _run(given: argparse.Namespace, token: str) -> int:
+    with ExitStack() as stack:
+        exchange = None
+        if given.exchange_fd is not None:
+            exchange = stack.enter_context(Exchange(socket.socket(fileno=given.exchange_fd)))
+
+        async def run() -> None:
+            await simulate(
+                given.url,
+                token,
+                seed=given.seed,
+                period_s=given.period,
+                days=given.days,
+                exchange=exchange,
+            )
+
+        try:
+            anyio.run(run)
+        except KeyboardInterrupt:
+            return 0
+        except (Refused, httpx.InvalidURL) as error:
+            sys.stderr.write(f"sidewatch.simulation: {error}\n")
     return 1
 
 

@@ -91,6 +91,11 @@ class Walk:
             events.append(_event("heartbeat", now, state="paused" if paused else "trading"))
         return events
 
+    @property
+    def exchange_up(self) -> bool:
+        """Whether the exchange answers at this moment of the scenario."""
+        return not self._errors_left
+
     def history(self, began: datetime, end: datetime) -> Iterator[list[WireEvent]]:
         """Yield each past trade with its equity tick, calm enough to alert nobody.
 

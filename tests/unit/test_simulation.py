@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby, pairwise
@@ -14,6 +15,7 @@ import pytest
 from actors import codec
 from runtime.clock import LoopClock
 from sidewatch import simulation
+from sidewatch.exchange import PATH, Exchange
 from sidewatch.simulation import Pending, Refused, simulate
 from sidewatch.walk import BATCH_MAX, FIRST, STARTING_EQUITY, STEP_EVENTS_MAX, Walk, backfill
 
@@ -223,11 +225,19 @@ class FakeSidewatch:
             self.keys.add(key)
         return {"accepted": len(events) - duplicates, "duplicates": duplicates, "rejected": []}
 
-    async def watch(self, for_s, *, seed=7, days=0, clock=None):
+    async def watch(self, for_s, *, seed=7, days=0, clock=None, exchange=None):
         self.began_s = anyio.current_time()
         clock = clock or LoopClock(START)
         with anyio.move_on_after(for_s):
-            await simulate(URL, TOKEN, seed=seed, days=days, transport=self.transport, clock=clock)
+            await simulate(
+                URL,
+                TOKEN,
+                seed=seed,
+                days=days,
+                transport=self.transport,
+                clock=clock,
+                exchange=exchange,
+            )
 
 
 def expected_trades(steps, seed=7):
@@ -341,3 +351,42 @@ def test_it_refuses_an_address_that_is_none(monkeypatch, capsys, url):
     monkeypatch.setenv("SIDEWATCH_INGEST_TOKEN", TOKEN)
     assert simulation.main(["--url", url]) == 1
     assert capsys.readouterr().err.startswith("sidewatch.simulation: ")
+
+
+class Switch:
+    """An exchange that notes when it went down and came back."""
+
+    def __init__(self):
+        self.changes = []
+        self._up = True
+
+    @property
+    def up(self):
+        return self._up
+
+    @up.setter
+    def up(self, now_up):
+        if now_up != self._up:
+            self.changes.append((now_up, anyio.current_time()))
+        self._up = now_up
+
+
+@pytest.mark.anyio
+async def test_it_takes_its_exchange_down_for_8_s_and_up_again(anyio_backend):
+    switch = Switch()
+    await FakeSidewatch().watch(60, exchange=switch)
+    [(down, went), (up, came)] = switch.changes
+    assert (down, up) == (False, True)
+    assert came - went == pytest.approx(8)
+
+
+def test_its_exchange_answers_a_ping_but_for_outages():
+    sock = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+    with Exchange(sock) as exchange, httpx.Client(base_url=url, trust_env=False) as client:
+        assert client.get(PATH).status_code == 200
+        assert client.get("/other").status_code == 404
+        exchange.up = False
+        assert client.get(PATH).status_code == 503
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url + PATH, trust_env=False)
