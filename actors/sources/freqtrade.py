@@ -4,7 +4,7 @@ Every value of a freqtrade webhook is text, because the body is a template of th
 "None" means absent. A trade counts when its *final* exit is filled, with `cumulative_profit`
 (partial exits included) as its P&L. `exit` and `entry` only hold estimates and are ignored.
 freqtrade counts its trades from 1 again after its database was replaced, so the closing instant
-is part of the id.
+is part of the id, in the milliseconds of its REST answers (`close_timestamp`): both name one trade.
 """
 
 from __future__ import annotations
@@ -68,6 +68,13 @@ def translate(bot: str, fields: Mapping[str, str], now: datetime) -> list[Event]
             return []
 
 
+def identity(trade_id: str | int, closed_at: datetime) -> str:
+    """The id of a trade in every life of the bot's database: `trade_id@close_timestamp`."""
+    # freqtrade multiplies the same floats for its close_timestamp; exact integers would now and
+    # then be a millisecond off, and one trade become two.
+    return f"{trade_id}@{int(closed_at.timestamp() * 1_000)}"
+
+
 def _trade(bot: str, fields: Mapping[str, str]) -> Trade:
     trade_id = _required(fields, "trade_id")
     closed_at = _instant(fields, "close_date")
@@ -77,7 +84,7 @@ def _trade(bot: str, fields: Mapping[str, str]) -> Trade:
     profit = "cumulative_profit" if _text(fields, "cumulative_profit") else "profit_amount"
     return Trade(
         bot=bot,
-        id=f"{trade_id}@{closed_at.isoformat()}",
+        id=identity(trade_id, closed_at),
         symbol=_required(fields, "pair"),
         side="long" if direction == "long" else "short",
         quantity=_decimal(fields, "amount"),

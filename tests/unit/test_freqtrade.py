@@ -8,8 +8,12 @@ from urllib.parse import urlencode
 
 import pytest
 
+from actors import codec
+from actors.ingest import Ingest
 from actors.messages import ApiError, CircuitBreaker, Heartbeat, Trade
-from actors.sources.freqtrade import FIELDS_MAX, WebhookError, parse, translate
+from actors.metrics.ledger import Ledger, LedgerOptions
+from actors.sources.freqtrade import FIELDS_MAX, WebhookError, identity, parse, translate
+from tests.fakes.bench import opened
 
 DATA = Path(__file__).parents[1] / "data"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -75,7 +79,7 @@ def test_it_reads_a_final_exit():
     closed_at = datetime(2026, 11, 23, 18, tzinfo=UTC)
     assert trade == Trade(
         bot="ft",
-        id="7@2026-11-23T18:00:00+00:00",
+        id="7@1795456800000",
         symbol="AAA/USDT",
         side="short",
         quantity=Decimal("0.5"),
@@ -85,6 +89,32 @@ def test_it_reads_a_final_exit():
         pnl=Decimal("2.5"),
         currency="USDT",
     )
+
+
+def test_it_names_a_trade_as_the_bots_rest_answer_does():
+    rows = json.loads((DATA / "freqtrade-trades.json").read_text())["trades"][:6]
+    trades = [e for hook in recorded() for e in translated(hook) if isinstance(e, Trade)]
+    assert [t.id for t in trades] == [f"{row['id']}@{row['closed_ms']}" for row in rows]
+    # 1.001 s is 1000.9999999999999 ms in floats, for freqtrade and so for us
+    assert identity(3, datetime.fromtimestamp(1.001, UTC)) == f"3@{int(1.001 * 1_000)}"
+
+
+@pytest.mark.anyio
+async def test_it_loses_no_trade_when_ids_start_again_with_a_new_database(tmp_path):
+    opened_at = {"open_date": "2025-01-01", "close_date": "2025-01-02 03:04:05.678901+00:00"}
+    first = CLOSED | {"trade_id": "1"} | opened_at
+    second_life = first | {"close_date": "2025-01-03 01:00:00+00:00", "cumulative_profit": "-4"}
+    async with opened(tmp_path) as (store, clock):
+        ingest = Ingest(store, clock, lambda _seen: None)
+        answers = [
+            await ingest.freqtrade("ft", json.dumps(fields).encode(), "application/json")
+            for fields in (first, second_life, first, second_life)
+        ]
+        rows = await store.read(lambda tx: tx.journal.read(0, 10, ("trade",)))
+    assert [(a.accepted, a.duplicates) for a in answers] == [(1, 0), (1, 0), (0, 1), (0, 1)]
+    book = Ledger(LedgerOptions(starting_equity=Decimal(1_000), currency="USDT"))
+    assert [book.apply(codec.decode(row.data)) for row in rows] == [True, True]
+    assert book.metrics(NOW).pnl_total == Decimal("-1.5")
 
 
 def test_it_takes_the_profit_of_the_exit_where_there_is_no_other():
