@@ -32,13 +32,13 @@ def emit(
     spread: Sequence[float] | None = None,
     why: str = "",
 ) -> None:
-    """Print a figure's line. `value` None says `why` there is none, and meets nothing."""
+    """Print a figure's line. `value` None says `why` there is none; no goal, "", is never met."""
     line: dict[str, object] = {
         "figure": figure,
         "value": None if value is None else float(f"{value:.4g}"),
         "unit": unit,
         "goal": goal,
-        "met": None if value is None else meets(value, goal),
+        "met": None if value is None or not goal else meets(value, goal),
         "against": against,
         "n": n,
         "spread": [float(f"{edge:.4g}") for edge in (min(spread), max(spread))] if spread else None,

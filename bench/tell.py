@@ -1,23 +1,46 @@
-"""What a message to an actor costs, against a raw anyio memory stream of the same capacity."""
+"""What a message to an actor costs, on both backends, against what else carries messages in Python.
+
+asyncio.Queue and xoscar run on
+asyncio, Pykka on threads, whatever our backend.
+"""
 
 from __future__ import annotations
 
-import functools
 import time
-from typing import Any
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
 
-from bench.figure import emit, paired
+from bench import rivals
+from bench.peers import emit_paired
 from runtime.actor import Actor
 from runtime.spec import ChildSpec, SupervisorSpec
 from runtime.system import System
 
-FIGURES = ("tell_ratio_asyncio", "tell_ratio_trio", "ask_ratio_asyncio", "ask_ratio_trio")
-CAPACITY = 1_024  # that of a mailbox by default
 TELLS = 100_000
 ASKS = 10_000
+FEW = 10_000  # for xoscar, which takes its time
 PAIRS = 5
+BACKENDS = ("asyncio", "trio")
+RIVALS = ("queue", "pykka", "xoscar")
+FIGURES = tuple(
+    f"{kind}_{rival}{suffix}"
+    for kind in ("tell", "ask")
+    for rival, suffixes in (
+        ("ratio", ("_asyncio", "_trio")),
+        *((f"vs_{rival}", ("", "_trio")) for rival in RIVALS),
+    )
+    for suffix in suffixes
+)
+GOALS = {
+    "tell_ratio_asyncio": ">= 8",
+    "tell_ratio_trio": ">= 8",
+    "ask_ratio_asyncio": ">= 1",
+    "ask_ratio_trio": ">= 1",
+    "tell_vs_pykka": ">= 8",
+    "tell_vs_pykka_trio": ">= 8",
+}
 
 
 class Counter(Actor[int]):
@@ -50,29 +73,6 @@ async def tells() -> float:
         return TELLS / (time.perf_counter() - began)
 
 
-async def stream_tells() -> float:
-    send, receive = anyio.create_memory_object_stream[int](CAPACITY)
-    done = anyio.Event()
-
-    async def count() -> None:
-        left = TELLS
-        async for _ in receive:
-            left -= 1
-            if not left:
-                done.set()
-
-    async with anyio.create_task_group() as tasks, send, receive:
-        tasks.start_soon(count)
-        await anyio.lowlevel.checkpoint()
-        began = time.perf_counter()
-        for number in range(TELLS):
-            await send.send(number)
-        await done.wait()
-        took = time.perf_counter() - began
-        tasks.cancel_scope.cancel()
-    return TELLS / took
-
-
 async def asks() -> float:
     async with System(tree(ASKS + 1, anyio.Event())) as system:
         ref = system.ref("counter")
@@ -82,47 +82,29 @@ async def asks() -> float:
         return ASKS / (time.perf_counter() - began)
 
 
-async def stream_asks() -> float:
-    send, receive = anyio.create_memory_object_stream[list[Any]](CAPACITY)
-
-    async def reply() -> None:
-        async for question in receive:
-            question[1] = question[0]
-            question[2].set()
-
-    async with anyio.create_task_group() as tasks, send, receive:
-        tasks.start_soon(reply)
-        await anyio.lowlevel.checkpoint()
-        began = time.perf_counter()
-        for number in range(ASKS):
-            question = [number, None, anyio.Event()]
-            await send.send(question)
-            await question[2].wait()
-        took = time.perf_counter() - began
-        tasks.cancel_scope.cancel()
-    return ASKS / took
+OURS: dict[str, Callable[[], Awaitable[float]]] = {"tell": tells, "ask": asks}
 
 
 def main() -> None:
-    for kind, ours, theirs, goal in (
-        ("tell", tells, stream_tells, ">= 8"),
-        ("ask", asks, stream_asks, ">= 1"),
-    ):
-        for backend in ("asyncio", "trio"):
-            run = functools.partial(anyio.run, backend=backend)
-            ratio, ratios = paired(
-                functools.partial(run, ours), functools.partial(run, theirs), PAIRS
-            )
-            against = f"anyio memory stream of {CAPACITY}" + (" + Event" if kind == "ask" else "")
-            emit(
-                f"{kind}_ratio_{backend}",
-                ratio,
-                "x",
-                goal,
-                against=against,
-                n=PAIRS,
-                spread=ratios,
-            )
+    for kind, count in (("tell", TELLS), ("ask", ASKS)):
+        for backend in BACKENDS:
+            ours = partial(anyio.run, OURS[kind], backend=backend)
+            on_trio = "_trio" if backend == "trio" else ""
+            stream = getattr(rivals, f"stream_{kind}s")
+            queue = getattr(rivals, f"queue_{kind}s")
+            pykka = getattr(rivals, f"pykka_{kind}s")
+            xoscar = getattr(rivals, f"xoscar_{kind}s")
+            for figure, theirs, against in (
+                (
+                    f"{kind}_ratio_{backend}",
+                    partial(anyio.run, stream, count, backend=backend),
+                    f"anyio memory stream of {rivals.CAPACITY}" + " + Event" * (kind == "ask"),
+                ),
+                (f"{kind}_vs_queue{on_trio}", partial(anyio.run, queue, count), "asyncio.Queue"),
+                (f"{kind}_vs_pykka{on_trio}", partial(pykka, count), "Pykka"),
+                (f"{kind}_vs_xoscar{on_trio}", partial(anyio.run, xoscar, FEW), "xoscar"),
+            ):
+                emit_paired(figure, ours, theirs, PAIRS, GOALS.get(figure, ""), against=against)
 
 
 if __name__ == "__main__":

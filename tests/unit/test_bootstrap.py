@@ -1,5 +1,6 @@
 """The bootstrap's decisions: what is done again, which Node fits, which Chromium runs."""
 
+import json
 import os
 import subprocess
 import sys
@@ -157,7 +158,62 @@ def test_it_refuses_an_unknown_step():
     command = [sys.executable, ROOT / "dev", "everything"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 1
-    assert "is not one of: setup demo test lint bench lock" in done.stderr
+    assert "is not one of: setup demo test lint bench bench-peers lock" in done.stderr
+
+
+@pytest.fixture
+def peer_list(dev, tmp_path, monkeypatch):
+    monkeypatch.setattr(dev, "PEERS", tmp_path / "peers")
+    monkeypatch.setattr(dev, "PEER_LIST", tmp_path / "peers.txt")
+    dev.PEER_LIST.write_text("# those\n\npykka==4\nquant-stats>=1 --no-deps\ndebian:alertmanager\n")
+    monkeypatch.setattr(dev, "setup", lambda lock: None)
+
+
+def test_it_names_each_peer_of_the_bench_by_its_first_word(dev, peer_list):
+    assert dev.peers() == {
+        "pykka": "pykka==4",
+        "quant-stats": "quant-stats>=1 --no-deps",
+        "alertmanager": "debian:alertmanager",
+    }
+
+
+def test_it_installs_each_peer_once_in_a_place_of_its_own(dev, peer_list, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        dev, "succeeds", lambda *command, **_: Path(command[-1]).mkdir(parents=True) or True
+    )
+    monkeypatch.setattr(
+        dev, "installs", lambda *wanted, into: asked.append((*wanted, into)) or True
+    )
+    dev.bench_peers(["pykka", "quant-stats"])
+    dev.bench_peers(["pykka", "quant-stats"])
+    assert asked == [
+        ("pykka==4", dev.PEERS / "pykka"),
+        ("quant-stats>=1", "--no-deps", dev.PEERS / "quant-stats"),
+    ]
+
+
+def test_it_installs_the_other_peers_where_one_cannot_be_had(dev, peer_list, monkeypatch):
+    tried = []
+    monkeypatch.setattr(dev, "installs_peer", lambda name, _: tried.append(name) or name != "pykka")
+    with pytest.raises(SystemExit, match="without pykka"):
+        dev.bench_peers([])
+    assert tried == list(dev.peers())
+
+
+def test_it_refuses_a_peer_that_is_not_listed(dev, peer_list):
+    with pytest.raises(SystemExit, match="no such peer: thespian"):
+        dev.bench_peers(["thespian"])
+
+
+def test_the_bench_gives_no_value_for_a_peer_that_is_missing(capsys, monkeypatch, tmp_path):
+    from bench import peers
+
+    monkeypatch.setattr(peers, "HOME", tmp_path)
+    peers.emit_paired("a_vs_b", lambda: 1.0, lambda: peers.load("pykka"), 3, ">= 1", against="b")
+    line = json.loads(capsys.readouterr().out)
+    assert (line["value"], line["met"]) == (None, None)
+    assert line["why"] == "pykka is not installed: ./dev bench-peers pykka"
 
 
 @pytest.fixture
