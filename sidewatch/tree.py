@@ -16,6 +16,7 @@ import structlog
 
 from actors.alerts.actor import AlertsActor
 from actors.alerts.book import Book
+from actors.alerts.routing import Policy
 from actors.alerts.triggers import Internal, Limits
 from actors.broadcaster import Broadcaster, coalesces
 from actors.feed import Feed
@@ -191,7 +192,6 @@ class Tree:
             self.store,
             book=self._book,
             limits_of=self._limits,
-            channels=list(self.channels),
             broadcaster=self.ref("broadcaster"),
             wake=self._wake_senders,
             emergency=self._send_now,
@@ -256,7 +256,7 @@ class Tree:
     def _book(self) -> Book:
         alerts = self.settings.alerts
         return Book(
-            alerts.debounce_s,
+            Policy(list(self.channels), alerts.debounce_s),
             alerts.hourly_limit,
             tell_resolved=alerts.resolved,
             url=self.settings.server.public_url or address(self.settings, self.sockets),
@@ -300,8 +300,8 @@ class Tree:
         for name in self.channels:
             self._offer(name, Wake())
 
-    def _send_now(self, notice: Notice) -> None:
-        for name in self.channels:
+    def _send_now(self, notice: Notice, channels: list[str]) -> None:
+        for name in channels:
             self._offer(name, SendNow(notice))
 
     def _report(self, report: Reported) -> None:

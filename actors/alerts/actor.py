@@ -47,7 +47,10 @@ class _Purge(msgspec.Struct, frozen=True):
 
 
 class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look | _Purge]):
-    """Decides and commits. `wake` nudges the senders, `emergency` bypasses the outbox."""
+    """Decides and commits. `wake` nudges the senders.
+
+    `emergency` bypasses the outbox: a notice straight to the channels named.
+    """
 
     def __init__(
         self,
@@ -55,15 +58,13 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         *,
         book: Callable[[], Book],
         limits_of: Callable[[str], Limits],
-        channels: list[str],
         broadcaster: Ref[AlertChanged],
         wake: Callable[[], None],
-        emergency: Callable[[Notice], None],
+        emergency: Callable[[Notice, list[str]], None],
     ) -> None:
         self._store = store
         self._book = book()
         self._limits_of = limits_of
-        self._channels = channels
         self._broadcaster = broadcaster
         self._wake = wake
         self._emergency = emergency
@@ -118,9 +119,7 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         clock = self.ctx.clock
         now, tick = clock.now(), clock.monotonic()
         try:
-            await self._store.write(
-                lambda tx: self._book.write(tx, todo, self._channels, now, tick)
-            )
+            await self._store.write(lambda tx: self._book.write(tx, todo, now, tick))
         except StoreError as error:
             self._storage_failed(steps, error)
             return
@@ -139,7 +138,7 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         for step in steps:
             self._send_from_memory(step, error)
         if len(self._backlog) > BACKLOG_MAX:  # all are sent; the newest are kept for history
-            digest = self._book.digest([], self._backlog, self._channels, self.ctx.clock.now())
+            digest = self._book.digest([], self._backlog, self.ctx.clock.now())
             if digest is not None:
                 self._backlog.append(digest)
                 self._send_from_memory(digest, error)
@@ -148,7 +147,7 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
     def _send_from_memory(self, step: Step, error: StoreError) -> None:
         if step.notice is not None and not step.held:
             text = f"{step.notice.text} (Storage failed: sent from memory. {error})"
-            self._emergency(replace(step.notice, text=text[:2_000]))
+            self._emergency(replace(step.notice, text=text[:2_000]), step.channels)
 
     async def _tell(self, alert: Alert, *, new: bool) -> None:
         try:
@@ -172,7 +171,7 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         except StoreError:  # another's write failed in the same batch: a second later, then
             return
         now = self.ctx.clock.now()
-        step = self._book.digest(jobs, self._backlog, self._channels, now)
+        step = self._book.digest(jobs, self._backlog, now)
         if step is not None:
             await self._commit([step])
 

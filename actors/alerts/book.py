@@ -15,10 +15,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from actors.alerts import limits, outbox
+from actors.alerts import digest, limits, outbox, routing
 from actors.alerts.commands import Silence, covers
 from actors.alerts.debounce import Decision, TriggerState, decide, settled
 from actors.alerts.limits import LimitState
+from actors.alerts.routing import Policy
 from actors.alerts.triggers import Finding
 from actors.messages import Alert, Notice, NoticeKind
 from actors.place import cursor_key
@@ -27,16 +28,19 @@ from runtime.store import Job, Tx
 STATE = "trigger/"
 LIMIT = "limit"
 SILENCES = "silences"
-DIGEST_LINES = 20
 HELD_MAX = 5_000
 
 
 class Step(Struct, frozen=True):
-    """One message about one alert. `notice` is None where a silence keeps it quiet."""
+    """One message about one alert, and the channels that it goes to.
+
+    `notice` is None where a silence or an empty route keeps it quiet.
+    """
 
     action: Literal["fire", "repeat", "resolve", "change"]
     alert: Alert
     notice: Notice | None
+    channels: list[str] = []
     held: bool = False
     told: list[tuple[str, str]] = []  # (topic, id) of the held jobs that this one tells
 
@@ -51,9 +55,9 @@ class Book:
     """The state of alerts. `now` is the wall clock, `tick` monotonic seconds."""
 
     def __init__(
-        self, debounce_s: float, hourly_limit: int, *, tell_resolved: bool, url: str = ""
+        self, policy: Policy, hourly_limit: int, *, tell_resolved: bool, url: str = ""
     ) -> None:
-        self.debounce_s = debounce_s
+        self.policy = policy
         self.hourly_limit = hourly_limit
         self.tell_resolved = tell_resolved
         self.url = url
@@ -65,6 +69,7 @@ class Book:
         self.last_id = ""
         self._last: dict[str, Finding] = {}
         self._notices: dict[str, int] = {}
+        self._went: dict[str, set[str]] = {}
         self._dirty: set[str] = set()
         self._changed = False
 
@@ -73,27 +78,25 @@ class Book:
     def consider(self, findings: Iterable[Finding], now: datetime, tick: float) -> list[Step]:
         """Decide about findings; returns what is to be sent or changed."""
         steps = []
-        for finding in findings:
+        for raw in findings:
+            finding = routing.ruled(self.policy, raw)
             state = self.states.get(finding.key)
-            if state is None:
-                if finding.band == 0:
-                    continue
-                state = TriggerState()
-            elif finding.band == 0 and not state.holds:
+            if finding.band == 0 and (state is None or not state.holds):
                 continue
-            steps += self._decided(decide(state, finding, tick, self.debounce_s), finding, now)
+            steps += self._judged(state or TriggerState(), finding, now, tick)
         return steps
 
     def look(self, now: datetime, tick: float) -> list[Step]:
         """Decide what the clock alone decides: a suppressed edge still there, flapping over."""
         steps = []
         for key, state in list(self.states.items()):
-            finding = self._last.get(key)
-            if finding is None:
+            last = self._last.get(key)
+            if last is None:
                 continue
-            if state.holds and not state.alert and not finding.once and tick >= state.quiet_until:
-                decision = decide(state, finding, tick, self.debounce_s)
-                steps += self._decided(decision, finding, now)
+            finding = routing.ruled(self.policy, last)
+            edge = not state.alert and not finding.once and tick >= state.quiet_until
+            if state.holds and (edge or finding.band == 0):
+                steps += self._judged(state, finding, now, tick)
             elif state.flapping:
                 over = replace(finding, band=0)
                 steps += self._decided(settled(state, tick), over, now)
@@ -114,6 +117,12 @@ class Book:
     def dirty(self) -> bool:
         """Whether there is something to write."""
         return bool(self._dirty) or self._changed
+
+    def _judged(
+        self, state: TriggerState, finding: Finding, now: datetime, tick: float
+    ) -> list[Step]:
+        debounce_s = self.policy.debounce(finding.trigger, finding.bot)
+        return self._decided(decide(state, finding, tick, debounce_s), finding, now)
 
     def _decided(self, decision: Decision, finding: Finding, now: datetime) -> list[Step]:
         key = finding.key
@@ -188,6 +197,7 @@ class Book:
         told = alert.id in self._notices
         step = self._step("resolve", alert, "resolved", before, now)
         self._notices.pop(alert.id, None)
+        self._went.pop(alert.id, None)
         return step if told and self.tell_resolved else replace(step, notice=None)
 
     def _step(
@@ -200,13 +210,18 @@ class Book:
     ) -> Step:
         if any(covers(s, alert.trigger, alert.bot, now) for s in self.silences.values()):
             return Step(action, alert, None)
+        channels = self._channels(action, alert)
+        if not channels:
+            return Step(action, alert, None)
         held = False
         if action != "resolve":
             self.limit, goes = limits.admit(
                 self.limit, alert.severity, now.timestamp(), self.hourly_limit
             )
             held = not goes
-        number = self._notices[alert.id] = self._notices.get(alert.id, 0) + 1
+        number = self._notices.get(alert.id, 0) + 1
+        if alert.id in self.open:
+            self._notices[alert.id] = number
         facts = list(alert.facts)
         if before.suppressed and before.worst is not None:
             facts.append(("Worst meanwhile", f"{before.worst:g}"))
@@ -224,7 +239,19 @@ class Book:
             held=self.limit.held,
             url=self.url,
         )
-        return Step(action, alert, notice, held)
+        return Step(action, alert, notice, channels, held)
+
+    def _channels(self, action: str, alert: Alert) -> list[str]:
+        """Return where a message goes; the end of an alert goes where the alert went."""
+        if action == "resolve":
+            return self._enabled(self._went.get(alert.id, set()))
+        channels = routing.route(self.policy, alert.trigger, alert.severity, alert.bot)
+        if alert.id in self.open:
+            self._went.setdefault(alert.id, set()).update(channels)
+        return channels
+
+    def _enabled(self, channels: set[str]) -> list[str]:
+        return [channel for channel in self.policy.enabled if channel in channels]
 
     # ------------------------------------------------------------ the disk
 
@@ -234,16 +261,15 @@ class Book:
         for key, data in tx.state.scan(STATE, 100_000):
             key = key.removeprefix(STATE)  # noqa: PLW2901
             kept = msgspec.json.decode(data, type=_Kept)
-            quiet = min(kept.quiet_until + shift, tick + self.debounce_s)
+            trigger, bot, _ = key.split("|", 2)
+            quiet = min(kept.quiet_until + shift, tick + self.policy.debounce(trigger, bot))
             cycles = tuple(min(at + shift, tick) for at in kept.cycles)
             state = msgspec.convert(kept, TriggerState, from_attributes=True)
             state = replace(state, quiet_until=quiet, cycles=cycles)
             alert = outbox.get(tx, state.alert) if state.alert else None
             if alert is not None:
                 self.open[alert.id] = alert
-                ids = [outbox.notice_of(job).id for job in tx.queue.group(alert.id)]
-                if ids:
-                    self._notices[alert.id] = max(int(i.rpartition(".")[2]) for i in ids)
+                self._recall(alert.id, tx.queue.group(alert.id))
             elif state.alert:  # it was too much for the backlog of a failing disk
                 state = replace(state, alert="", flapping=False)
             self.states[key] = state
@@ -257,9 +283,14 @@ class Book:
         for key, _ in tx.state.scan(outbox.PREFIX, 1, newest=True):
             self.last_id = key.removeprefix(outbox.PREFIX)
 
-    def write(
-        self, tx: Tx, steps: list[Step], channels: list[str], now: datetime, tick: float
-    ) -> None:
+    def _recall(self, alert_id: str, jobs: list[Job]) -> None:
+        """Know again how many messages an alert had, and where they went."""
+        ids = [outbox.notice_of(job).id for job in jobs]
+        if ids:
+            self._notices[alert_id] = max(int(i.rpartition(".")[2]) for i in ids)
+            self._went[alert_id] = {job.topic for job in jobs}
+
+    def write(self, tx: Tx, steps: list[Step], now: datetime, tick: float) -> None:
         """Write steps with the states that led to them, and the cursors, all in one."""
         stamp = now.timestamp()
         for step in steps:
@@ -268,9 +299,9 @@ class Book:
                 continue
             if step.action == "resolve":
                 combined = replace(step.notice, kind="fired", title=f"{step.notice.title} (over)")
-                outbox.resolve(tx, step.notice, combined, channels, stamp)
+                outbox.resolve(tx, step.notice, combined, self.policy.enabled, stamp)
             else:
-                outbox.enqueue(tx, step.notice, channels, stamp, held=step.held)
+                outbox.enqueue(tx, step.notice, step.channels, stamp, held=step.held)
             for topic, id_ in step.told:
                 tx.queue.done(topic, id_, stamp, f"told in digest {step.alert.id}")
         shift = stamp - tick
@@ -295,14 +326,15 @@ class Book:
 
     # ------------------------------------------------------------ the digest
 
-    def digest(
-        self, jobs: list[Job], unwritten: list[Step], channels: list[str], now: datetime
-    ) -> Step | None:
-        """Tell in one message what is held: in the queue, and in what could not be written."""
+    def digest(self, jobs: list[Job], unwritten: list[Step], now: datetime) -> Step | None:
+        """Tell in one message what is held: in the queue, and in what could not be written.
+
+        It goes wherever one of them was to go.
+        """
         held = {(job.topic, job.id): outbox.notice_of(job) for job in jobs}
         for step in unwritten:
             if step.notice is not None and step.held:
-                held |= {(c, outbox.job_id(step.notice, c)): step.notice for c in channels}
+                held |= {(c, outbox.job_id(step.notice, c)): step.notice for c in step.channels}
         for pair in [pair for step in unwritten for pair in step.told]:
             held.pop(pair, None)
         notices = list({notice.id: notice for notice in held.values()}.values())
@@ -313,37 +345,10 @@ class Book:
             more=bool(notices) and len(jobs) >= HELD_MAX,
         )
         self._changed = True
-        return self._digest_of(notices, list(held), now) if notices else None
-
-    def _digest_of(self, notices: list[Notice], told: list[tuple[str, str]], now: datetime) -> Step:
+        if not notices:
+            return None
         self.last_id = outbox.new_id(now, self.last_id)
-        severity = max(notices, key=lambda n: outbox.PRIORITY[n.severity]).severity
-        title = f"{len(notices)} alerts held back by the limit"
-        lines = [f"{n.at:%H:%M:%S} {n.title}" for n in notices[:DIGEST_LINES]]
-        if len(notices) > DIGEST_LINES:
-            lines.append(f"and {len(notices) - DIGEST_LINES} more, on the page")
-        alert = Alert(
-            id=self.last_id,
-            trigger="digest",
-            severity=severity,
-            bot="",
-            title=title,
-            text="\n".join(lines),
-            state="resolved",
-            opened=now,
-            closed=now,
-            updated=now,
-        )
-        notice = Notice(
-            id=f"{alert.id}.1",
-            alert_id=alert.id,
-            kind="digest",
-            severity=severity,
-            bot="",
-            title=title,
-            text=alert.text,
-            at=now,
-            suppressed=sum(n.suppressed for n in notices),
-            url=self.url,
-        )
-        return Step("fire", alert, notice, told=told)
+        alert, notice = digest.of(notices, self.last_id, now, self.url)
+        routed = routing.route(self.policy, "digest", alert.severity, "")
+        channels = self._enabled({topic for topic, _ in held}) or routed
+        return Step("fire", alert, notice, channels, told=list(held))

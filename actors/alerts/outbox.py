@@ -115,20 +115,19 @@ def _delivery(job: Job) -> Delivery:
     )
 
 
-def resolve(tx: Tx, notice: Notice, combined: Notice, channels: list[str], now: float) -> None:
-    """Tell that an alert is over: as one message where earlier ones still wait.
+def resolve(tx: Tx, notice: Notice, combined: Notice, enabled: list[str], now: float) -> None:
+    """Tell that an alert is over where it was told of: as one message where earlier ones wait.
 
     Where nobody was told of the alert (silenced, or no channel), nobody is told of its end.
     """
-    jobs = tx.queue.group(notice.alert_id)
-    for channel in channels:
-        own = [job for job in jobs if job.topic == channel]
-        if not own:
-            continue
-        waiting = [job for job in own if job.state in ("queued", "held")]
+    topics: dict[str, list[Job]] = {}
+    for job in tx.queue.group(notice.alert_id):
+        topics.setdefault(job.topic, []).append(job)
+    for channel, jobs in topics.items():
+        waiting = [job for job in jobs if job.state in ("queued", "held")]
         if waiting:
             _fold(tx, waiting, combined, now)
-        else:
+        elif channel in enabled:
             enqueue(tx, notice, [channel], now, held=False)
 
 

@@ -11,6 +11,7 @@ from actors.alerts import outbox
 from actors.alerts.actor import AlertsActor
 from actors.alerts.book import Book
 from actors.alerts.commands import ListSilences
+from actors.alerts.routing import Policy
 from actors.alerts.triggers import Internal, Limits
 from actors.messages import Risk, RiskUpdate
 from tests.fakes.bench import bench
@@ -22,11 +23,13 @@ RISK = Risk(1, 0, Decimal(0), Decimal(0), None, None, None, None, None)
 class Alerts:
     """An actor under test, and what it did to its neighbours."""
 
-    def __init__(self, *, hourly_limit=10, later_s=0.0):
+    def __init__(self, *, hourly_limit=10, later_s=0.0, policy=None):
+        self.policy = policy or Policy(["slack", "mail"])
         self.hourly_limit = hourly_limit
         self.later_s = later_s
         self.woken = 0
         self.emergencies = []
+        self.emergency_channels = []
 
     def start(self, table):
         self.table = table
@@ -34,18 +37,21 @@ class Alerts:
         self.later_s = 0.0
         return AlertsActor(
             table.store,
-            book=lambda: Book(300.0, self.hourly_limit, tell_resolved=True),
+            book=lambda: Book(self.policy, self.hourly_limit, tell_resolved=True),
             limits_of=self._limits,
-            channels=["slack", "mail"],
             broadcaster=table.ref("broadcaster"),
             wake=self._wake,
-            emergency=self.emergencies.append,
+            emergency=self._emergency,
         )
 
     def _limits(self, bot):
         if bot == "poison":
             raise RuntimeError("poison")
         return Limits()
+
+    def _emergency(self, notice, channels):
+        self.emergencies.append(notice)
+        self.emergency_channels.append(channels)
 
     def _wake(self):
         self.woken += 1

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from actors.alerts import limits, outbox
 from actors.alerts.book import HELD_MAX, Book
+from actors.alerts.routing import Policy
 from runtime.store import Tx
 from runtime.store.schema import SCHEMA
 
@@ -18,15 +19,15 @@ CHANNELS = ["slack", "mail"]
 class Desk:
     """The book with what the actor does around it, without waiting for anything."""
 
-    def __init__(self, *, hourly_limit=10, tell_resolved=True):
+    def __init__(self, *, hourly_limit=10, tell_resolved=True, policy=None):
         self.link = sqlite3.connect(":memory:", isolation_level=None)
         self.link.executescript(SCHEMA)
         self.tx = Tx(self.link)
-        self.make = lambda: Book(300.0, hourly_limit, tell_resolved=tell_resolved)
+        self.policy = policy or Policy(CHANNELS)
+        self.make = lambda: Book(self.policy, hourly_limit, tell_resolved=tell_resolved)
         self.now_s = 0
         self.origin = 50_000
         self.book = self.make()
-        self.channels = CHANNELS
 
     @property
     def now(self):
@@ -42,14 +43,14 @@ class Desk:
         return steps
 
     def write(self, steps):
-        self.book.write(self.tx, steps, self.channels, self.now, self.tick)
+        self.book.write(self.tx, steps, self.now, self.tick)
         self.book.written()
 
     def look(self):
         self.write(self.book.look(self.now, self.tick))
         book = self.book
         if limits.digest_due(book.limit, self.now.timestamp(), book.hourly_limit):
-            step = book.digest(self.tx.queue.held(HELD_MAX), [], self.channels, self.now)
+            step = book.digest(self.tx.queue.held(HELD_MAX), [], self.now)
             self.write([] if step is None else [step])
 
     def wait(self, seconds):
@@ -61,7 +62,8 @@ class Desk:
         for job in self.tx.queue.claim(channel, self.now.timestamp(), 1_000):
             self.tx.queue.done(channel, job.id, self.now.timestamp(), "ok")
 
-    def restart(self):
+    def restart(self, policy=None):
+        self.policy = policy or self.policy
         self.origin += 12_345
         self.book = self.make()
         self.book.load(self.tx, self.now, self.tick)

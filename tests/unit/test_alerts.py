@@ -7,6 +7,7 @@ import pytest
 
 from actors.alerts import actor as alerts_actor
 from actors.alerts.commands import Acknowledge, AddSilence, ListSilences, RemoveSilence
+from actors.alerts.routing import Policy, Routes
 from actors.alerts.triggers import Internal
 from actors.messages import Health, HealthUpdate
 from actors.place import cursor_key
@@ -226,6 +227,20 @@ async def test_it_sends_from_memory_when_the_disk_refuses_and_writes_later(alert
     alerts.table.break_disk()
     await alerts.trouble("mail")
     assert alerts.table.kinds("tested").count("storage_failed") == 2
+
+
+async def test_it_sends_from_memory_where_the_alert_is_routed(tmp_path):
+    policy = Policy(["slack", "mail"], routes=Routes(critical=["mail"]))
+    alerts = Alerts(policy=policy)
+    async with run(alerts, tmp_path) as table:
+        table.break_disk()
+        await alerts.risk(0.06)
+        await alerts.risk(0.01)
+        assert alerts.emergency_channels == [["mail"], ["mail"]]
+        table.mend_disk()
+        await anyio.sleep(1.1)
+        assert await alerts.jobs() == []
+        assert [notice.kind for _, notice in await alerts.jobs("mail")] == ["fired"]
 
 
 async def test_it_tells_no_end_from_memory_of_what_was_silenced(alerts):

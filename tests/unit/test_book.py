@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from actors.alerts import limits
 from actors.alerts.book import STATE
 from actors.alerts.commands import Silence
+from actors.alerts.routing import Policy
 from actors.alerts.triggers import Finding
 from actors.place import cursor_key
 from tests.fakes.desk import CHANNELS, START, Desk
@@ -92,9 +93,9 @@ def test_it_tells_the_end_apart_once_the_beginning_was_delivered(desk):
 
 
 def test_it_does_not_tell_a_new_channel_the_end_of_what_it_was_not_told(desk):
-    desk.channels = ["slack"]
+    desk.restart(Policy(["slack"]))
     desk.take(BAD)
-    desk.channels = CHANNELS
+    desk.restart(Policy(CHANNELS))
     desk.take(OVER)
     assert [len(desk.sent(channel)) for channel in CHANNELS] == [1, 0]
 
@@ -210,7 +211,7 @@ def test_it_does_not_lose_what_one_digest_cannot_hold(desk, monkeypatch):
     desk.wait(60)
     jobs = desk.tx.queue.held(8)
     while jobs:
-        step = desk.book.digest(jobs, [], CHANNELS, desk.now)
+        step = desk.book.digest(jobs, [], desk.now)
         desk.write([step])
         jobs = desk.tx.queue.held(8)
     assert desk.tx.queue.count()["done"] == 12
