@@ -44,6 +44,7 @@ def access(settings: Settings, sockets: list[socket.socket]) -> Access:
         hosts=frozenset(hosts),
         origins=frozenset(origins),
         secure=public.startswith("https://"),
+        behind_proxy=bounds.behind_proxy,
     )
 
 

@@ -183,12 +183,11 @@ def operating(door: Door, services: Services) -> Blueprint:
     async def post_session() -> Response:
         if request.headers.get(guard.LOGIN_HEADER) != "1":
             raise Refusal(403, f"{guard.LOGIN_HEADER}: 1 is missing: this is for the page alone")
-        door.logins.take(services.clock.monotonic())
+        who = door.who(request)
+        door.failed_logins.check(who, services.clock.monotonic())
         wanted = body_as(SessionRequest, await read_body(door.limits.body_bytes_max))
         assert isinstance(wanted, SessionRequest)
-        scope = door.token_scope(wanted.token)
-        if scope not in ("read", "operate"):
-            raise Refusal(401, "token: not one that may read")
+        scope = door.login(wanted.token, who)
         response = Response(status=204)
         door.set_cookie(response, scope)
         return response

@@ -12,10 +12,11 @@ import msgspec
 from quart import Quart, Response, request
 from werkzeug.exceptions import HTTPException
 
+from actors.alerts.commands import Unknown
 from runtime.ref import AskFailed, AskTimeout, Declined, MailboxFull, NoSuchActor
 from runtime.store import StoreError
 from web import guard
-from web.guard import Nonces, Rate, Refusal, Scope
+from web.guard import Failures, Nonces, Rate, Refusal, Scope
 from web.services import Access, Limits, Services
 from web.session import LIFE_S, Sessions
 
@@ -50,7 +51,7 @@ class Door:
         self.clock = services.clock
         self.sessions = Sessions(access.hmac_keys[0], secure=access.secure)
         self.nonces = Nonces(services.started.timestamp())
-        self.logins = Rate(limits.login_per_minute, 60.0)
+        self.failed_logins = Failures(limits.login_per_minute, 60.0)
         self.tests = Rate(limits.test_per_minute, 60.0)
 
     def scope(self, source: Any) -> Scope | None:
@@ -70,9 +71,21 @@ class Door:
                 401, f"a token with the scope {needed!r} is needed (Authorization: Bearer)"
             )
 
-    def token_scope(self, token: str) -> Scope | None:
-        """Return whose token this is."""
-        return guard.scope_of(token, self.access.tokens)
+    def login(self, token: str, who: str) -> Scope:
+        """Return the scope of a token that may read; counts a wrong one against its address."""
+        now = self.clock.monotonic()
+        self.failed_logins.check(who, now)
+        scope = guard.scope_of(token, self.access.tokens)
+        if scope not in ("read", "operate"):
+            self.failed_logins.add(who, now)
+            raise Refusal(401, "token: not one that may read")
+        return scope
+
+    def who(self, source: Any) -> str:
+        """Return the address that a request comes from."""
+        client = source.scope.get("client")
+        forwarded = source.headers.get("X-Forwarded-For") if self.access.behind_proxy else None
+        return guard.address(client[0] if client else "", forwarded)
 
     def set_cookie(self, response: Response, scope: Scope) -> None:
         """Give the browser a session that holds for 12 h."""
@@ -207,6 +220,8 @@ def _refusal_of(error: Exception) -> Refusal | None:
     if isinstance(error, HTTPException):
         code = error.code or 500
         return Refusal(code, TEXTS.get(code) or error.description or error.name)
+    if isinstance(error, Unknown):
+        return Refusal(404, str(error))
     if isinstance(error, Declined):
         return Refusal(409, str(error))
     if isinstance(error, StoreError):

@@ -6,8 +6,10 @@ rebinding; comparing Origin with Host would not.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol
@@ -19,6 +21,8 @@ WINDOW_S = 300
 NONCE = re.compile(r"^[A-Za-z0-9_-]{16,64}$")
 NONCES_MAX = 10_000
 SIGNATURES_MAX = 4
+ADDRESSES_MAX = 1_000
+HOST_PREFIX = 64
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOGIN_HEADER = "X-Sidewatch"
 
@@ -58,11 +62,61 @@ class Rate:
 
     def take(self, now: float) -> None:
         """Count one at `now` (monotonic seconds); raises Refusal 429 when that is too many."""
+        self.check(now)
+        self.add(now)
+
+    def check(self, now: float) -> None:
+        """Raise Refusal 429 when one more would be too many."""
         self._at = [at for at in self._at if at > now - self._window_s]
         if len(self._at) >= self._count:
             wait_s = self._at[0] + self._window_s - now
             raise Refusal(429, f"too many: {self._count} in {self._window_s:.0f} s", wait_s)
+
+    def add(self, now: float) -> None:
+        """Count one."""
         self._at.append(now)
+
+
+class Failures:
+    """At most `count` failures of one address in any `window_s` seconds; others are not held up.
+
+    The table is bounded: the address whose last failure is the oldest makes room.
+    """
+
+    def __init__(self, count: int, window_s: float, addresses_max: int = ADDRESSES_MAX) -> None:
+        self._count = count
+        self._window_s = window_s
+        self._addresses_max = addresses_max
+        self._of: dict[str, Rate] = {}
+
+    def check(self, who: str, now: float) -> None:
+        """Raise Refusal 429 for an address that has failed too often."""
+        if (rate := self._of.get(who)) is not None:
+            rate.check(now)
+
+    def add(self, who: str, now: float) -> None:
+        """Count one failure."""
+        rate = self._of.pop(who, None) or Rate(self._count, self._window_s)
+        if len(self._of) >= self._addresses_max:
+            del self._of[next(iter(self._of))]
+        self._of[who] = rate
+        rate.add(now)
+
+
+def address(peer: str, forwarded: str | None) -> str:
+    """Return who a request comes from: an address, or for IPv6 the network that one host has.
+
+    `forwarded` is X-Forwarded-For as a trusted proxy sends it; its last entry is the proxy's own.
+    """
+    named = (forwarded or "").rpartition(",")[2].strip()
+    for text in (named, peer):
+        with contextlib.suppress(ValueError):
+            found = ipaddress.ip_address(text.partition("%")[0])
+            if isinstance(found, ipaddress.IPv4Address):
+                return str(found)
+            net = ipaddress.ip_network((found, HOST_PREFIX), strict=False)
+            return str(found.ipv4_mapped or net)
+    return peer
 
 
 def bearer(authorization: str | None) -> str | None:

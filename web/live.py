@@ -1,12 +1,14 @@
 """The live WebSocket: a snapshot, then what changes, to each browser at its own pace.
 
 Figures coalesce, alerts never drop. The page acknowledges figures, so that a slow one holds two at
-most in flight. On stop every handler wakes and closes with 1001.
+most in flight. On stop every handler wakes and closes with 1001; a client that talks nonsense is
+told what was wrong with it: 1003 for a binary message, 1007 for no JSON, 1008 for what is no
+message.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import msgspec
@@ -23,8 +25,11 @@ from web.guard import Refusal
 from web.services import Services
 
 GOING_AWAY = 1001
+NOT_TEXT = 1003
+NOT_JSON = 1007
+NOT_A_MESSAGE = 1008
 TRY_LATER = 1013
-POLICY = 1008
+REASON_BYTES_MAX = 123  # RFC 6455, 5.5: a control frame holds 125
 SNAPSHOT_ALERTS = 50
 SNAPSHOT_POINTS = 500
 ASK_S = 5.0
@@ -33,8 +38,42 @@ ASK_S = 5.0
 class ClientMessage(Struct, frozen=True):
     """What a page may say: resume after a seq, or acknowledge figures."""
 
-    type: str
+    type: Literal["resume", "ack"]
     seq: int = 0
+
+
+class Nonsense(Exception):
+    """What a client sent is no message: a close code, and a reason that says why."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+def read(data: str | bytes) -> ClientMessage:
+    """Decode what a page said. Raises Nonsense."""
+    if isinstance(data, bytes):
+        raise Nonsense(NOT_TEXT, "binary: messages are JSON text")
+    try:
+        return msgspec.json.decode(data, type=ClientMessage)
+    except msgspec.ValidationError as error:
+        raise Nonsense(NOT_A_MESSAGE, str(error)) from error
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise Nonsense(NOT_JSON, f"not JSON: {error}") from error
+
+
+class Ending:
+    """How a connection is to be closed once its client's wait has ended."""
+
+    def __init__(self) -> None:
+        self.code = GOING_AWAY
+        self.reason = "closing: come back, nothing is lost"
+
+    def because(self, nonsense: Nonsense) -> None:
+        """Close with what was wrong, in as many bytes as a close frame holds."""
+        self.code = nonsense.code
+        self.reason = nonsense.reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
 
 
 def live(door: Door, services: Services) -> Blueprint:
@@ -64,14 +103,15 @@ def live(door: Door, services: Services) -> Blueprint:
 
 
 async def _serve(services: Services, client: Client) -> None:
+    ending = Ending()
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_listen, services, client)
+            tasks.start_soon(_listen, services, client, ending)
             try:
                 await _send_snapshot(services)
                 await _send(client)
             except TooSlow:
-                await websocket.close(GOING_AWAY, "closing: come back, nothing is lost")
+                await websocket.close(ending.code, ending.reason)
             except (AskTimeout, AskFailed, NoSuchActor):
                 await websocket.close(TRY_LATER, "not ready: come back")
             tasks.cancel_scope.cancel()
@@ -104,12 +144,12 @@ async def _send(client: Client) -> None:
         await anyio.lowlevel.checkpoint()
 
 
-async def _listen(services: Services, client: Client) -> None:
+async def _listen(services: Services, client: Client, ending: Ending) -> None:
     while True:
-        data = await websocket.receive()
         try:
-            message = msgspec.json.decode(data, type=ClientMessage)
-        except (msgspec.MsgspecError, RecursionError):
+            message = read(await websocket.receive())
+        except Nonsense as nonsense:
+            ending.because(nonsense)
             client.close()
             return
         if message.type == "resume":

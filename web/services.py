@@ -40,6 +40,7 @@ class Access:
     hosts: frozenset[str]
     origins: frozenset[str]
     secure: bool = False
+    behind_proxy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from actors.alerts.commands import (
     ListSilences,
     RemoveSilence,
     Silence,
+    Unknown,
 )
 from actors.alerts.triggers import Internal, Limits
 from actors.messages import Alert, AlertChanged, HealthUpdate, Notice, RiskUpdate
@@ -114,6 +115,7 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
     # ------------------------------------------------------------ committing
 
     async def _commit(self, steps: list[Step]) -> None:
+        told = len(self._backlog)
         self._backlog += steps
         todo = self._backlog
         clock = self.ctx.clock
@@ -121,33 +123,37 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         try:
             await self._store.write(lambda tx: self._book.write(tx, todo, now, tick))
         except StoreError as error:
-            self._storage_failed(steps, error)
+            await self._storage_failed(steps, error)
             return
         self._book.written()
         self._backlog = []
         self._degraded = False
         self._wake()
-        for step in todo:
-            await self._tell(step.alert, new=step.action == "fire")
+        for place, step in enumerate(todo):
+            await self._tell(step.alert, new=step.action == "fire" and place >= told)
 
-    def _storage_failed(self, steps: list[Step], error: StoreError) -> None:
+    async def _storage_failed(self, steps: list[Step], error: StoreError) -> None:
         """Send from memory what cannot be written, and write it later under the same ids."""
         if not self._degraded:
             self._degraded = True
             self.ctx.system.report("storage_failed", self.ctx.name, error)
         for step in steps:
-            self._send_from_memory(step, error)
+            await self._send_from_memory(step, error)
         if len(self._backlog) > BACKLOG_MAX:  # all are sent; the newest are kept for history
             digest = self._book.digest([], self._backlog, self.ctx.clock.now())
             if digest is not None:
                 self._backlog.append(digest)
-                self._send_from_memory(digest, error)
+                await self._send_from_memory(digest, error)
             del self._backlog[: len(self._backlog) - BACKLOG_MAX]
 
-    def _send_from_memory(self, step: Step, error: StoreError) -> None:
+    async def _send_from_memory(self, step: Step, error: StoreError) -> None:
+        """Tell channels what goes out now, and browsers everything: history shows it later."""
+        alert = step.alert
         if step.notice is not None and not step.held:
-            text = f"{step.notice.text} (Storage failed: sent from memory. {error})"
-            self._emergency(replace(step.notice, text=text[:2_000]), step.channels)
+            text = f"{step.notice.text} (Storage failed: sent from memory. {error})"[:2_000]
+            self._emergency(replace(step.notice, text=text), step.channels)
+            alert = replace(alert, text=text)
+        await self._broadcaster.tell(AlertChanged(alert, new=step.action == "fire"))
 
     async def _tell(self, alert: Alert, *, new: bool) -> None:
         try:
@@ -185,7 +191,7 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         if isinstance(command, AddSilence):
             return await self._silence(command)
         if command.id not in self._book.silences:
-            raise Declined(f"no silence {command.id!r}")
+            raise Unknown(f"there is no silence {command.id[:64]!r}")
         kept = {id_: s for id_, s in self._book.silences.items() if id_ != command.id}
         await self._keep_silences(kept)
         return None
@@ -195,8 +201,9 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         alert = book.open.get(command.alert_id)
         if alert is None:
             known = await self._store.read(lambda tx: outbox.get(tx, command.alert_id))
-            state = "is over" if known is not None else "does not exist"
-            raise Declined(f"alert {command.alert_id!r} {state}")
+            if known is None:
+                raise Unknown(f"there is no alert {command.alert_id[:64]!r}")
+            raise Declined(f"alert {command.alert_id!r} is over")
         alert = replace(alert, state="acknowledged", updated=self.ctx.clock.now())
         book.open[alert.id] = alert
         for key, state_ in book.states.items():

@@ -6,12 +6,21 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from runtime.ref import Declined
+
 KEY = "silences"
 SILENCES_MAX = 1_000
 
 
+class Unknown(Declined):
+    """There is no alert or silence of that id."""
+
+
 class Acknowledge(Struct, frozen=True):
-    """Stop the repeats of an open alert until it is resolved; answered with the Alert."""
+    """Stop the repeats of an open alert until it is resolved; answered with the Alert.
+
+    Unknown where there is none of that id, Declined where it is over.
+    """
 
     alert_id: str
     who: str = ""
@@ -41,7 +50,7 @@ class AddSilence(Struct, frozen=True):
 
 
 class RemoveSilence(Struct, frozen=True):
-    """End a silence early; declined when there is none of that id."""
+    """End a silence early; Unknown when there is none of that id."""
 
     id: str
 

@@ -81,7 +81,7 @@ def test_it_lists_silences_tests_and_acknowledges_alerts(sidewatch):
     done = call("alerts", "ack", sidewatch.alert, **place)
     assert (done.returncode, "acknowledged" in done.stdout) == (0, True)
     done = call("alerts", "ack", "nothing", **place)
-    assert (done.returncode, "does not exist" in done.stderr) == (1, True)
+    assert (done.returncode, "no alert" in done.stderr) == (1, True)
     done = call("alerts", "silence", "--reason", "maintenance", "--minutes", "5", **place)
     assert (done.returncode, "until" in done.stdout) == (0, True)
     done = call("alerts", "test", "--channel", "console", **place)

@@ -180,7 +180,7 @@ def test_it_silences_and_acknowledges_for_operators(sidewatch):
         )["alert"]
     answer = sidewatch.client.post(f"/api/v1/alerts/{fired['id']}/ack", headers=operate)
     assert answer.json()["alert"]["state"] == "acknowledged"
-    assert sidewatch.client.post("/api/v1/alerts/none/ack", headers=operate).status_code == 409
+    assert sidewatch.client.post("/api/v1/alerts/none/ack", headers=operate).status_code == 404
     bad = {"reason": "maintenance", "minutes": 0}
     answer = sidewatch.client.post("/api/v1/silences", json=bad, headers=operate)
     assert "minutes" in answer.json()["error"]
@@ -189,7 +189,7 @@ def test_it_silences_and_acknowledges_for_operators(sidewatch):
     assert sidewatch.get("/api/v1/silences")["silences"] == [silence["silence"]]
     path = f"/api/v1/silences/{silence['silence']['id']}"
     assert sidewatch.client.delete(path, headers=operate).status_code == 204
-    assert sidewatch.client.delete(path, headers=operate).status_code == 409
+    assert sidewatch.client.delete(path, headers=operate).status_code == 404
 
 
 def test_it_takes_events_over_the_unix_socket_without_a_token(sidewatch):
@@ -222,12 +222,40 @@ def test_it_replays_alerts_to_a_client_that_comes_back(sidewatch):
         until(live, lambda m: m["type"] == "alert_triggered" and m["alert"]["bot"] == "back")
 
 
-def test_it_closes_a_client_that_talks_nonsense(sidewatch):
+@pytest.mark.parametrize(
+    ("said", "code", "reason"),
+    [
+        ("nonsense", 1007, "not JSON"),
+        (b"{}", 1003, "binary"),
+        ("{}", 1008, "`type`"),
+        ('{"type": "shout"}', 1008, "$.type"),
+        ('{"type": "resume", "seq": "x"}', 1008, "$.seq"),
+    ],
+)
+def test_it_tells_a_client_that_talks_nonsense_what_was_wrong(sidewatch, said, code, reason):
     with sidewatch.live() as live:
         until(live, lambda m: m["type"] == "snapshot")
-        live.send("nonsense")
-        with pytest.raises(ConnectionClosed):
+        live.send(said)
+        with pytest.raises(ConnectionClosed) as closed:
             until(live, lambda _message: False)
+    assert closed.value.rcvd.code == code
+    assert reason in closed.value.rcvd.reason
+
+
+def test_it_holds_up_whoever_guesses_tokens_and_nobody_else(tmp_path):
+    def login(token, who):
+        headers = {"X-Sidewatch": "1", "X-Forwarded-For": who}
+        return running.client.post("/api/v1/session", json={"token": token}, headers=headers)
+
+    with Sidewatch(tmp_path, {"SIDEWATCH__SERVER__BEHIND_PROXY": "true"}) as running:
+        good = TOKENS["SIDEWATCH_READ_TOKEN"]
+        for _ in range(8):
+            assert login(good, "203.0.113.9").status_code == 204
+        guesses = [login("a guess", "203.0.113.9").status_code for _ in range(6)]
+        assert guesses == [401, 401, 401, 401, 401, 429]
+        held_up = login(good, "203.0.113.9")
+        assert (held_up.status_code, int(held_up.headers["Retry-After"]) > 30) == (429, True)
+        assert login(good, "203.0.113.10").status_code == 204
 
 
 def test_it_stops_soon_with_a_client_that_never_reads(tmp_path):

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from actors.alerts import actor as alerts_actor
-from actors.alerts.commands import Acknowledge, AddSilence, ListSilences, RemoveSilence
+from actors.alerts.commands import Acknowledge, AddSilence, ListSilences, RemoveSilence, Unknown
 from actors.alerts.routing import Policy, Routes
 from actors.alerts.triggers import Internal
 from actors.messages import Health, HealthUpdate
@@ -129,7 +129,7 @@ async def test_it_declines_to_acknowledge_what_is_over_or_unknown(alerts):
     (alert,) = await alerts.history()
     with pytest.raises(Declined, match="is over"):
         await alerts.ref.ask(Acknowledge(alert.id))
-    with pytest.raises(Declined, match="does not exist"):
+    with pytest.raises(Unknown, match="no alert"):
         await alerts.ref.ask(Acknowledge("nope"))
 
 
@@ -217,12 +217,17 @@ async def test_it_sends_from_memory_when_the_disk_refuses_and_writes_later(alert
     assert "Storage failed: sent from memory" in alerts.emergencies[0].text
     assert "disk is full" in alerts.emergencies[0].text
     assert alerts.table.kinds("tested").count("storage_failed") == 1
-    assert alerts.told == []
+    shown = [change.alert for change in alerts.table.heard["broadcaster"]]
+    assert [alert.text for alert in shown] == [notice.text for notice in alerts.emergencies]
+    assert [new for _, _, new in alerts.told] == [True, True]
     assert await alerts.history() == []
     alerts.table.mend_disk()
     await anyio.sleep(1.1)
     assert await alerts.sent() == [notice.id for notice in alerts.emergencies]
-    assert [new for _, _, new in alerts.told] == [True, True]
+    assert [new for _, _, new in alerts.told] == [True, True, False, False]
+    written = [change.alert for change in alerts.table.heard["broadcaster"][2:]]
+    assert [len(alert.deliveries) for alert in written] == [2, 2]
+    assert "Storage failed" not in written[0].text
     assert "Storage failed" not in (await alerts.jobs())[0][1].text
     alerts.table.break_disk()
     await alerts.trouble("mail")

@@ -1,7 +1,7 @@
 import pytest
 
 from web import guard
-from web.guard import Nonces, Rate, Refusal
+from web.guard import Failures, Nonces, Rate, Refusal
 from web.session import Sessions
 
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -91,6 +91,52 @@ def test_it_bounds_the_nonces_it_keeps(monkeypatch):
     with pytest.raises(Refusal) as refused:
         nonces.use("b" * 16, STAMP)
     assert refused.value.status == 429
+
+
+def fail(failures, who, now, times=1):
+    for _ in range(times):
+        failures.add(who, now)
+
+
+def test_it_holds_up_only_the_address_that_failed():
+    failures = Failures(5, 60.0)
+    fail(failures, "203.0.113.9", 100.0, times=4)
+    failures.check("203.0.113.9", 100.0)
+    fail(failures, "203.0.113.9", 101.0)
+    with pytest.raises(Refusal) as refused:
+        failures.check("203.0.113.9", 130.0)
+    assert (refused.value.status, refused.value.retry_after_s) == (429, 30.0)
+    failures.check("203.0.113.10", 130.0)
+    failures.check("203.0.113.9", 160.5)
+
+
+def test_it_forgets_the_address_that_failed_longest_ago_for_a_new_one():
+    failures = Failures(1, 60.0, addresses_max=2)
+    fail(failures, "a", 1.0)
+    fail(failures, "b", 2.0)
+    fail(failures, "a", 3.0)
+    fail(failures, "c", 4.0)
+    failures.check("b", 5.0)
+    for who in ("a", "c"):
+        with pytest.raises(Refusal):
+            failures.check(who, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "who"),
+    [
+        ("203.0.113.9", None, "203.0.113.9"),
+        ("127.0.0.1", "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        ("127.0.0.1", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("127.0.0.1", "nonsense", "127.0.0.1"),
+        ("127.0.0.1", "", "127.0.0.1"),
+        ("fe80::1%eth0", None, "fe80::/64"),
+        ("::ffff:203.0.113.9", None, "203.0.113.9"),
+        ("", None, ""),
+    ],
+)
+def test_it_names_who_a_request_comes_from(peer, forwarded, who):
+    assert guard.address(peer, forwarded) == who
 
 
 HOSTS = frozenset({"127.0.0.1:5173", "watch.example.org"})
