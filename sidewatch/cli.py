@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,42 @@ def status(config_path: Path | None, url: str | None) -> None:
 def actors(config_path: Path | None, url: str | None) -> None:
     """Show the actor tree of a running Sidewatch."""
     _operate(config_path, url, lambda o: o.actors())
+
+
+@main.command("import")
+@CONFIG
+@click.option("--url", help="Of a running Sidewatch; default: from the settings.")
+@click.option("--bot", default="", help="Whose trades they are, where the file does not say.")
+@click.option("--zone", default="", help="IANA zone of instants that name none, such as UTC.")
+@click.option("--apply", is_flag=True, help="Send; without it the file is only judged.")
+@click.option("--refused", type=click.Path(path_type=Path, dir_okay=False), help="List them here.")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def import_(config_path: Path | None, file: Path, url: str | None, **wanted: Any) -> None:
+    """Import a history of trades from a .csv or .jsonl file; a dry run unless --apply is given.
+
+    Columns are named as the fields of a trade on the wire (docs/api.md). Exits with 1 where a line
+    was refused.
+    """
+    from sidewatch.backfill import run as run_import  # noqa: PLC0415
+    from sidewatch.operator import OperatorError  # noqa: PLC0415
+
+    zone = _zone(wanted.pop("zone"))
+    wanted["refused_path"] = wanted.pop("refused")
+    try:
+        good = run_import(_settings(config_path), file, url=url, zone=zone, **wanted)
+    except OperatorError as error:
+        click.echo(f"sidewatch: {error}", err=True)
+        sys.exit(1)
+    sys.exit(0 if good else 1)
+
+
+def _zone(name: str) -> tzinfo | None:
+    from zoneinfo import ZoneInfo  # noqa: PLC0415
+
+    try:
+        return ZoneInfo(name) if name else None
+    except (KeyError, OSError, ValueError) as error:
+        raise click.BadParameter(f"no such zone: {name[:64]!r}", param_hint="--zone") from error
 
 
 @main.group()

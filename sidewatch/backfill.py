@@ -1,0 +1,300 @@
+"""Import a trade history: read and judged whole by default, sent only when that is asked for.
+
+Every line is held to the wire's own rules; what is refused is reported with its line and reason,
+and the good ones are sent in batches. Sending twice is harmless: ids make duplicates.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import click
+import httpx
+
+from actors import codec
+from actors.codec import BadBatch
+from actors.messages import Trade
+from actors.sources import tradefile
+from actors.sources.tradefile import RowError
+from config.settings import Settings
+from sidewatch.operator import OperatorError, base_url
+
+BATCH_LINES = 500
+BATCH_BYTES_MAX = 512 * 1024
+LINE_BYTES_MAX = 65_536
+LINES_MAX = 5_000_000
+REFUSED_SHOWN = 20
+SYMBOLS_SHOWN = 10
+TRIES = 5
+TIMEOUT_S = 60.0
+
+
+class Line(NamedTuple):
+    """One line of the file: its number, and its JSON for the wire or why there is none."""
+
+    number: int
+    data: bytes
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Report:
+    """What a file holds, and what became of it. `refused` are (line, reason)."""
+
+    good: int = 0
+    repeated: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    pnl: dict[str, Decimal] = field(default_factory=dict)
+    symbols: Counter[str] = field(default_factory=Counter)
+    bots: Counter[str] = field(default_factory=Counter)
+    refused: list[tuple[int, str]] = field(default_factory=list)
+    accepted: int = 0
+    duplicates: int = 0
+
+    def count(self, trade: Trade) -> None:
+        """Count one good trade."""
+        closed = trade.closed_at
+        assert closed is not None  # `actors.codec` completes every trade
+        self.good += 1
+        self.first = closed if self.first is None else min(self.first, closed)
+        self.last = closed if self.last is None else max(self.last, closed)
+        currency = trade.currency or ""
+        self.pnl[currency] = self.pnl.get(currency, Decimal(0)) + trade.pnl
+        self.symbols[trade.symbol] += 1
+        self.bots[trade.bot] += 1
+
+
+# ---------------------------------------------------------------- reading
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[str]]:
+    """Open a text file; raises OperatorError naming it."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield file
+    except UnicodeDecodeError:
+        raise OperatorError(f"{path}: not UTF-8 text") from None
+    except OSError as error:
+        raise OperatorError(f"{path}: {error.strerror}") from None
+
+
+def lines(file: IO[str], path: Path, bot: str, zone: tzinfo | None) -> Iterator[Line]:
+    """Return each line of a `.csv` or `.jsonl` file as the wire would have it."""
+    if path.suffix.lower() == ".csv":
+        return _csv_lines(file, path, bot, zone)
+    if path.suffix.lower() in (".jsonl", ".ndjson"):
+        return _json_lines(file, bot)
+    raise OperatorError(f"{path}: needs to end in .csv, .jsonl or .ndjson")
+
+
+def _csv_lines(file: IO[str], path: Path, bot: str, zone: tzinfo | None) -> Iterator[Line]:
+    csv.field_size_limit(LINE_BYTES_MAX)
+    rows = csv.DictReader(file, strict=True)
+    try:
+        header = [name.strip() for name in rows.fieldnames or ()]
+    except csv.Error as error:
+        raise OperatorError(f"{path}: line 1: {error}") from None
+    if lacking := tradefile.missing(header, bot=bot):
+        raise OperatorError(f"{path}: line 1: no column {', '.join(lacking)}")
+    rows.fieldnames = header
+    while True:
+        try:
+            row = next(rows, None)
+            if row is None:
+                return
+            yield Line(rows.line_num, tradefile.from_row(row, bot=bot, zone=zone))
+        except (csv.Error, RowError) as error:
+            yield Line(rows.line_num, b"", str(error))
+
+
+def _json_lines(file: IO[str], bot: str) -> Iterator[Line]:
+    number = 0
+    while text := file.readline(LINE_BYTES_MAX):
+        number += 1
+        if len(text) == LINE_BYTES_MAX and not text.endswith("\n"):
+            while (rest := file.readline(LINE_BYTES_MAX)) and not rest.endswith("\n"):
+                pass
+            yield Line(number, b"", f"longer than {LINE_BYTES_MAX} characters")
+            continue
+        if not text.strip():
+            continue
+        try:
+            yield Line(number, tradefile.from_line(text.encode(), bot=bot))
+        except RowError as error:
+            yield Line(number, b"", str(error))
+
+
+def batches(every: Iterator[Line], report: Report) -> Iterator[list[Line]]:
+    """Return the readable lines in bounded batches; what cannot be read goes into the report."""
+    batch: list[Line] = []
+    size = 0
+    for count, line in enumerate(every, 1):
+        if count > LINES_MAX:
+            raise OperatorError(f"more than {LINES_MAX} lines: split the file")
+        if line.error:
+            report.refused.append((line.number, line.error))
+            continue
+        if batch and (len(batch) >= BATCH_LINES or size + len(line.data) > BATCH_BYTES_MAX):
+            yield batch
+            batch, size = [], 0
+        batch.append(line)
+        size += len(line.data) + 1
+    if batch:
+        yield batch
+
+
+def judged(batch: list[Line], report: Report, seen: set[str], now: datetime) -> list[Line]:
+    """Hold a batch to the wire's rules; returns the good lines, each id once."""
+    good, bad = codec.read(b"\n".join(line.data for line in batch), codec.NDJSON, now)
+    for item in bad:
+        report.refused.append((batch[item.index].number, item.error))
+    kept = []
+    for index, event in good:
+        assert isinstance(event, Trade)  # `tradefile` makes nothing else
+        key = codec.key(event) or ""
+        if key in seen:
+            report.repeated += 1
+            continue
+        seen.add(key)
+        report.count(event)
+        kept.append(batch[index])
+    return kept
+
+
+# ---------------------------------------------------------------- sending
+
+
+class Sender:
+    """Posts batches to a running Sidewatch; a busy one is tried again, TRIES times."""
+
+    def __init__(self, settings: Settings, url: str | None) -> None:
+        self._base = base_url(settings, url)
+        token = settings.auth.ingest_token
+        assert token is not None  # `secret.ensure` draws one
+        self._headers = {
+            "Authorization": f"Bearer {token.reveal()}",
+            "Content-Type": codec.NDJSON,
+        }
+        self._client = httpx.Client(base_url=self._base, timeout=TIMEOUT_S)
+
+    def send(self, batch: list[Line], report: Report) -> None:
+        """Send one batch. Raises OperatorError; what was sent before stays."""
+        body = b"\n".join(line.data for line in batch)
+        answer = self._post(body)
+        if answer.status_code not in (200, 422):
+            raise OperatorError(f"{self._base}: {answer.status_code}: {answer.text[:200]}")
+        result = answer.json()
+        if "accepted" not in result:
+            raise OperatorError(f"{self._base}: {answer.status_code}: {answer.text[:200]}")
+        report.accepted += result["accepted"]
+        report.duplicates += result["duplicates"]
+        for item in result["rejected"]:
+            report.refused.append((batch[item["index"]].number, item["error"]))
+
+    def _post(self, body: bytes) -> httpx.Response:
+        for attempt in range(TRIES):
+            try:
+                answer = self._client.post("/api/v1/events", content=body, headers=self._headers)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:  # run again: ids make duplicates
+                raise OperatorError(f"{self._base}: {error or type(error).__name__}") from error
+            if answer.status_code not in (429, 503):
+                break
+            time.sleep(2**attempt)
+        return answer
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+
+# ---------------------------------------------------------------- the command
+
+
+def run(
+    settings: Settings,
+    path: Path,
+    *,
+    bot: str,
+    zone: tzinfo | None,
+    apply: bool,
+    url: str | None,
+    refused_path: Path | None,
+) -> bool:
+    """Import a file, or (without `apply`) only judge it; false where a line was refused.
+
+    Raises OperatorError.
+    """
+    report = Report()
+    seen: set[str] = set()
+    sender = Sender(settings, url) if apply else None
+    try:
+        with opened(path) as file:
+            for batch in batches(lines(file, path, bot, zone), report):
+                _take(batch, report, seen, sender)
+    finally:
+        if sender is not None:
+            sender.close()
+            click.echo(f"sent: {report.accepted} accepted, {report.duplicates} known before")
+    _show(report, path)
+    if refused_path is not None:
+        _keep_refused(report, refused_path)
+    if not apply:
+        click.echo("dry run: nothing was sent; --apply sends it")
+    return not report.refused and report.good > 0
+
+
+def _take(batch: list[Line], report: Report, seen: set[str], sender: Sender | None) -> None:
+    try:
+        good = judged(batch, report, seen, datetime.now(UTC))
+    except BadBatch as error:  # cannot be by what `batches` yields; said rather than lost
+        raise OperatorError(f"line {batch[0].number}: {error}") from error
+    if sender is not None and good:
+        sender.send(good, report)
+
+
+def _show(report: Report, path: Path) -> None:
+    click.echo(f"{path.name}: {report.good} trades{_span(report)}")
+    for name, count in sorted(report.bots.items()):
+        click.echo(f"  bot {name}: {count}")
+    for currency, pnl in sorted(report.pnl.items()):
+        click.echo(f"  P&L {pnl} {currency or '(no currency named)'}")
+    shown = ", ".join(f"{s} {n}" for s, n in report.symbols.most_common(SYMBOLS_SHOWN))
+    if shown:
+        click.echo(f"  {len(report.symbols)} symbols: {shown}")
+    if report.repeated:
+        click.echo(f"  {report.repeated} repeat an id of the file, and are left out")
+    if report.refused:
+        click.secho(f"refused: {len(report.refused)}", fg="red", bold=True)
+        for number, reason in sorted(report.refused)[:REFUSED_SHOWN]:
+            click.echo(f"  line {number}: {reason}")
+        if len(report.refused) > REFUSED_SHOWN:
+            click.echo(
+                f"  and {len(report.refused) - REFUSED_SHOWN} more (--refused FILE lists all)"
+            )
+
+
+def _span(report: Report) -> str:
+    if report.first is None or report.last is None:
+        return ""
+    return f", closed {report.first.isoformat()} to {report.last.isoformat()}"
+
+
+def _keep_refused(report: Report, path: Path) -> None:
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            for number, reason in sorted(report.refused):
+                file.write(json.dumps({"line": number, "error": reason}) + "\n")
+    except OSError as error:
+        raise OperatorError(f"{path}: {error.strerror}") from None
