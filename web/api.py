@@ -111,7 +111,7 @@ def reading(door: Door, services: Services) -> Blueprint:
     async def get_metrics() -> Response:
         bot, at = request.args.get("bot", ""), request.args.get("at")
         if at is not None:
-            update = await services.as_of(bot, _instant("at", at))
+            update = await services.as_of(bot, instant("at", at))
         else:
             update = await services.metrics.ask(MetricsQuery(bot), timeout_s=ASK_S)
         if bot and bot not in update.bots:
@@ -239,11 +239,12 @@ def _limit(default: int) -> int:
     return int(raw)
 
 
-def _instant(name: str, text: str) -> datetime:
+def instant(name: str, text: str) -> datetime:
+    """Read a query's instant; raises Refusal 422 naming the parameter."""
     try:
-        instant = datetime.fromisoformat(text.replace(" ", "+"))
+        given = datetime.fromisoformat(text.replace(" ", "+"))
     except ValueError:
         raise Refusal(422, f"{name}: not an RFC 3339 instant: {text[:40]!r}") from None
-    if instant.tzinfo is None:
+    if given.tzinfo is None:
         raise Refusal(422, f"{name}: needs its time zone, as in 2026-01-01T00:00:00Z")
-    return instant.astimezone(UTC)
+    return given.astimezone(UTC)

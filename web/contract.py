@@ -28,6 +28,7 @@ ROUTES: tuple[tuple[str, str, str, str, Any, dict[str, Any]], ...] = (
     ),
     ("get", "/api/v1/events/rejected", "Refused events, newest first", "read", None, {"200": None}),
     ("get", "/api/v1/metrics/realtime", "Figures", "read", None, {"200": MetricsUpdate}),
+    ("get", "/api/v1/trades.csv", "Trades as CSV, streamed", "read", None, {"200": None}),
     ("get", "/api/v1/health/status", "Health", "read", None, {"200": Health}),
     ("get", "/api/v1/health/safety", "Safety controls of each bot", "read", None, {"200": None}),
     ("get", "/api/v1/alerts", "Alert history, newest first", "read", None, {"200": None}),
@@ -45,6 +46,7 @@ ROUTES: tuple[tuple[str, str, str, str, Any, dict[str, Any]], ...] = (
 )
 QUERIES = {
     "/api/v1/metrics/realtime": ("bot", "at"),
+    "/api/v1/trades.csv": ("bot", "from", "to"),
     "/api/v1/alerts": ("limit", "before"),
     "/api/v1/events/rejected": ("limit",),
 }

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.acceptance.process import ROOT, TOKENS, Sidewatch, until
+from tests.acceptance.process import ROOT, TOKENS, Sidewatch, bearer, until
 
 HEADER = ["id", "symbol", "side", "quantity", "opened_at", "closed_at", "pnl", "fee", "note"]
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -89,6 +89,24 @@ def test_it_sends_when_asked_to_and_twice_is_harmless(sidewatch, tmp_path):
     assert done.returncode == 0
     assert "sent: 0 accepted, 1200 known before" in done.stdout
     assert sidewatch.get("/api/v1/metrics/realtime", bot="sent")["bots"]["sent"]["trades"] == 1_200
+
+
+def test_its_export_is_an_import(sidewatch, tmp_path):
+    path = write_csv(tmp_path / "h.csv", [row(n) for n in range(700)])
+    assert call(sidewatch, "--bot", "exported", "--apply", str(path)).returncode == 0
+    answer = sidewatch.client.get(
+        "/api/v1/trades.csv", params={"bot": "exported"}, headers=bearer("READ")
+    )
+    assert answer.headers["content-type"].startswith("text/csv")
+    again = tmp_path / "again.csv"
+    again.write_bytes(answer.content)
+    done = call(sidewatch, "--apply", str(again))
+    assert "sent: 0 accepted, 700 known before" in done.stdout
+    bad = sidewatch.client.get(
+        "/api/v1/trades.csv", params={"from": "soon"}, headers=bearer("READ")
+    )
+    assert (bad.status_code, "from" in bad.json()["error"]) == (422, True)
+    assert sidewatch.client.get("/api/v1/trades.csv").status_code == 401
 
 
 def _trades(message, bot):

@@ -1,0 +1,119 @@
+"""Trades as CSV: each once, as its last revision has it, whatever the size of the journal."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from actors import codec
+from actors.messages import Trade
+from actors.metrics import export
+from actors.metrics.export import COLUMNS, Wanted, trades_csv
+from actors.sources import tradefile
+from runtime.store import Entry
+from tests.fakes.bench import opened
+
+pytestmark = pytest.mark.anyio
+START = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def trade(number, *, bot="alpha", pnl="1.5", revision=0, id_=None, symbol="BTC/USDT"):
+    closed = START + timedelta(hours=number)
+    return Trade(
+        bot=bot,
+        id=f"t{number}" if id_ is None else id_,
+        symbol=symbol,
+        side="short",
+        quantity=Decimal("0.00000010"),
+        opened_at=closed - timedelta(minutes=1),
+        pnl=Decimal(pnl),
+        at=closed,
+        closed_at=closed,
+        fee=Decimal("1E-7"),
+        currency="USDT",
+        revision=revision,
+    )
+
+
+async def journal(store, *events):
+    entries = [Entry(codec.stream(e), codec.encode(e), 0.0, codec.key(e)) for e in events]
+    await store.write(lambda tx: tx.journal.append(entries))
+
+
+async def exported(store, **wanted):
+    pieces = [piece async for piece in trades_csv(store, Wanted(**wanted))]
+    return list(csv.DictReader(io.StringIO(b"".join(pieces).decode()))), pieces
+
+
+async def test_it_tells_each_trade_whole_and_without_exponents(tmp_path):
+    async with opened(tmp_path) as (store, _):
+        await journal(store, trade(1, pnl="-0.00000012"))
+        [row], _ = await exported(store)
+    assert row["closed_at"] == "2026-01-01T01:00:00+00:00"
+    assert (row["pnl"], row["fee"]) == ("-0.00000012", "0.0000001")
+    assert row["quantity"] == "0.00000010"
+    assert (row["side"], row["currency"], row["revision"]) == ("short", "USDT", "0")
+
+
+async def test_it_shows_a_corrected_trade_as_its_last_revision_has_it(tmp_path):
+    async with opened(tmp_path) as (store, _):
+        late = trade(2, pnl="7", revision=2)
+        await journal(store, trade(1), late, trade(2, pnl="6", revision=1), trade(2, pnl="5"))
+        await journal(store, trade(3, id_=7, pnl="1"), trade(3, id_="7", pnl="2", revision=1))
+        rows, _ = await exported(store)
+    assert [(row["id"], row["pnl"]) for row in rows] == [("t1", "1.5"), ("t2", "7"), ("7", "2")]
+
+
+async def test_it_chooses_by_bot_and_by_closing_time(tmp_path):
+    async with opened(tmp_path) as (store, _):
+        await journal(store, *(trade(n) for n in range(5)), trade(2, bot="beta"))
+        span = {"first": START + timedelta(hours=1), "last": START + timedelta(hours=3)}
+        rows, _ = await exported(store, bot="alpha", **span)
+        assert [row["id"] for row in rows] == ["t1", "t2"]
+        rows, _ = await exported(store, bot="beta")
+        assert [row["bot"] for row in rows] == ["beta"]
+        rows, _ = await exported(store, bot="nobody")
+        assert rows == []
+
+
+async def test_it_goes_page_by_page(tmp_path):
+    count = 3 * export.PAGE_ROWS + 1
+    async with opened(tmp_path) as (store, _):
+        await journal(store, *(trade(n) for n in range(count)))
+        rows, pieces = await exported(store)
+    assert len(rows) == count
+    assert max(piece.count(b"\n") for piece in pieces) == export.PAGE_ROWS
+
+
+async def test_it_leaves_out_what_is_journaled_while_it_reads(tmp_path):
+    async with opened(tmp_path) as (store, _):
+        await journal(store, *(trade(n) for n in range(3)))
+        reading = trades_csv(store, Wanted())
+        await anext(reading)
+        await journal(store, trade(9), trade(1, revision=1))
+        text = b"".join([piece async for piece in reading]).decode()
+    assert len(text.splitlines()) == 3
+
+
+async def test_it_passes_over_what_another_version_has_journaled(tmp_path):
+    async with opened(tmp_path) as (store, _):
+        await store.write(lambda tx: tx.journal.append([Entry("trade", b'{"type":"?"}', 0.0)]))
+        await journal(store, trade(1))
+        rows, _ = await exported(store)
+    assert len(rows) == 1
+
+
+async def test_it_quotes_hostile_text_and_import_reads_it_back(tmp_path):
+    hostile = trade(1, id_='a",\r\nb', symbol="=1+1;\u202e")
+    async with opened(tmp_path) as (store, _):
+        await journal(store, hostile)
+        [row], _ = await exported(store)
+    assert tuple(row) == COLUMNS
+    [(_, again)], bad = codec.read(tradefile.from_row(row, bot="", zone=None), codec.JSON, NOW)
+    assert bad == []
+    assert again == hostile

@@ -1,0 +1,37 @@
+"""Trades as a file: streamed at constant memory, to whoever may read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from quart import Blueprint, Response, request
+
+from actors.metrics.export import Wanted, trades_csv
+from web.api import instant
+from web.app import Door, scoped
+from web.services import Services
+
+STREAM_S = 3_600.0  # a slow reader may take its time, but not for ever
+
+
+def exporting(door: Door, services: Services) -> Blueprint:
+    """Routes that answer with a file."""
+    routes = Blueprint("exporting", __name__)
+
+    @routes.get("/api/v1/trades.csv")
+    @scoped(door, "read")
+    async def get_trades() -> Response:
+        wanted = Wanted(request.args.get("bot", ""), _given("from"), _given("to"))
+        response = Response(
+            trades_csv(services.store, wanted), content_type="text/csv; charset=utf-8"
+        )
+        response.timeout = STREAM_S
+        response.headers["Content-Disposition"] = 'attachment; filename="trades.csv"'
+        return response
+
+    return routes
+
+
+def _given(name: str) -> datetime | None:
+    text = request.args.get(name)
+    return None if text is None else instant(name, text)
