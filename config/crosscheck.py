@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from msgspec import Struct
+
+from config.channels import NEEDED, Email
 from config.names import Place, refusal
 from config.rules import is_loopback
-from config.secret import check_distinct
-from config.sections import Email, Server, Settings, Slack, Telegram
+from config.secret import Secret, check_distinct
+from config.sections import Server, Settings
 
-EXAMPLE_WEBHOOKS = ("https://hooks.slack.com/services/xxx", "https://hooks.slack.com/services/...")
-EXAMPLE_TEXTS = ("your_bot_token", "your-bot-token", "your_chat_id", "your-chat-id")
+EXAMPLES = ("your_bot_token", "your-bot-token")
+EXAMPLE_ENDS = (
+    ".slack.com/services/xxx",
+    ".slack.com/services/...",
+    "/webhooks/...",
+    "/webhooks/webhook_id/webhook_token",
+)
 
 Fault = tuple[Place, str]
 
@@ -25,11 +33,9 @@ def check(settings: Settings, sources: Mapping[Place, str | None]) -> None:
 def faults(settings: Settings) -> Iterator[Fault]:
     """Every fault of settings that are good one by one."""
     yield from _server(settings.server)
-    if settings.slack.enabled:
-        yield from _slack(settings.slack)
+    for name in settings.channels:
+        yield from _incomplete(name, getattr(settings, name))
     yield from _email(settings.email)
-    if settings.telegram.enabled:
-        yield from _telegram(settings.telegram)
     for name, api in settings.apis.items():
         if not api.url:
             yield ("apis", name, "url"), "is missing: what should be pinged?"
@@ -41,12 +47,19 @@ def _server(server: Server) -> Iterator[Fault]:
         yield ("server", "host"), f"{server.host} is open to other machines: {way}"
 
 
-def _slack(slack: Slack) -> Iterator[Fault]:
-    url = slack.webhook_url
-    if url is None:
-        yield ("slack", "webhook_url"), _missing("slack")
-    elif url.reveal().lower().rstrip("/") in EXAMPLE_WEBHOOKS:
-        yield ("slack", "webhook_url"), "is the documentation's example: put in your own"
+def _incomplete(name: str, channel: Struct) -> Iterator[Fault]:
+    """What a channel that is switched on lacks, or has copied from a documentation."""
+    for key in NEEDED.get(name, ()):
+        value = getattr(channel, key)
+        if not value:
+            yield (name, key), f"is missing, but {name}.enabled is true"
+        elif isinstance(value, Secret) and _is_example(value.reveal()):
+            yield (name, key), "is the documentation's example: put in your own"
+
+
+def _is_example(text: str) -> bool:
+    plain = text.lower().rstrip("/")
+    return plain in EXAMPLES or plain.endswith(EXAMPLE_ENDS)
 
 
 def _email(email: Email) -> Iterator[Fault]:
@@ -57,23 +70,7 @@ def _email(email: Email) -> Iterator[Fault]:
         )
     if not email.enabled:
         return
-    for key in ("smtp_host", "sender", "to"):
-        if not getattr(email, key):
-            yield ("email", key), _missing("email")
     if email.user and email.password is None:
         yield ("email", "password"), "is missing, but email.user is set"
     if email.password is not None and not email.user:
         yield ("email", "user"), "is missing, but email.password is set"
-
-
-def _telegram(telegram: Telegram) -> Iterator[Fault]:
-    if telegram.bot_token is None:
-        yield ("telegram", "bot_token"), _missing("telegram")
-    elif telegram.bot_token.reveal().lower() in EXAMPLE_TEXTS:
-        yield ("telegram", "bot_token"), "is the documentation's example: put in your own"
-    if not telegram.chat_id:
-        yield ("telegram", "chat_id"), _missing("telegram")
-
-
-def _missing(channel: str) -> str:
-    return f"is missing, but {channel}.enabled is true"

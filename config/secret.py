@@ -45,6 +45,7 @@ EXAMPLES = frozenset(_EXAMPLES.split())
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _PATH_SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
 _BOT_TOKEN = re.compile(r"[A-Za-z0-9:_-]+")
+_ROUTING_KEY = re.compile(r"[A-Za-z0-9]{32}")
 
 
 class Secret:
@@ -120,6 +121,7 @@ PATH_SECRET = strong(TOKEN_CHARS_MIN, _PATH_SEGMENT, "A-Z a-z 0-9 - _, as it sta
 KEY = strong(KEY_BYTES_MIN, None)
 PASSWORD = given()
 BOT_TOKEN = given(_BOT_TOKEN, "A-Z a-z 0-9 : - _")
+ROUTING_KEY = given(_ROUTING_KEY, "32 letters and digits: the integration key of an Events API v2")
 
 
 class Auth(Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,9 +15,17 @@ import msgspec
 from msgspec import Struct
 
 from config import rules
-from config.secret import BOT_TOKEN, PASSWORD, Auth, Secret
+from config.channels import (
+    CHANNELS,
+    Console,
+    Discord,
+    Email,
+    PagerDuty,
+    Slack,
+    Telegram,
+)
+from config.secret import Auth
 
-CHANNELS = ("slack", "email", "telegram", "console")
 DAY_S = 86_400
 WEEK_S = 604_800
 
@@ -65,42 +73,6 @@ class Alerts(Struct, frozen=True, forbid_unknown_fields=True):
     api_errors_per_minute: Rate = 3
     silent_after_s: Silence = 120.0
     resolved: bool = True
-
-
-class Slack(Struct, frozen=True, forbid_unknown_fields=True):
-    """A Slack incoming webhook; its URL is a secret."""
-
-    enabled: bool = False
-    webhook_url: Annotated[Secret, rules.URL] | None = None
-
-
-class Email(Struct, frozen=True, forbid_unknown_fields=True):
-    """Mail over SMTP. `security` "none" is for a server on this machine only."""
-
-    enabled: bool = False
-    smtp_host: Annotated[str, rules.or_empty(rules.HOST)] = ""
-    smtp_port: Annotated[int, rules.at_least(1), rules.at_most(rules.PORT_MAX)] = 587
-    sender: Annotated[str, rules.or_empty(rules.EMAIL)] = ""
-    to: Annotated[list[Annotated[str, rules.EMAIL]], rules.items_at_most(50)] = []
-    user: str = ""
-    password: Annotated[Secret, PASSWORD] | None = None
-    security: Literal["starttls", "tls", "none"] = "starttls"
-
-
-class Telegram(Struct, frozen=True, forbid_unknown_fields=True):
-    """A Telegram bot and the chat it writes to."""
-
-    enabled: bool = False
-    bot_token: Annotated[Secret, BOT_TOKEN] | None = None
-    chat_id: Annotated[str, rules.or_empty(rules.CHAT)] = ""
-    thread_id: Annotated[int, rules.at_least(1), rules.at_most(2**53 - 1)] | None = None
-    api_base: Annotated[str, rules.BASE] = "https://api.telegram.org"
-
-
-class Console(Struct, frozen=True, forbid_unknown_fields=True):
-    """Alerts on standard error."""
-
-    enabled: bool = False
 
 
 class Health(Struct, frozen=True, forbid_unknown_fields=True):
@@ -179,6 +151,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     slack: Slack = Slack()
     email: Email = Email()
     telegram: Telegram = Telegram()
+    discord: Discord = Discord()
+    pagerduty: PagerDuty = PagerDuty()
     console: Console = Console()
     health: Health = Health()
     metrics: Metrics = Metrics()
@@ -188,7 +162,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def channels(self) -> list[str]:
-        """The enabled channels, always in the order slack, email, telegram, console."""
+        """The enabled channels, always in the order of `CHANNELS`."""
         return [name for name in CHANNELS if getattr(self, name).enabled]
 
     def bot(self, name: str) -> Bot:
@@ -219,6 +193,8 @@ SECTIONS: dict[str, type[Struct]] = {
     "slack": Slack,
     "email": Email,
     "telegram": Telegram,
+    "discord": Discord,
+    "pagerduty": PagerDuty,
     "console": Console,
     "health": Health,
     "metrics": Metrics,

@@ -46,6 +46,22 @@ def _telegram(settings: Settings) -> Channel:
     )
 
 
+def _discord(settings: Settings) -> Channel:
+    from actors.senders.discord import DiscordChannel  # noqa: PLC0415
+
+    discord = settings.discord
+    assert discord.webhook_url is not None  # config checks it
+    return DiscordChannel(discord.webhook_url.reveal(), thread_id=discord.thread_id)
+
+
+def _pagerduty(settings: Settings) -> Channel:
+    from actors.senders.pagerduty import PagerDutyChannel  # noqa: PLC0415
+
+    pagerduty = settings.pagerduty
+    assert pagerduty.routing_key is not None  # config checks it
+    return PagerDutyChannel(pagerduty.routing_key.reveal(), api_base=pagerduty.api_base)
+
+
 def _console(_settings: Settings) -> Channel:
     from actors.senders.console import ConsoleChannel  # noqa: PLC0415
 
@@ -56,6 +72,8 @@ CHANNELS: dict[str, Callable[[Settings], Channel]] = {
     "slack": _slack,
     "email": _email,
     "telegram": _telegram,
+    "discord": _discord,
+    "pagerduty": _pagerduty,
     "console": _console,
 }
 

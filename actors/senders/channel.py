@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from ssl import SSLCertVerificationError, TLSVersion
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import anyio
 import httpx
@@ -22,11 +23,12 @@ from actors.messages import Notice
 
 ATTEMPT_S = 10.0
 CONNECT_S = 3.0
-ANSWER_BYTES_MAX = 16_384
+ANSWER_BYTES_MAX = 65_536  # Discord repeats the message, perhaps as \\uXXXX
 RETRY_AFTER_S_MAX = 86_400.0
 REASON_CHARS_MAX = 300
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+_JSON = {"content-type": "application/json", "accept-encoding": "identity"}
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?")
 
 
@@ -66,7 +68,7 @@ class Channel(Protocol):
 
 
 class Answer(Struct, frozen=True):
-    """An HTTP answer: status, at most 16 KiB of body, and Retry-After in seconds if given."""
+    """An HTTP answer: status, at most 64 KiB of body, and Retry-After in seconds if given."""
 
     status: int
     body: str
@@ -90,6 +92,21 @@ def redact(text: str, *secrets: str) -> str:
     return _CONTROL.sub(" ", text).strip()[:REASON_CHARS_MAX]
 
 
+def url_secrets(url: str) -> tuple[str, ...]:
+    """List what gives a secret address away: the whole of it, its path, and its last segment."""
+    path = httpx.URL(url).path
+    return (url, *(part for part in (path, path.rpartition("/")[2]) if len(part) > 1))
+
+
+def is_http_url(url: str) -> bool:
+    """Whether `url` can be posted to at all."""
+    try:
+        parts, parsed = urlsplit(url), httpx.URL(url)
+    except (httpx.InvalidURL, TypeError, ValueError):
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname and parsed.host)
+
+
 def http_client() -> httpx.AsyncClient:
     """Make a client for one provider: TLS 1.2 or newer, verified, no redirects, two connections."""
     tls = httpx.create_ssl_context()
@@ -103,7 +120,12 @@ def http_client() -> httpx.AsyncClient:
 
 
 async def post_json(
-    client: httpx.AsyncClient, url: str, payload: bytes, *, secrets: tuple[str, ...]
+    client: httpx.AsyncClient,
+    url: str,
+    payload: bytes,
+    *,
+    secrets: tuple[str, ...],
+    headers: Mapping[str, str] | None = None,
 ) -> Answer:
     """POST a JSON body and read the answer; network trouble raises a transient SendError."""
     try:
@@ -111,7 +133,7 @@ async def post_json(
             "POST",
             url,
             content=payload,
-            headers={"content-type": "application/json", "accept-encoding": "identity"},
+            headers={**(headers or {}), **_JSON},
             follow_redirects=False,
         ) as response:
             return Answer(

@@ -18,8 +18,10 @@ from actors.senders.channel import (
     SendError,
     deadline,
     http_client,
+    is_http_url,
     post_json,
     redact,
+    url_secrets,
 )
 from actors.senders.wording import Wording, fit, utf16_units, word
 
@@ -55,7 +57,7 @@ class SlackChannel:
         client: httpx.AsyncClient | None = None,
     ) -> None:
         self._url = _checked(webhook_url, any_host=any_host)
-        self._secrets = _secrets(webhook_url)
+        self._secrets = url_secrets(webhook_url)
         self._owns_client = client is None
         self._client = client or http_client()
 
@@ -137,18 +139,9 @@ def _size(text: str) -> int:
     return utf16_units(escape(text))
 
 
-def _secrets(webhook_url: str) -> tuple[str, ...]:
-    path = httpx.URL(webhook_url).path
-    return (webhook_url, *(part for part in (path, path.rpartition("/")[2]) if len(part) > 1))
-
-
 def _checked(webhook_url: str, *, any_host: bool) -> str:
-    try:
+    if is_http_url(webhook_url):
         url = httpx.URL(webhook_url)
-    except (httpx.InvalidURL, TypeError):
-        url = httpx.URL()
-    if any_host and url.scheme in {"http", "https"} and url.host:
-        return webhook_url
-    if url.scheme == "https" and url.host in HOSTS:
-        return webhook_url
+        if any_host or (url.scheme == "https" and url.host in HOSTS):
+            return webhook_url
     raise ValueError("slack webhook_url: must be an https://hooks.slack.com/ address")

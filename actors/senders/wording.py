@@ -64,6 +64,9 @@ class Wording(Struct, frozen=True):
         return f"{title}\n{self.below_title(room, size)}" if room > 0 else title
 
 
+Words = Callable[[Notice], Wording]
+
+
 def word(notice: Notice) -> Wording:
     """Put a notice into words."""
     facts = [(one_line(name), one_line(value)) for name, value in notice.facts[:FACTS_MAX]]
@@ -107,8 +110,9 @@ def utf16_units(text: str) -> int:
 def fit(text: str, limit: int, size: Callable[[str], int] = len) -> str:
     """Keep as much of the beginning as has `size` <= `limit`, and mark where it was cut.
 
-    `size` must grow with the text and count the ellipsis as one.
+    `size` must grow by at least one with each character, and count the ellipsis as one.
     """
+    text = text[: max(limit, 0) + 1]  # no more can fit: a huge text is measured no further
     if size(text) <= limit:
         return text
     if limit < 1:

@@ -195,7 +195,10 @@ def test_it_survives_any_file(tmp_path_factory, text, raw):
     assert outcome(HOME, path).isprintable()
 
 
-SECRET_NAMES = [name for name, place in SHORT.items() if dict(every_place())[place].secret]
+SECRET_NAMES = [
+    *(name for name, place in SHORT.items() if dict(every_place())[place].secret),
+    *(long_name(place) for place, field in every_place() if field.secret),
+]
 SECRETS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).map(CANARY.__add__)
 
 

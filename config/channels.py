@@ -1,0 +1,74 @@
+"""The channels' settings: each is off until it is switched on, and holds one address or account.
+
+Secrets print as `***`. What a channel needs once it is on stands in `NEEDED`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Struct
+
+from config import rules
+from config.secret import BOT_TOKEN, PASSWORD, ROUTING_KEY, Secret
+
+CHANNELS = ("slack", "email", "telegram", "discord", "pagerduty", "console")
+NEEDED: dict[str, tuple[str, ...]] = {
+    "slack": ("webhook_url",),
+    "email": ("smtp_host", "sender", "to"),
+    "telegram": ("bot_token", "chat_id"),
+    "discord": ("webhook_url",),
+    "pagerduty": ("routing_key",),
+}
+
+
+class Slack(Struct, frozen=True, forbid_unknown_fields=True):
+    """A Slack incoming webhook; its URL is a secret."""
+
+    enabled: bool = False
+    webhook_url: Annotated[Secret, rules.URL] | None = None
+
+
+class Email(Struct, frozen=True, forbid_unknown_fields=True):
+    """Mail over SMTP. `security` "none" is for a server on this machine only."""
+
+    enabled: bool = False
+    smtp_host: Annotated[str, rules.or_empty(rules.HOST)] = ""
+    smtp_port: Annotated[int, rules.at_least(1), rules.at_most(rules.PORT_MAX)] = 587
+    sender: Annotated[str, rules.or_empty(rules.EMAIL)] = ""
+    to: Annotated[list[Annotated[str, rules.EMAIL]], rules.items_at_most(50)] = []
+    user: str = ""
+    password: Annotated[Secret, PASSWORD] | None = None
+    security: Literal["starttls", "tls", "none"] = "starttls"
+
+
+class Telegram(Struct, frozen=True, forbid_unknown_fields=True):
+    """A Telegram bot and the chat it writes to."""
+
+    enabled: bool = False
+    bot_token: Annotated[Secret, BOT_TOKEN] | None = None
+    chat_id: Annotated[str, rules.or_empty(rules.CHAT)] = ""
+    thread_id: Annotated[int, rules.at_least(1), rules.at_most(2**53 - 1)] | None = None
+    api_base: Annotated[str, rules.BASE] = "https://api.telegram.org"
+
+
+class Discord(Struct, frozen=True, forbid_unknown_fields=True):
+    """A Discord webhook; its URL is a secret. `thread_id` is a thread of its channel."""
+
+    enabled: bool = False
+    webhook_url: Annotated[Secret, rules.URL] | None = None
+    thread_id: Annotated[int, rules.at_least(1), rules.at_most(2**63 - 1)] | None = None
+
+
+class PagerDuty(Struct, frozen=True, forbid_unknown_fields=True):
+    """An Events API v2 integration of a PagerDuty service."""
+
+    enabled: bool = False
+    routing_key: Annotated[Secret, ROUTING_KEY] | None = None
+    api_base: Annotated[str, rules.BASE] = "https://events.pagerduty.com"
+
+
+class Console(Struct, frozen=True, forbid_unknown_fields=True):
+    """Alerts on standard error."""
+
+    enabled: bool = False
