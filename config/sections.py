@@ -24,7 +24,7 @@ from config.channels import (
     Slack,
     Telegram,
 )
-from config.secret import Auth
+from config.secret import Auth, Secret
 
 DAY_S = 86_400
 WEEK_S = 604_800
@@ -73,6 +73,14 @@ class Alerts(Struct, frozen=True, forbid_unknown_fields=True):
     api_errors_per_minute: Rate = 3
     silent_after_s: Silence = 120.0
     resolved: bool = True
+
+
+class Deadman(Struct, frozen=True, forbid_unknown_fields=True):
+    """A heartbeat URL (healthchecks-compatible), asked while alerts would arrive; a secret."""
+
+    url: Annotated[Secret, rules.URL] | None = None
+    period_s: Annotated[float, rules.at_least(1), rules.at_most(DAY_S)] = 60.0
+    timeout_s: Annotated[float, rules.above(0), rules.at_most(60)] = 10.0
 
 
 class Health(Struct, frozen=True, forbid_unknown_fields=True):
@@ -154,6 +162,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     discord: Discord = Discord()
     pagerduty: PagerDuty = PagerDuty()
     console: Console = Console()
+    deadman: Deadman = Deadman()
     health: Health = Health()
     metrics: Metrics = Metrics()
     logging: Logging = Logging()
@@ -196,6 +205,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "discord": Discord,
     "pagerduty": PagerDuty,
     "console": Console,
+    "deadman": Deadman,
     "health": Health,
     "metrics": Metrics,
     "logging": Logging,

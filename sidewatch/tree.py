@@ -1,7 +1,8 @@
 """The tree: the one place that builds the supervision tree from Settings.
 
 root (rest_for_one): store, core (metrics, health, pingers, alerts), senders, feed, broadcaster,
-server. What outlives an incarnation (positions, hub, sockets) is made here.
+server, watch (the dead-man's switch). What outlives an incarnation (positions, hub, sockets) is
+made here.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from actors.alerts.book import Book
 from actors.alerts.routing import Policy
 from actors.alerts.triggers import Internal, Limits
 from actors.broadcaster import Broadcaster, coalesces
+from actors.deadman import Deadman
 from actors.feed import Feed
 from actors.health import actor as health_actor
 from actors.health.actor import HealthActor
@@ -74,6 +76,7 @@ class Tree:
         self.metrics_position = Position(reader=metrics_actor.READER, streams=metrics_actor.STREAMS)
         self.health_position = Position(reader=health_actor.READER, streams=health_actor.STREAMS)
         self.channels = channels.builders(settings)
+        self.channel_troubles = dict.fromkeys(self.channels, "")
         self.ingest = Ingest(self.store, self.clock, lambda seen: self._offer("health", seen))
         self.system = System(
             self._root(),
@@ -115,6 +118,7 @@ class Tree:
                     backoff=BACKOFF,
                 ),
                 ChildSpec(id="server", name="server", start=self._server, backoff=BACKOFF),
+                *self._watch(),
             ],
         )
 
@@ -155,6 +159,30 @@ class Tree:
                 for name in self.channels
             ],
         )
+
+    def _watch(self) -> list[SupervisorSpec]:
+        """The dead-man's switch, last: it beats only once everything before it runs."""
+        deadman = self.settings.deadman
+        if deadman.url is None:
+            return []
+        url = deadman.url.reveal()
+        actor = self._actor(
+            "deadman",
+            lambda: Deadman(
+                url,
+                status=self.system.status,
+                channels=lambda: self.channel_troubles,
+                store=self.store,
+                alerts=self.ref("alerts"),
+                period_s=deadman.period_s,
+                timeout_s=deadman.timeout_s,
+            ),
+        )
+        return [
+            SupervisorSpec(
+                id="watch", intensity=ACTOR_INTENSITY, period_s=ACTOR_PERIOD_S, children=[actor]
+            )
+        ]
 
     def _actor(self, name: str, start: Callable[[], Any]) -> ChildSpec:
         return ChildSpec(id=name, name=name, start=start, backoff=BACKOFF)
@@ -205,6 +233,7 @@ class Tree:
             alerts=self.ref("alerts"),
             broadcaster=self.ref("broadcaster"),
             random=self.system.random,
+            note=self.channel_troubles.__setitem__,
         )
 
     def _feed(self) -> Feed:

@@ -52,8 +52,15 @@ def no_faults(_point: str) -> None:
     """Pass every named point: a test may kill the process there."""
 
 
+def unnoted(_channel: str, _trouble: str) -> None:
+    """Tell nobody how the channel does."""
+
+
 class SenderActor(Actor[Wake | SendTest | SendNow]):
-    """Delivers one channel's queue. `channel` is built anew in each incarnation."""
+    """Delivers one channel's queue. `channel` is built anew in each incarnation.
+
+    `note` is told after each attempt why it failed, "" when it did not.
+    """
 
     def __init__(
         self,
@@ -65,6 +72,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         broadcaster: Ref[AlertChanged],
         random: Random,
         faults: Callable[[str], None] = no_faults,
+        note: Callable[[str, str], None] = unnoted,
     ) -> None:
         self._name = name
         self._channel = channel
@@ -73,6 +81,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._broadcaster = broadcaster
         self._random = random
         self._faults = faults
+        self._note = note
         self._breaker = retry.BreakerState()
         self._next_s = float("-inf")
         self._timer: Timer | None = None
@@ -169,6 +178,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
     async def _failed(self, job: Job, notice: Notice, error: SendError, ms: float) -> None:
         clock = self.ctx.clock
         stamp = clock.now()
+        self._note(self._name, error.reason)
         if error.permanent:
             self._next_s = clock.monotonic() + self._channel.rate_s
         else:
@@ -236,6 +246,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         )
 
     async def _recovered(self) -> None:
+        self._note(self._name, "")
         self._breaker = retry.after_success(self._breaker)
         if self._troubled:
             self._troubled = False
