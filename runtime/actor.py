@@ -95,6 +95,12 @@ class Context:
         return self._incarnation.number
 
     @property
+    def waiting(self) -> int:
+        """How many messages wait behind the one in hand."""
+        box = self._incarnation.slot.box
+        return len(box) - box.in_hand
+
+    @property
     def redelivered(self) -> bool:
         """Whether the message in hand crashed an earlier incarnation."""
         return self._incarnation.slot.attempts > 0

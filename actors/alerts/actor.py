@@ -2,7 +2,8 @@
 
 One transaction holds the alert, a delivery for each channel, the debounce state and how far the
 journal has been considered, so that a crash at any point neither loses an alert nor decides twice.
-When the disk refuses, alerts go out from memory and say so.
+While more messages wait, what they decide shares one transaction: a storm costs few fsyncs, and
+one alert alone waits for nothing. When the disk refuses, alerts go out from memory and say so.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from actors.alerts.triggers import Internal, Limits
 from actors.messages import Alert, AlertChanged, HealthUpdate, Notice, RiskUpdate
 from runtime.actor import Actor
 from runtime.ref import Declined, Ref
-from runtime.store import Store, StoreError
+from runtime.store import Store, StoreError, Tx
 
 LOOK_EVERY_S = 1.0
+TOGETHER_MAX = 256  # messages that one transaction may wait for
 BACKLOG_MAX = 1_000
 SILENCE_MAX = timedelta(days=30)
 PURGE_EVERY_S = 3_600.0
@@ -69,6 +71,8 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         self._broadcaster = broadcaster
         self._wake = wake
         self._emergency = emergency
+        self._decided: list[Step] = []
+        self._together = 0
         self._backlog: list[Step] = []
         self._degraded = False
 
@@ -85,43 +89,64 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         self, message: RiskUpdate | HealthUpdate | Internal | Command | _Look | _Purge
     ) -> object:
         """Consider an update, obey a command, or look at the clock."""
-        if isinstance(message, RiskUpdate):
-            findings = triggers.of_risk(message, self._limits_of(message.bot))
-            self._book.at("metrics", message.seq)
-        elif isinstance(message, HealthUpdate):
-            bots = {bot: self._limits_of(bot) for bot in message.health.bots}
-            findings = triggers.of_health(message, bots)
-            self._book.at("health", message.seq)
-        elif isinstance(message, Internal):
-            findings = [triggers.of_internal(message)]
-        elif isinstance(message, _Look):
-            await self._look()
+        if isinstance(message, (RiskUpdate, HealthUpdate, Internal)):
+            self._consider(message)
+            if self._decided:
+                self._together += 1
+                if not self.ctx.waiting or self._together >= TOGETHER_MAX:
+                    await self._commit()
             return None
+        if self._decided:
+            await self._commit()
+        if isinstance(message, _Look):
+            await self._look()
         elif isinstance(message, _Purge):
             before = (self.ctx.clock.now() - DELIVERED_KEPT).timestamp()
             await self._store.try_write(lambda tx: tx.queue.purge(before))
-            return None
         else:
             try:
                 return await self._obey(message)
             except StoreError as error:  # a crash would lose what waits for the disk
                 raise Declined(f"the storage failed: {error}") from error
-        clock = self.ctx.clock
-        steps = self._book.consider(findings, clock.now(), clock.monotonic())
-        if steps:
-            await self._commit(steps)
         return None
+
+    def _consider(self, message: RiskUpdate | HealthUpdate | Internal) -> None:
+        if isinstance(message, RiskUpdate):
+            findings = triggers.of_risk(message, self._limits_of(message.bot))
+        elif isinstance(message, HealthUpdate):
+            bots = {bot: self._limits_of(bot) for bot in message.health.bots}
+            findings = triggers.of_health(message, bots)
+        else:
+            findings = [triggers.of_internal(message)]
+        now, tick = self.ctx.clock.now(), self.ctx.clock.monotonic()
+        for finding in findings:  # one by one: should one crash, what others decided is kept
+            self._decided += self._book.consider([finding], now, tick)
+        if isinstance(message, RiskUpdate):
+            self._book.at("metrics", message.seq)
+        elif isinstance(message, HealthUpdate):
+            self._book.at("health", message.seq)
+
+    async def stopping(self) -> None:
+        """Commit what earlier messages decided, also when a later one has crashed."""
+        if self._decided:
+            await self._commit()
 
     # ------------------------------------------------------------ committing
 
-    async def _commit(self, steps: list[Step]) -> None:
+    async def _commit(self) -> None:
+        steps, self._decided, self._together = self._decided, [], 0
         told = len(self._backlog)
         self._backlog += steps
         todo = self._backlog
         clock = self.ctx.clock
         now, tick = clock.now(), clock.monotonic()
+
+        def write(tx: Tx) -> list[Alert]:
+            self._book.write(tx, todo, now, tick)
+            return [outbox.view(tx, step.alert.id) or step.alert for step in todo]
+
         try:
-            await self._store.write(lambda tx: self._book.write(tx, todo, now, tick))
+            shown = await self._store.write(write)
         except StoreError as error:
             await self._storage_failed(steps, error)
             return
@@ -129,8 +154,9 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         self._backlog = []
         self._degraded = False
         self._wake()
-        for place, step in enumerate(todo):
-            await self._tell(step.alert, new=step.action == "fire" and place >= told)
+        for place, (step, alert) in enumerate(zip(todo, shown, strict=True)):
+            new = step.action == "fire" and place >= told
+            await self._broadcaster.tell(AlertChanged(alert, new=new))
 
     async def _storage_failed(self, steps: list[Step], error: StoreError) -> None:
         """Send from memory what cannot be written, and write it later under the same ids."""
@@ -155,19 +181,12 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
             alert = replace(alert, text=text)
         await self._broadcaster.tell(AlertChanged(alert, new=step.action == "fire"))
 
-    async def _tell(self, alert: Alert, *, new: bool) -> None:
-        try:
-            shown = await self._store.read(lambda tx: outbox.view(tx, alert.id))
-        except StoreError:  # another's write failed in the same batch: shown without deliveries
-            shown = None
-        await self._broadcaster.tell(AlertChanged(shown or alert, new=new))
-
     async def _look(self) -> None:
         clock = self.ctx.clock
         now, tick = clock.now(), clock.monotonic()
-        steps = self._book.look(now, tick)
-        if steps or self._backlog or self._book.dirty:
-            await self._commit(steps)
+        self._decided += self._book.look(now, tick)
+        if self._decided or self._backlog or self._book.dirty:
+            await self._commit()
         if limits.digest_due(self._book.limit, now.timestamp(), self._book.hourly_limit):
             await self._digest()
 
@@ -179,7 +198,8 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         now = self.ctx.clock.now()
         step = self._book.digest(jobs, self._backlog, now)
         if step is not None:
-            await self._commit([step])
+            self._decided.append(step)
+            await self._commit()
 
     # ------------------------------------------------------------ commands
 
@@ -209,7 +229,8 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         for key, state_ in book.states.items():
             if state_.alert == alert.id:
                 book.acknowledge(key)
-        await self._commit([Step("change", alert, None)])
+        self._decided.append(Step("change", alert, None))
+        await self._commit()
         return alert
 
     async def _silence(self, command: AddSilence) -> Silence:

@@ -116,7 +116,8 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             return
         now = clock.now().timestamp()
         try:
-            jobs = await self._store.write(lambda tx: self._claim(tx, now))
+            # No fsync: a claim that a power cut takes back is what the next start does anyway.
+            jobs = await self._store.note(lambda tx: self._claim(tx, now))
         except StoreError as error:
             self.ctx.system.report("storage_failed", self.ctx.name, error)
             self._wake_at(1.0)

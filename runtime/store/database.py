@@ -47,12 +47,13 @@ class StoreStats(NamedTuple):
 
 
 class _Op:
-    __slots__ = ("done", "error", "func", "reads", "value")
+    __slots__ = ("done", "durable", "error", "func", "reads", "value")
 
-    def __init__(self, func: Callable[[Tx], Any], *, reads: bool, done: Callable[[], None]) -> None:
+    def __init__(self, func: Callable[[Tx], Any], *, reads: bool, durable: bool) -> None:
         self.func = func
         self.reads = reads
-        self.done = done
+        self.durable = durable
+        self.done: Callable[[], None] = _nothing
         self.value: Any = None
         self.error: BaseException | None = None
 
@@ -73,6 +74,7 @@ class Store:
         self._call_soon: Callable[..., Any] | None = None
         self._committed: list[Callable[[int], None]] = []
         self._head = 0
+        self._full = True
         self._stats = StoreStats(0, 0, 0, 0, "")
         self.fault: Callable[[str], None] = _no_fault
 
@@ -126,6 +128,7 @@ class Store:
                 raise
             raise StoreError(f"cannot open {self.path}: {error}") from error
         self._link = link
+        self._full = True
         self._closing = False
         tx = Tx(link)
         released = tx.queue.release_inflight(self._clock.now().timestamp())
@@ -164,12 +167,20 @@ class Store:
 
         Raises what the function raised (only its own changes are undone), or StoreError.
         """
-        return await self._submit(func, reads=False)  # type: ignore[no-any-return]
+        return await self._submit(func)  # type: ignore[no-any-return]
+
+    async def note(self, func: Callable[[Tx], T]) -> T:
+        """Write without waiting for the fsync, unless one that waits for it is in the same batch.
+
+        A killed process loses nothing of it; a power cut may, in order: what a later `write`
+        commits never survives without it. For what the next start would undo anyway.
+        """
+        return await self._submit(func, durable=False)  # type: ignore[no-any-return]
 
     async def try_write(self, func: Callable[[Tx], object]) -> bool:
         """Write, and say whether it worked; `stats` tells why not."""
         try:
-            await self._submit(func, reads=False)
+            await self._submit(func)
         except StoreError:
             return False
         return True
@@ -186,18 +197,20 @@ class Store:
         """Return counts, and the last error while writes fail."""
         return self._stats._replace(queued=len(self._ops))
 
-    async def _submit(self, func: Callable[[Tx], Any], *, reads: bool) -> Any:
+    async def _submit(
+        self, func: Callable[[Tx], Any], *, reads: bool = False, durable: bool = True
+    ) -> Any:
         if self._link is None or self._closing:
             raise StoreClosed("the store is not open")
+        op = _Op(func, reads=reads, durable=durable and not reads)
         if self._inline:
             await anyio.lowlevel.checkpoint()
-            op = _Op(func, reads=reads, done=_nothing)
             self._announce(self._commit([op]), [op])
         else:
             if len(self._ops) >= QUEUED_OPS_MAX:
                 raise StoreFull(f"{QUEUED_OPS_MAX} writes wait for the disk")
             event = anyio.Event()
-            op = _Op(func, reads=reads, done=event.set)
+            op.done = event.set
             with self._ready:
                 self._ops.append(op)
                 self._ready.notify()
@@ -243,6 +256,7 @@ class Store:
         writes = any(not op.reads for op in batch)
         try:
             if writes:
+                self._sync(link, full=any(op.durable for op in batch))
                 link.execute("BEGIN IMMEDIATE")
             for op in batch:
                 self._run_one(link, tx, op)
@@ -262,6 +276,12 @@ class Store:
             last_error="" if writes else stats.last_error,
         )
         return head
+
+    def _sync(self, link: sqlite3.Connection, *, full: bool) -> None:
+        """Choose whether the next commit waits for the fsync (in WAL, NORMAL does not)."""
+        if full != self._full:
+            link.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
+            self._full = full
 
     def _run_one(self, link: sqlite3.Connection, tx: Tx, op: _Op) -> None:
         if op.reads:

@@ -205,6 +205,28 @@ async def test_it_decides_nothing_twice_when_it_crashes(alerts):
     assert [notice.suppressed for _, notice in await alerts.jobs()] == [2]
 
 
+async def test_it_commits_what_a_storm_decides_together(alerts):
+    before = alerts.table.store.stats().commits
+    await alerts.trouble(*range(300))
+    assert alerts.table.store.stats().commits - before == 2
+    assert len(await alerts.history()) == 300
+
+
+async def test_it_waits_for_a_bounded_number_of_messages(alerts, monkeypatch):
+    monkeypatch.setattr(alerts_actor, "TOGETHER_MAX", 10)
+    before = alerts.table.store.stats().commits
+    await alerts.trouble(*range(30))
+    assert alerts.table.store.stats().commits - before == 3
+
+
+async def test_it_keeps_what_was_decided_when_the_next_message_crashes(alerts):
+    ref = alerts.ref
+    await ref.tell(Internal("channel", "slack", "critical", "Trouble slack", "text"))
+    await alerts.risk(0.06, bot="poison")
+    assert alerts.table.actor("tested").restarts_total == 3
+    assert [notice.title for _, notice in await alerts.jobs()] == ["Trouble slack"]
+
+
 async def test_it_sends_from_memory_when_the_disk_refuses_and_writes_later(alerts):
     alerts.table.break_disk()
     await alerts.risk(0.06)

@@ -1,4 +1,5 @@
 import sqlite3
+import threading
 
 import anyio
 import pytest
@@ -61,6 +62,43 @@ async def test_it_fails_every_waiter_of_a_batch_the_disk_refused(store):
     store.fault = lambda _point: None
     assert await store.write(lambda tx: tx.journal.append([entry(1)])) == [1]
     assert store.stats().last_error == ""
+
+
+async def test_it_waits_for_the_disk_only_where_asked(store):
+    calls, seen = ["note", "write", "note"], []
+
+    def look(point):
+        if point == "store.commit":
+            seen.append(store._link.execute("PRAGMA synchronous").fetchone()[0])
+
+    store.fault = look
+    for number, call in enumerate(calls):
+        await getattr(store, call)(lambda tx, n=number: tx.state.put(f"k{n}", b"v"))
+    assert seen == [1, 2, 1]  # 1 is NORMAL, 2 is FULL
+    assert len(await store.read(lambda tx: list(tx.state.scan("k")))) == len(calls)
+
+
+@pytest.mark.real_time
+async def test_it_waits_for_the_disk_when_one_of_a_batch_asks(tmp_path):
+    seen = []
+
+    def look(point):
+        if point == "store.commit":
+            seen.append(store._link.execute("PRAGMA synchronous").fetchone()[0])
+
+    store = Store(tmp_path / "s.db", SystemClock())
+    await store.open()
+    store.fault = look
+    begun, go = threading.Event(), threading.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(store.read, lambda _tx: begun.set() or go.wait(10))
+        await anyio.to_thread.run_sync(begun.wait)
+        tasks.start_soon(store.note, lambda tx: tx.state.put("a", b""))
+        tasks.start_soon(store.write, lambda tx: tx.state.put("b", b""))
+        await anyio.wait_all_tasks_blocked()
+        go.set()
+    assert seen == [2]
+    await store.close()
 
 
 async def test_it_claims_the_most_urgent_first_and_only_once(store):
