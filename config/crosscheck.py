@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from config import alertcheck
 from config.channels import NEEDED, Email
 from config.names import Place, refusal
 from config.rules import is_loopback
@@ -39,6 +40,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
     for name, api in settings.apis.items():
         if not api.url:
             yield ("apis", name, "url"), "is missing: what should be pinged?"
+    yield from alertcheck.faults(settings)
 
 
 def _server(server: Server) -> Iterator[Fault]:

@@ -12,12 +12,19 @@ from typing import NamedTuple
 
 from config import files
 from config.fields import Field
-from config.names import CONFIG_NAME, PATH_CHARS_MAX, PREFIX, SHORT, Place, SettingsError, printable
-from config.rules import is_name
+from config.names import (
+    CASED,
+    CONFIG_NAME,
+    PATH_CHARS_MAX,
+    PREFIX,
+    SHORT,
+    Place,
+    SettingsError,
+    printable,
+)
 
 SECRET_FILE_BYTES_MAX = 8_192
 FILE_SUFFIX = "_FILE"
-TABLES = ("bots", "apis")
 
 Lookup = Callable[[Place], Field | None]
 """The field at a place, None where there is no such setting."""
@@ -79,10 +86,23 @@ def _parse(name: str) -> Place | None:
         return None
     if not rest:
         return (head.lower(),)
-    if head.lower() not in TABLES:
-        return (head.lower(), rest.lower()) if rest.isupper() else None
-    item, _, key = rest.rpartition("__")
-    return (head.lower(), item, key.lower()) if is_name(item) and key.isupper() else None
+    table = head.lower()
+    if table not in CASED:
+        return (table, *rest.lower().split("__")) if rest.isupper() else None
+    return _item(table, rest)
+
+
+def _item(table: str, rest: str) -> Place | None:
+    """A place in a table whose names keep their case, and may themselves hold `__`."""
+    above, _, key = rest.rpartition("__")
+    name, _, inner = above.rpartition("__")
+    bot, _, word = name.rpartition("__")
+    place: Place = (table, above, key.lower())
+    if inner == "ROUTES":
+        place = (table, name, "routes", key.lower())
+    elif word == "TRIGGERS" and inner.isupper():
+        place = (table, bot, "triggers", inner.lower(), key.lower())
+    return place if key.isupper() else None
 
 
 def _file_content(name: str, path: str) -> str:

@@ -58,9 +58,13 @@ class Field(Struct, frozen=True):
 
 @cache
 def fields_of(section: type[Struct]) -> Mapping[str, Field]:
-    """A section's settings by key, in the order in which the struct declares them."""
+    """A section's settings by key, in the order in which the struct declares them.
+
+    Tables within it are no settings themselves.
+    """
     hints = get_type_hints(section, include_extras=True)
-    return {name: _field(hints[name]) for name in section.__struct_fields__}
+    names = [name for name in section.__struct_fields__ if not _is_table(hints[name])]
+    return {name: _field(hints[name]) for name in names}
 
 
 def convert(field: Field, raw: object) -> Any:
@@ -68,7 +72,7 @@ def convert(field: Field, raw: object) -> Any:
 
     Raises BadValueError.
     """
-    if raw == "" and field.optional:
+    if raw == "" and field.optional and field.base is not list:  # "" is the empty list
         return None
     value = _READERS[field.base](raw, field)
     plain = value.reveal() if isinstance(value, Secret) else value
@@ -77,6 +81,10 @@ def convert(field: Field, raw: object) -> Any:
         if reason:
             raise BadValueError(reason + _got(raw, shows=field.shows))
     return value
+
+
+def _is_table(hint: Any) -> bool:
+    return get_origin(hint) is dict or (isinstance(hint, type) and issubclass(hint, Struct))
 
 
 def _field(hint: Any) -> Field:

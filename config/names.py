@@ -11,8 +11,11 @@ CONFIG_NAME = "SIDEWATCH_CONFIG"
 SHOWN_CHARS_MAX = 60
 PATH_CHARS_MAX = 200
 
+CASED = ("bots", "apis")  # tables whose names are others', and keep their case
+
 Place = tuple[str, ...]
-"""Where a setting stands: `(key,)`, `(section, key)` or `("bots" | "apis", name, key)`."""
+"""Where a setting stands: `(key,)`, `(section, key)` or `(table, name, key)`, and within a bot
+`("bots", name, "routes", key)` or `("bots", name, "triggers", trigger, key)`."""
 
 SHORT: dict[str, Place] = {
     "ALERTS_SLACK_ENABLED": ("slack", "enabled"),
@@ -49,10 +52,10 @@ class SettingsError(ValueError):
 
 def long_name(place: Place) -> str:
     """The environment's long name; a bot's or an API's name keeps its case."""
-    if len(place) == 3:  # noqa: PLR2004  a table of tables: bots, apis
-        table, name, key = place
-        return f"{PREFIX}{table.upper()}__{name}__{key.upper()}"
-    return PREFIX + "__".join(part.upper() for part in place)
+    parts = [part.upper() for part in place]
+    if place[0] in CASED and len(place) > 1:
+        parts[1] = place[1]
+    return PREFIX + "__".join(parts)
 
 
 def short_name(place: Place) -> str | None:
@@ -68,7 +71,7 @@ def dotted(place: Place) -> str:
 def refusal(place: Place, reason: str, source: str | None = None) -> SettingsError:
     """One line: the TOML name, then the variable it came from (or all that could set it)."""
     names = [source] if source else [short_name(place), long_name(place)]
-    variables = " or ".join(printable(name) for name in names if name)
+    variables = " or ".join(printable(name, PATH_CHARS_MAX) for name in names if name)
     return SettingsError(f"{dotted(place)} ({variables}): {reason}")
 
 

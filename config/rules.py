@@ -65,6 +65,11 @@ def items_at_most(count: int) -> Rule:
     return Rule(lambda value: None if len(value) <= count else f"must have at most {count} items")
 
 
+def chars_at_most(count: int) -> Rule:
+    """Demand a text of no more than `count` characters."""
+    return Rule(lambda value: None if len(value) <= count else f"must have at most {count} chars")
+
+
 def is_name(text: str) -> bool:
     """Whether `text` can name a bot or an API; the same pattern as `actors.messages.BotName`."""
     return _NAME.fullmatch(text) is not None
@@ -157,6 +162,7 @@ ZONE = rule(is_zone, "an IANA time zone such as Europe/Berlin")
 CURRENCY = rule(
     lambda text: _CURRENCY.fullmatch(text) is not None, "1 to 16 letters or digits such as USD"
 )
+NAME = rule(is_name, "a name: 1 to 64 of A-Z a-z 0-9 _ . -")
 CHAT = rule(lambda text: _CHAT.fullmatch(text) is not None, "a chat's number or an @name")
 SOCKET = rule(
     lambda text: text.startswith("/") and len(text.encode()) <= SOCKET_PATH_BYTES_MAX,

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from config import rules
+from config.alerting import WEEK_S, Debounce, Routes, Rule, Trigger
 from config.channels import (
     CHANNELS,
     Console,
@@ -27,7 +28,6 @@ from config.channels import (
 from config.secret import Auth, Secret
 
 DAY_S = 86_400
-WEEK_S = 604_800
 
 Port = Annotated[int, rules.at_least(0), rules.at_most(rules.PORT_MAX)]
 Bytes = Annotated[int, rules.at_least(1_024), rules.at_most(67_108_864)]
@@ -64,7 +64,7 @@ class Storage(Struct, frozen=True, forbid_unknown_fields=True):
 class Alerts(Struct, frozen=True, forbid_unknown_fields=True):
     """When an alert fires, and how often it may."""
 
-    debounce_s: Annotated[float, rules.at_least(0), rules.at_most(WEEK_S)] = 300.0
+    debounce_s: Debounce = 300.0
     hourly_limit: Annotated[int, rules.at_least(1), rules.at_most(10_000)] = 10
     drawdown_day: Fraction = 0.05
     drawdown_week: Fraction = 0.10
@@ -127,6 +127,8 @@ class Bot(Struct, frozen=True, forbid_unknown_fields=True):
     losses_in_a_row: Losses | None = None
     api_errors_per_minute: Rate | None = None
     silent_after_s: Silence | None = None
+    routes: Routes = Routes()
+    triggers: dict[str, Rule] = {}
 
 
 class Thresholds(Struct, frozen=True):
@@ -156,6 +158,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     storage: Storage = Storage()
     auth: Auth = Auth()
     alerts: Alerts = Alerts()
+    routes: Routes = Routes()
     slack: Slack = Slack()
     email: Email = Email()
     telegram: Telegram = Telegram()
@@ -168,6 +171,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     logging: Logging = Logging()
     apis: dict[str, Api] = {}
     bots: dict[str, Bot] = {}
+    triggers: dict[str, Trigger] = {}
 
     @property
     def channels(self) -> list[str]:
@@ -199,6 +203,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "storage": Storage,
     "auth": Auth,
     "alerts": Alerts,
+    "routes": Routes,
     "slack": Slack,
     "email": Email,
     "telegram": Telegram,
@@ -210,4 +215,4 @@ SECTIONS: dict[str, type[Struct]] = {
     "metrics": Metrics,
     "logging": Logging,
 }
-ITEMS: dict[str, type[Struct]] = {"bots": Bot, "apis": Api}
+ITEMS: dict[str, type[Struct]] = {"bots": Bot, "apis": Api, "triggers": Trigger}

@@ -13,10 +13,13 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from config import environ as environment
 from config import files
+from config.alerting import TRIGGER_CHARS_MAX, Routes, Rule, Trigger, is_trigger_name
 from config.crosscheck import check
-from config.environ import TABLES, Given
+from config.environ import Given
 from config.fields import BadValueError, Field, convert, fields_of
 from config.names import (
     CONFIG_NAME,
@@ -34,7 +37,7 @@ from config.sections import ITEMS, SECTIONS, Api, Bot, Settings, Storage, TopLev
 __all__ = ["Auth", "Bot", "Secret", "Settings", "SettingsError", "every_place", "load"]
 
 FILE_BYTES_MAX = 1_048_576
-ITEMS_MAX = {"bots": 256, "apis": 32}
+ITEMS_MAX = {"bots": 256, "apis": 32, "triggers": 64}
 
 
 def load(config_path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -55,28 +58,45 @@ def load(config_path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 
 def every_place() -> Iterator[tuple[Place, Field]]:
-    """Every setting with its field; a bot's and an API's under the name `<name>`."""
-    for key, field in fields_of(TopLevel).items():
-        yield (key,), field
-    for section, struct in SECTIONS.items():
+    """Every setting with its field; what operators name stands as `<name>` and `<trigger>`."""
+    tables: list[Place] = [(), *((section,) for section in SECTIONS)]
+    tables += [(table, "<trigger>" if table == "triggers" else "<name>") for table in ITEMS]
+    tables += [("bots", "<name>", "routes"), ("bots", "<name>", "triggers", "<trigger>")]
+    for above in tables:
+        struct = _struct(above)
+        assert struct is not None
         for key, field in fields_of(struct).items():
-            yield (section, key), field
-    for table, struct in ITEMS.items():
-        for key, field in fields_of(struct).items():
-            yield (table, "<name>", key), field
+            yield (*above, key), field
+
+
+def _struct(above: Place) -> type[Struct] | None:
+    """What stands at a place that holds settings, None where there is nothing."""
+    match above:
+        case ():
+            return TopLevel
+        case (section,):
+            return SECTIONS.get(section)
+        case (table, _):
+            return ITEMS.get(table)
+        case ("bots", _, "routes"):
+            return Routes
+        case ("bots", _, "triggers", _):
+            return Rule
+        case _:
+            return None
 
 
 def _field(place: Place) -> Field | None:
     """The setting at a place, None where there is none."""
-    match place:
-        case (key,):
-            return fields_of(TopLevel).get(key)
-        case (section, key) if section in SECTIONS:
-            return fields_of(SECTIONS[section]).get(key)
-        case (table, name, key) if table in ITEMS and is_name(name):
-            return fields_of(ITEMS[table]).get(key)
-        case _:
-            return None
+    above = place[:-1]
+    struct = _struct(above)
+    if struct is None or not all(map(_can_name, above[1::2], above[::2])):
+        return None
+    return fields_of(struct).get(place[-1])
+
+
+def _can_name(name: str, table: str) -> bool:
+    return is_trigger_name(name) if table == "triggers" else is_name(name)
 
 
 # ---------------------------------------------------------------- the file
@@ -114,14 +134,30 @@ def _flatten(table: Mapping[str, Any]) -> Iterator[tuple[Place, Given]]:
     for key, value in table.items():
         if key in SECTIONS:
             yield from _keys((key,), value)
-        elif key in TABLES:
-            for name, item in _table((key,), value).items():
-                if not is_name(name):
-                    why = "a name is 1 to 64 of A-Z a-z 0-9 _ . - and starts with a letter or digit"
-                    raise SettingsError(f"{dotted((key, name))}: {why}")
-                yield from _keys((key, name), item)
+        elif key in ITEMS:
+            yield from _items((key,), value)
         else:
             yield from _keys((), {key: value})
+
+
+def _items(above: Place, value: object) -> Iterator[tuple[Place, Given]]:
+    """What stands in a table of named items."""
+    for name, item in _table(above, value).items():
+        place = (*above, name)
+        if not _can_name(name, above[-1]):
+            raise SettingsError(f"{dotted(place)}: a name is {_NAMES[above[-1] == 'triggers']}")
+        own = dict(_table(place, item))
+        if above == ("bots",):
+            yield from _keys((*place, "routes"), own.pop("routes", {}))
+            yield from _items((*place, "triggers"), own.pop("triggers", {}))
+        yield from _keys(place, own)
+        yield place, Given({})  # a bot may be named only, and an API without a URL is seen
+
+
+_NAMES = {
+    False: "1 to 64 of A-Z a-z 0-9 _ . - and starts with a letter or digit",
+    True: f"1 to {TRIGGER_CHARS_MAX} of a-z 0-9 _ and starts with a letter",
+}
 
 
 def _keys(above: Place, value: object) -> Iterator[tuple[Place, Given]]:
@@ -130,8 +166,6 @@ def _keys(above: Place, value: object) -> Iterator[tuple[Place, Given]]:
         if _field(place) is None:
             raise SettingsError(f"{dotted(place)}: no such setting{_hint(above, key)}")
         yield place, Given(raw)
-    if above and above[0] in TABLES:
-        yield above, Given({})  # a bot may be named only, and an API without a URL is seen
 
 
 def _table(place: Place, value: object) -> dict[str, Any]:
@@ -141,8 +175,10 @@ def _table(place: Place, value: object) -> dict[str, Any]:
 
 
 def _hint(above: Place, key: str) -> str:
-    struct = (SECTIONS | ITEMS).get(above[0]) if above else None
-    known = list(fields_of(struct)) if struct else [*fields_of(TopLevel), *SECTIONS, *ITEMS]
+    struct = _struct(above)
+    known = list(fields_of(struct)) if struct else []
+    if not above:
+        known += [*SECTIONS, *ITEMS]
     close = difflib.get_close_matches(key[:64], known, n=1)
     return f"; did you mean {dotted((*above, close[0]))}?" if close else ""
 
@@ -165,35 +201,41 @@ def _converted(given: Mapping[Place, Given]) -> dict[Place, Any]:
 
 
 def _build(values: Mapping[Place, Any], environ: Mapping[str, str]) -> Settings:
-    top: dict[str, Any] = {}
-    sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
-    items: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in ITEMS}
+    tree: dict[str, Any] = {name: {} for name in (*SECTIONS, *ITEMS)}
     for place, value in values.items():
-        match place:
-            case (key,):
-                top[key] = value
-            case (section, key) if section in SECTIONS:
-                sections[section][key] = value
-            case (table, name):
-                items[table].setdefault(name, {})
-            case (table, name, key):
-                items[table].setdefault(name, {})[key] = value
-            case _:
-                raise AssertionError(place)
+        _plant(tree, place, value)
     for table, most in ITEMS_MAX.items():
-        if len(items[table]) > most:
-            raise SettingsError(f"{table}: at most {most}, got {len(items[table])}")
-    _place_data(sections["storage"], environ)
-    common = TopLevel(**top)
-    built: dict[str, Any] = {name: struct(**sections[name]) for name, struct in SECTIONS.items()}
+        if len(tree[table]) > most:
+            raise SettingsError(f"{table}: at most {most}, got {len(tree[table])}")
+    _place_data(tree["storage"], environ)
+    common = TopLevel(**{key: tree[key] for key in fields_of(TopLevel) if key in tree})
+    built: dict[str, Any] = {name: struct(**tree[name]) for name, struct in SECTIONS.items()}
     own: dict[str, Any] = {"currency": common.currency}
     return Settings(
         starting_equity=common.starting_equity,
         currency=common.currency,
-        bots={name: Bot(**(own | keys)) for name, keys in items["bots"].items()},
-        apis={name: Api(**keys) for name, keys in items["apis"].items()},
+        bots={name: _bot(own | keys) for name, keys in tree["bots"].items()},
+        apis={name: Api(**keys) for name, keys in tree["apis"].items()},
+        triggers={name: Trigger(**keys) for name, keys in tree["triggers"].items()},
         **built,
     )
+
+
+def _plant(tree: dict[str, Any], place: Place, value: Any) -> None:
+    """Put a value where its place says, and an item that is only named beside its like."""
+    *above, key = place
+    for part in above:
+        tree = tree.setdefault(part, {})
+    if _struct(place) is not None and place[0] in ITEMS:
+        tree.setdefault(key, {})
+    else:
+        tree[key] = value
+
+
+def _bot(keys: dict[str, Any]) -> Bot:
+    routes = Routes(**keys.pop("routes", {}))
+    rules = {name: Rule(**rule) for name, rule in keys.pop("triggers", {}).items()}
+    return Bot(**keys, routes=routes, triggers=rules)
 
 
 def _place_data(storage: dict[str, Any], environ: Mapping[str, str]) -> None:

@@ -17,7 +17,6 @@ import structlog
 
 from actors.alerts.actor import AlertsActor
 from actors.alerts.book import Book
-from actors.alerts.routing import Policy
 from actors.alerts.triggers import Internal, Limits
 from actors.broadcaster import Broadcaster, coalesces
 from actors.deadman import Deadman
@@ -45,6 +44,7 @@ from runtime.store import Entry, OpenReport, Store
 from runtime.system import Quarantined, Reported, System
 from sidewatch import __version__, channels
 from sidewatch.door import access, address
+from sidewatch.policy import policy
 from web.build import build
 from web.server import ServerActor
 from web.services import Access, Services
@@ -285,7 +285,7 @@ class Tree:
     def _book(self) -> Book:
         alerts = self.settings.alerts
         return Book(
-            Policy(list(self.channels), alerts.debounce_s),
+            policy(self.settings),
             alerts.hourly_limit,
             tell_resolved=alerts.resolved,
             url=self.settings.server.public_url or address(self.settings, self.sockets),

@@ -101,7 +101,8 @@ def test_it_takes_the_plans_names():
 
 @pytest.mark.parametrize("place", [place for place, _ in every_place()], ids=dotted)
 def test_it_knows_every_long_name(place):
-    place = tuple("my-bot_2" if part == "<name>" else part for part in place)
+    names = {"<name>": "my-bot_2", "<trigger>": "drawdown_day"}
+    place = tuple(names.get(part, part) for part in place)
     text = error({long_name(place): "\x00"})
     assert text.startswith(f"{dotted(place)} ({long_name(place)}): ")
 

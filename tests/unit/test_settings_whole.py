@@ -142,7 +142,7 @@ def test_it_ships_a_file_with_every_setting():
     for place, _ in every_place():
         inner = table
         for part in place:
-            inner = next(iter(inner.values())) if part == "<name>" else inner[part]
+            inner = next(iter(inner.values())) if part[0] == "<" else inner[part]
 
 
 @pytest.mark.parametrize("place", [place for place, _ in every_place()], ids=dotted)
@@ -161,7 +161,10 @@ def test_it_documents_every_setting(place):
 NAMES = [
     *SHORT,
     *(name + "_FILE" for name in SHORT),
-    *(long_name(place).replace("<name>", "n") for place, _ in every_place()),
+    *(
+        long_name(place).replace("<name>", "n").replace("<TRIGGER>", "SILENT")
+        for place, _ in every_place()
+    ),
     "SIDEWATCH_CONFIG",
     "HOME",
     "XDG_DATA_HOME",

@@ -1,0 +1,180 @@
+"""Routes and triggers as settings, and the policy that alerts follow."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.alerts import routing
+from actors.alerts.routing import Rule
+from config.alerting import TRIGGERS
+from config.settings import load
+from sidewatch.policy import policy
+from sidewatch.tree import FAULTS
+from tests.settings import HOME, SLACK, error, from_toml, toml_error
+
+ON = HOME | {
+    "ALERTS_SLACK_ENABLED": "1",
+    "SLACK_WEBHOOK_URL": SLACK,
+    "SIDEWATCH__CONSOLE__ENABLED": "1",
+}
+
+
+def routed(settings, trigger="silent", severity="critical", bot="alpha"):
+    return routing.route(policy(settings), trigger, severity, bot)
+
+
+# ---------------------------------------------------------------- routes
+
+
+def test_it_sends_everything_everywhere_by_default():
+    settings = load(None, ON)
+    assert routed(settings) == routed(settings, severity="info") == ["slack", "console"]
+    assert policy(settings).debounce("silent", "alpha") == 300.0
+
+
+def test_it_routes_by_severity_by_bot_and_by_trigger(tmp_path):
+    text = """
+        [routes]
+        critical = ["slack"]
+        info = []
+        [bots.alpha.routes]
+        info = ["console"]
+        [bots.alpha.triggers.silent]
+        channels = ["all"]
+        debounce_s = 60
+        [triggers.kill_switch]
+        channels = ["console"]
+        severity = "warning"
+        [bots.beta.triggers.drawdown_day]
+        enabled = false
+    """
+    settings = from_toml(tmp_path, text, ON)
+    assert routed(settings, bot="beta") == ["slack"]
+    assert routed(settings, severity="info", bot="beta") == []
+    assert routed(settings, "storage", "info") == ["console"]
+    assert routed(settings, "silent") == ["slack", "console"]
+    assert routed(settings, "kill_switch") == ["console"]
+    alerts = policy(settings)
+    assert (alerts.debounce("silent", "alpha"), alerts.debounce("silent", "beta")) == (60.0, 300.0)
+    assert alerts.rule("kill_switch", "x") == Rule(severity="warning", channels=["console"])
+    assert alerts.rule("drawdown_day", "beta").enabled is False
+
+
+def test_it_takes_routes_and_triggers_from_the_environment():
+    environ = {
+        "SIDEWATCH__ROUTES__CRITICAL": "slack,console",
+        "SIDEWATCH__ROUTES__INFO": "none",
+        "SIDEWATCH__BOTS__Alpha__ROUTES__WARNING": "console",
+        "SIDEWATCH__BOTS__a__b__TRIGGERS__DRAWDOWN_DAY__SEVERITY": "info",
+        "SIDEWATCH__TRIGGERS__SILENT__CHANNELS": "all",
+        "SIDEWATCH__TRIGGERS__DEEP_ONE__WHEN": "drawdown > 0.05",
+    }
+    settings = load(None, ON | environ)
+    assert settings.routes.critical == ["slack", "console"]
+    assert settings.bots["Alpha"].routes.warning == ["console"]
+    assert settings.bots["a__b"].triggers["drawdown_day"].severity == "info"
+    assert settings.triggers["deep_one"].when == "drawdown > 0.05"
+    assert routed(settings, "storage", "info") == []
+    assert routed(settings, "storage", "warning", "Alpha") == ["console"]
+    assert routed(settings, "silent", "info") == ["slack", "console"]
+
+
+def test_it_joins_the_file_and_the_environment_in_one_trigger(tmp_path):
+    text = '[triggers.silent]\nseverity = "info"\ndebounce_s = 5\n[bots.a.triggers.silent]\n'
+    settings = from_toml(tmp_path, text, ON | {"SIDEWATCH__TRIGGERS__SILENT__DEBOUNCE_S": "9"})
+    assert (settings.triggers["silent"].severity, settings.triggers["silent"].debounce_s) == (
+        "info",
+        9.0,
+    )
+    assert list(settings.bots["a"].triggers) == ["silent"]
+
+
+@pytest.mark.parametrize("empty", ["[]", '""', '["none"]'])
+def test_it_takes_an_empty_route_for_nobody(tmp_path, empty):
+    assert routed(from_toml(tmp_path, f"[routes]\ncritical = {empty}", ON)) == []
+
+
+# ---------------------------------------------------------------- mistakes
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        (
+            '[routes]\ncritical = ["slak"]',
+            (
+                "routes.critical (SIDEWATCH__ROUTES__CRITICAL): there is no channel 'slak'; "
+                "did you mean slack?"
+            ),
+        ),
+        (
+            '[routes]\ninfo = ["slack", "telegram"]',
+            (
+                "routes.info (SIDEWATCH__ROUTES__INFO): telegram is not switched on: "
+                "set telegram.enabled = true"
+            ),
+        ),
+        ('[routes]\ninfo = ["all", "slack"]', "all stands alone"),
+        ('[routes]\ninfo = ["none", "slack"]', "none stands alone"),
+        ("[routes]\nurgent = []", "routes.urgent: no such setting"),
+        ('[bots.a.routes]\ncritical = ["email"]', "bots.a.routes.critical ("),
+        ('[bots.a.triggers.silent]\nchannels = ["x"]', "bots.a.triggers.silent.channels ("),
+        ('[triggers.silent]\nchannels = ["x"]', "triggers.silent.channels ("),
+        (
+            '[triggers.drawdown_dya]\nseverity = "info"',
+            (
+                "triggers.drawdown_dya.when (SIDEWATCH__TRIGGERS__DRAWDOWN_DYA__WHEN): is missing, "
+                "and there is no such trigger; did you mean drawdown_day?"
+            ),
+        ),
+        ("[triggers.mine]", "a trigger of your own needs `when`"),
+        (
+            '[bots.a.triggers.silnet]\nseverity = "info"',
+            (
+                "bots.a.triggers.silnet (SIDEWATCH__BOTS__a__TRIGGERS__SILNET): "
+                "there is no such trigger; did you mean silent?"
+            ),
+        ),
+        ("[bots.a.triggers.silnet]", "there is no such trigger"),
+        ('[triggers.silent]\nwhen = "trades > 1"', "triggers.silent.when ("),
+        ('[triggers.silent]\nseverity = "loud"', "must be one of critical, warning, info"),
+        ("[triggers.silent]\nsevertiy = 1", "did you mean triggers.silent.severity?"),
+        ("[bots.a.triggers.silent]\nwhen = 1", "bots.a.triggers.silent.when: no such setting"),
+        ('[triggers.Silent]\nwhen = "x"', "triggers.Silent: a name is 1 to 48 of a-z"),
+        ('[triggers.a__b]\nwhen = "x"', "triggers.a__b: a name is"),
+        ("triggers = 1", "triggers: must be a table"),
+        ("[bots.a]\ntriggers = 1", "bots.a.triggers: must be a table"),
+        ("[bots.a]\nroutes = 1", "bots.a.routes: must be a table"),
+        ('[triggers.x]\nwhen = "1"\nbots = ["a b"]', "triggers.x.bots ("),
+        ("[triggers.x]\nwhen = '" + "1" * 1_001 + "'", "must have at most 1000 chars"),
+    ],
+)
+def test_it_names_what_is_wrong_with_a_route_or_a_trigger(tmp_path, text, part):
+    assert part in toml_error(tmp_path, text, ON)
+
+
+def test_it_bounds_the_triggers(tmp_path):
+    many = "".join(f'[triggers.t{number}]\nwhen = "trades > 1"\n' for number in range(65))
+    assert "triggers: at most 64" in toml_error(tmp_path, many)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SIDEWATCH__TRIGGERS__WHEN",
+        "SIDEWATCH__TRIGGERS__deep__WHEN",
+        "SIDEWATCH__BOTS__a__ROUTES__NOTHING",
+        "SIDEWATCH__BOTS__a__TRIGGERS__SILENT__WHEN",
+        "SIDEWATCH__BOTS__a__TRIGGERS__SEVERITY",
+        "SIDEWATCH__BOTS__ROUTES__CRITICAL",
+        "SIDEWATCH__APIS__a__ROUTES__CRITICAL",
+        "SIDEWATCH__ROUTES",
+    ],
+)
+def test_it_refuses_an_unknown_variable(name):
+    assert "no such setting" in error({name: "x"})
+
+
+def test_it_lets_settings_name_each_fault_of_an_actor_that_alerts():
+    alerting = {f"actor_{fault}" for fault in FAULTS - {"blocked"}}
+    assert alerting == {name for name in TRIGGERS if name.startswith("actor_")}
