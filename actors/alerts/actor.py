@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from actors.alerts import limits, outbox, triggers
-from actors.alerts.book import HELD_MAX, SILENCES, Book, Step
+from actors.alerts.book import HELD_MAX, Book
 from actors.alerts.commands import (
     SILENCES_MAX,
     Acknowledge,
@@ -25,6 +25,8 @@ from actors.alerts.commands import (
     Silence,
     Unknown,
 )
+from actors.alerts.disk import SILENCES
+from actors.alerts.step import Step
 from actors.alerts.triggers import Internal, Limits
 from actors.messages import Alert, AlertChanged, HealthUpdate, Notice, RiskUpdate
 from runtime.actor import Actor

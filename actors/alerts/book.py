@@ -11,44 +11,19 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
-import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
-from actors.alerts import digest, limits, outbox, routing
+from actors.alerts import digest, disk, limits, outbox, routing
 from actors.alerts.commands import Silence, covers
 from actors.alerts.debounce import Decision, TriggerState, decide, settled
 from actors.alerts.limits import LimitState
 from actors.alerts.routing import Policy
+from actors.alerts.step import Step
 from actors.alerts.triggers import Finding
 from actors.messages import Alert, Notice, NoticeKind
-from actors.place import cursor_key
 from runtime.store import Job, Tx
 
-STATE = "trigger/"
-LIMIT = "limit"
-SILENCES = "silences"
 HELD_MAX = 5_000
-
-
-class Step(Struct, frozen=True):
-    """One message about one alert, and the channels that it goes to.
-
-    `notice` is None where a silence or an empty route keeps it quiet.
-    """
-
-    action: Literal["fire", "repeat", "resolve", "change"]
-    alert: Alert
-    notice: Notice | None
-    channels: list[str] = []
-    held: bool = False
-    told: list[tuple[str, str]] = []  # (topic, id) of the held jobs that this one tells
-
-
-class _Kept(TriggerState, frozen=True):
-    """A trigger's state on the disk, with the finding that the clock may still decide about."""
-
-    finding: Finding | None = None
 
 
 class Book:
@@ -67,11 +42,11 @@ class Book:
         self.limit = LimitState()
         self.cursors: dict[str, int] = {}
         self.last_id = ""
-        self._last: dict[str, Finding] = {}
-        self._notices: dict[str, int] = {}
-        self._went: dict[str, set[str]] = {}
-        self._dirty: set[str] = set()
-        self._changed = False
+        self.last: dict[str, Finding] = {}
+        self.numbers: dict[str, int] = {}
+        self.went: dict[str, set[str]] = {}
+        self.unsaved: set[str] = set()
+        self.changed = False
 
     # ------------------------------------------------------------ deciding
 
@@ -90,7 +65,7 @@ class Book:
         """Decide what the clock alone decides: a suppressed edge still there, flapping over."""
         steps = []
         for key, state in list(self.states.items()):
-            last = self._last.get(key)
+            last = self.last.get(key)
             if last is None:
                 continue
             finding = routing.ruled(self.policy, last)
@@ -106,17 +81,17 @@ class Book:
         """Note how far a reader's events have been considered; 0 is the clock's."""
         if seq > self.cursors.get(reader, 0):
             self.cursors[reader] = seq
-            self._changed = True
+            self.changed = True
 
     def acknowledge(self, key: str) -> None:
         """Stop a key's repeats until it is resolved."""
         self.states[key] = replace(self.states[key], acknowledged=True)
-        self._dirty.add(key)
+        self.unsaved.add(key)
 
     @property
     def dirty(self) -> bool:
         """Whether there is something to write."""
-        return bool(self._dirty) or self._changed
+        return bool(self.unsaved) or self.changed
 
     def _judged(
         self, state: TriggerState, finding: Finding, now: datetime, tick: float
@@ -127,7 +102,7 @@ class Book:
     def _decided(self, decision: Decision, finding: Finding, now: datetime) -> list[Step]:
         key = finding.key
         before = self.states.get(key, TriggerState())
-        self._last[key] = finding
+        self.last[key] = finding
         step: Step | None = None
         state = decision.state
         if decision.action == "fire":
@@ -140,7 +115,7 @@ class Book:
             step = self._resolve(finding, before, now)
         if state != before:
             self.states[key] = state
-            self._dirty.add(key)
+            self.unsaved.add(key)
         return [] if step is None else [step]
 
     def _fire(
@@ -194,10 +169,10 @@ class Book:
             suppressed=alert.suppressed + before.suppressed,
             text=f"{alert.text} {finding.cleared}".strip(),
         )
-        told = alert.id in self._notices
+        told = alert.id in self.numbers
         step = self._step("resolve", alert, "resolved", before, now)
-        self._notices.pop(alert.id, None)
-        self._went.pop(alert.id, None)
+        self.numbers.pop(alert.id, None)
+        self.went.pop(alert.id, None)
         return step if told and self.tell_resolved else replace(step, notice=None)
 
     def _step(
@@ -219,9 +194,9 @@ class Book:
                 self.limit, alert.severity, now.timestamp(), self.hourly_limit
             )
             held = not goes
-        number = self._notices.get(alert.id, 0) + 1
+        number = self.numbers.get(alert.id, 0) + 1
         if alert.id in self.open:
-            self._notices[alert.id] = number
+            self.numbers[alert.id] = number
         facts = list(alert.facts)
         if before.suppressed and before.worst is not None:
             facts.append(("Worst meanwhile", f"{before.worst:g}"))
@@ -244,10 +219,10 @@ class Book:
     def _channels(self, action: str, alert: Alert) -> list[str]:
         """Return where a message goes; the end of an alert goes where the alert went."""
         if action == "resolve":
-            return self._enabled(self._went.get(alert.id, set()))
+            return self._enabled(self.went.get(alert.id, set()))
         channels = routing.route(self.policy, alert.trigger, alert.severity, alert.bot)
         if alert.id in self.open:
-            self._went.setdefault(alert.id, set()).update(channels)
+            self.went.setdefault(alert.id, set()).update(channels)
         return channels
 
     def _enabled(self, channels: set[str]) -> list[str]:
@@ -257,72 +232,16 @@ class Book:
 
     def load(self, tx: Tx, now: datetime, tick: float) -> None:
         """Read everything back. Stamps become this process's monotonic seconds again."""
-        shift = tick - now.timestamp()
-        for key, data in tx.state.scan(STATE, 100_000):
-            key = key.removeprefix(STATE)  # noqa: PLW2901
-            kept = msgspec.json.decode(data, type=_Kept)
-            trigger, bot, _ = key.split("|", 2)
-            quiet = min(kept.quiet_until + shift, tick + self.policy.debounce(trigger, bot))
-            cycles = tuple(min(at + shift, tick) for at in kept.cycles)
-            state = msgspec.convert(kept, TriggerState, from_attributes=True)
-            state = replace(state, quiet_until=quiet, cycles=cycles)
-            alert = outbox.get(tx, state.alert) if state.alert else None
-            if alert is not None:
-                self.open[alert.id] = alert
-                self._recall(alert.id, tx.queue.group(alert.id))
-            elif state.alert:  # it was too much for the backlog of a failing disk
-                state = replace(state, alert="", flapping=False)
-            self.states[key] = state
-            if kept.finding is not None:
-                self._last[key] = kept.finding
-        limit, silences = tx.state.get(LIMIT), tx.state.get(SILENCES)
-        if limit is not None:
-            self.limit = msgspec.json.decode(limit, type=LimitState)
-        for silence in msgspec.json.decode(silences, type=list[Silence]) if silences else ():
-            self.silences[silence.id] = silence
-        for key, _ in tx.state.scan(outbox.PREFIX, 1, newest=True):
-            self.last_id = key.removeprefix(outbox.PREFIX)
-
-    def _recall(self, alert_id: str, jobs: list[Job]) -> None:
-        """Know again how many messages an alert had, and where they went."""
-        ids = [outbox.notice_of(job).id for job in jobs]
-        if ids:
-            self._notices[alert_id] = max(int(i.rpartition(".")[2]) for i in ids)
-            self._went[alert_id] = {job.topic for job in jobs}
+        disk.load(self, tx, now, tick)
 
     def write(self, tx: Tx, steps: list[Step], now: datetime, tick: float) -> None:
         """Write steps with the states that led to them, and the cursors, all in one."""
-        stamp = now.timestamp()
-        for step in steps:
-            outbox.put(tx, step.alert)
-            if step.notice is None:
-                continue
-            if step.action == "resolve":
-                combined = replace(step.notice, kind="fired", title=f"{step.notice.title} (over)")
-                outbox.resolve(tx, step.notice, combined, self.policy.enabled, stamp)
-            else:
-                outbox.enqueue(tx, step.notice, step.channels, stamp, held=step.held)
-            for topic, id_ in step.told:
-                tx.queue.done(topic, id_, stamp, f"told in digest {step.alert.id}")
-        shift = stamp - tick
-        for key in self._dirty:
-            state = self.states[key]
-            quiet = max(state.quiet_until + shift, 0.0)
-            kept = replace(
-                msgspec.convert(state, _Kept, from_attributes=True),
-                quiet_until=quiet,
-                cycles=tuple(at + shift for at in state.cycles),
-                finding=self._last.get(key) if state.holds or state.flapping else None,
-            )
-            tx.state.put(STATE + key, msgspec.json.encode(kept))
-        tx.state.put(LIMIT, msgspec.json.encode(self.limit))
-        for reader, seq in self.cursors.items():
-            tx.state.put(cursor_key(reader), str(seq).encode())
+        disk.write(self, tx, steps, now, tick)
 
     def written(self) -> None:
         """Note that the last `write` was committed."""
-        self._dirty.clear()
-        self._changed = False
+        self.unsaved.clear()
+        self.changed = False
 
     # ------------------------------------------------------------ the digest
 
@@ -344,7 +263,7 @@ class Book:
             told=len(notices),
             more=bool(notices) and len(jobs) >= HELD_MAX,
         )
-        self._changed = True
+        self.changed = True
         if not notices:
             return None
         self.last_id = outbox.new_id(now, self.last_id)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors.alerts import limits
-from actors.alerts.book import STATE
 from actors.alerts.commands import Silence
+from actors.alerts.disk import STATE
 from actors.alerts.routing import Policy
 from actors.alerts.triggers import Finding
 from actors.place import cursor_key

@@ -1,0 +1,101 @@
+"""The book on disk: read back at a start, written in the one transaction of its steps.
+
+Instants are monotonic seconds in memory and stamps on disk, so that a restart shifts them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from actors.alerts import outbox
+from actors.alerts.commands import Silence
+from actors.alerts.debounce import TriggerState
+from actors.alerts.limits import LimitState
+from actors.alerts.step import Step
+from actors.alerts.triggers import Finding
+from actors.place import cursor_key
+from runtime.store import Job, Tx
+
+if TYPE_CHECKING:
+    from actors.alerts.book import Book
+
+STATE = "trigger/"
+LIMIT = "limit"
+SILENCES = "silences"
+
+
+class _Kept(TriggerState, frozen=True):
+    """A trigger's state on the disk, with the finding that the clock may still decide about."""
+
+    finding: Finding | None = None
+
+
+def load(book: Book, tx: Tx, now: datetime, tick: float) -> None:
+    """Read everything back. Stamps become this process's monotonic seconds again."""
+    shift = tick - now.timestamp()
+    for key, data in tx.state.scan(STATE, 100_000):
+        key = key.removeprefix(STATE)  # noqa: PLW2901
+        kept = msgspec.json.decode(data, type=_Kept)
+        trigger, bot, _ = key.split("|", 2)
+        quiet = min(kept.quiet_until + shift, tick + book.policy.debounce(trigger, bot))
+        cycles = tuple(min(at + shift, tick) for at in kept.cycles)
+        state = msgspec.convert(kept, TriggerState, from_attributes=True)
+        state = replace(state, quiet_until=quiet, cycles=cycles)
+        alert = outbox.get(tx, state.alert) if state.alert else None
+        if alert is not None:
+            book.open[alert.id] = alert
+            _recall(book, alert.id, tx.queue.group(alert.id))
+        elif state.alert:  # it was too much for the backlog of a failing disk
+            state = replace(state, alert="", flapping=False)
+        book.states[key] = state
+        if kept.finding is not None:
+            book.last[key] = kept.finding
+    limit, silences = tx.state.get(LIMIT), tx.state.get(SILENCES)
+    if limit is not None:
+        book.limit = msgspec.json.decode(limit, type=LimitState)
+    for silence in msgspec.json.decode(silences, type=list[Silence]) if silences else ():
+        book.silences[silence.id] = silence
+    for key, _ in tx.state.scan(outbox.PREFIX, 1, newest=True):
+        book.last_id = key.removeprefix(outbox.PREFIX)
+
+
+def _recall(book: Book, alert_id: str, jobs: list[Job]) -> None:
+    """Know again how many messages an alert had, and where they went."""
+    ids = [outbox.notice_of(job).id for job in jobs]
+    if ids:
+        book.numbers[alert_id] = max(int(i.rpartition(".")[2]) for i in ids)
+        book.went[alert_id] = {job.topic for job in jobs}
+
+
+def write(book: Book, tx: Tx, steps: list[Step], now: datetime, tick: float) -> None:
+    """Write steps with the states that led to them, and the cursors, all in one."""
+    stamp = now.timestamp()
+    for step in steps:
+        outbox.put(tx, step.alert)
+        if step.notice is None:
+            continue
+        if step.action == "resolve":
+            combined = replace(step.notice, kind="fired", title=f"{step.notice.title} (over)")
+            outbox.resolve(tx, step.notice, combined, book.policy.enabled, stamp)
+        else:
+            outbox.enqueue(tx, step.notice, step.channels, stamp, held=step.held)
+        for topic, id_ in step.told:
+            tx.queue.done(topic, id_, stamp, f"told in digest {step.alert.id}")
+    shift = stamp - tick
+    for key in book.unsaved:
+        state = book.states[key]
+        quiet = max(state.quiet_until + shift, 0.0)
+        kept = replace(
+            msgspec.convert(state, _Kept, from_attributes=True),
+            quiet_until=quiet,
+            cycles=tuple(at + shift for at in state.cycles),
+            finding=book.last.get(key) if state.holds or state.flapping else None,
+        )
+        tx.state.put(STATE + key, msgspec.json.encode(kept))
+    tx.state.put(LIMIT, msgspec.json.encode(book.limit))
+    for reader, seq in book.cursors.items():
+        tx.state.put(cursor_key(reader), str(seq).encode())
