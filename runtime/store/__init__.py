@@ -5,13 +5,15 @@ Nothing above this package knows SQL, so that another implementation fits behind
 
 from runtime.store.database import OpenReport, Store, StoreStats
 from runtime.store.errors import StoreClosed, StoreCorrupt, StoreError, StoreFull
-from runtime.store.transaction import Entry, Job, Row, Tx
+from runtime.store.journal import Entry, Row, Run
+from runtime.store.transaction import Job, Tx
 
 __all__ = [
     "Entry",
     "Job",
     "OpenReport",
     "Row",
+    "Run",
     "Store",
     "StoreClosed",
     "StoreCorrupt",

@@ -12,18 +12,20 @@ from typing import IO
 from runtime.store.errors import StoreCorrupt, StoreError
 
 APPLICATION_ID = 0x53574348  # "SWCH"
-VERSION = 1
+VERSION = 2
 
 SCHEMA = """
 CREATE TABLE journal (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     stream TEXT NOT NULL,
-    key TEXT,
     at REAL NOT NULL,
-    data BLOB NOT NULL
+    data BLOB NOT NULL,
+    n INTEGER NOT NULL DEFAULT 1
 ) STRICT;
-CREATE UNIQUE INDEX journal_key ON journal (key) WHERE key IS NOT NULL;
 CREATE INDEX journal_stream ON journal (stream, seq);
+CREATE TABLE keys (
+    key TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
 CREATE TABLE queue (
     topic TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -45,6 +47,19 @@ CREATE TABLE state (
     data BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
+
+# From each older version to the next. 2: keys leave the journal's rows, a row may hold a run.
+STEPS = {
+    1: """
+CREATE TABLE keys (
+    key TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+INSERT INTO keys SELECT key FROM journal WHERE key IS NOT NULL ORDER BY key;
+DROP INDEX journal_key;
+ALTER TABLE journal DROP COLUMN key;
+ALTER TABLE journal ADD COLUMN n INTEGER NOT NULL DEFAULT 1;
+"""
+}
 
 
 def lock(path: Path) -> IO[bytes]:
@@ -77,28 +92,40 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def prepare(link: sqlite3.Connection, *, fresh: bool) -> None:
-    """Create the schema in a fresh file, or check the one that is there.
+    """Create the schema in a fresh file, or check the one that is there and bring it up to date.
 
     Raises StoreError for a newer version, StoreCorrupt for a file that is not a sound one of ours.
     """
     version = link.execute("PRAGMA user_version").fetchone()[0]
     if fresh:
-        link.execute("BEGIN IMMEDIATE")
-        for statement in SCHEMA.split(";"):
-            if statement.strip():
-                link.execute(statement)
-        link.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        link.execute(f"PRAGMA user_version={VERSION}")
-        link.execute("COMMIT")
+        _change(link, SCHEMA, VERSION)
         return
     if version > VERSION:
         raise StoreError(f"the database has schema {version}, this version knows {VERSION}")
     application = link.execute("PRAGMA application_id").fetchone()[0]
-    if version != VERSION or application != APPLICATION_ID:
+    if version < 1 or application != APPLICATION_ID:
         raise StoreCorrupt("the file is empty, or not a Sidewatch database")
     findings = [row[0] for row in link.execute("PRAGMA quick_check(5)")]
     if findings != ["ok"]:
         raise StoreCorrupt("; ".join(findings)[:500])
+    for older in range(version, VERSION):
+        _change(link, STEPS[older], older + 1)
+
+
+def _change(link: sqlite3.Connection, statements: str, version: int) -> None:
+    """Change the schema, all of it or nothing."""
+    link.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in statements.split(";"):
+            if statement.strip():
+                link.execute(statement)
+        link.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        link.execute(f"PRAGMA user_version={version}")
+        link.execute("COMMIT")
+    except BaseException:
+        if link.in_transaction:
+            link.execute("ROLLBACK")
+        raise
 
 
 def set_aside(path: Path, now: datetime) -> Path:

@@ -8,28 +8,12 @@ Times are unix seconds (UTC). `data` is bytes that the store does not look into.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
+from runtime.store.journal import Journal
+
 FETCH_ROWS = 1_000
-
-
-class Entry(NamedTuple):
-    """One event to append. The same `key` twice is a duplicate."""
-
-    stream: str
-    data: bytes
-    at: float
-    key: str | None = None
-
-
-class Row(NamedTuple):
-    """One event of the journal."""
-
-    seq: int
-    stream: str
-    at: float
-    data: bytes
 
 
 class Job(NamedTuple):
@@ -46,67 +30,6 @@ class Job(NamedTuple):
     updated: float
     detail: str
     data: bytes
-
-
-class Journal:
-    """Ordered events, each with a seq that never goes back and is never used twice."""
-
-    def __init__(self, link: sqlite3.Connection) -> None:
-        self._link = link
-
-    def append(self, entries: Iterable[Entry]) -> list[int | None]:
-        """Append in order; returns each one's seq, None for a duplicate."""
-        sql = (
-            "INSERT INTO journal (stream, key, at, data) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT DO NOTHING RETURNING seq"
-        )
-        seqs: list[int | None] = []
-        for entry in entries:
-            row = self._link.execute(
-                sql, (entry.stream, entry.key, entry.at, entry.data)
-            ).fetchone()
-            seqs.append(None if row is None else row[0])
-        return seqs
-
-    def read(self, after: int, limit: int, streams: Sequence[str] | None = None) -> list[Row]:
-        """Return up to `limit` rows with seq > `after`, oldest first."""
-        where, values = _streams(streams)
-        rows = self._link.execute(
-            f"SELECT seq, stream, at, data FROM journal WHERE seq > ?{where} ORDER BY seq LIMIT ?",
-            (after, *values, limit),
-        )
-        return [Row(*row) for row in rows]
-
-    def last(self, stream: str, limit: int) -> list[Row]:
-        """Return up to `limit` rows of one stream, newest first."""
-        rows = self._link.execute(
-            "SELECT seq, stream, at, data FROM journal WHERE stream = ? ORDER BY seq DESC LIMIT ?",
-            (stream, limit),
-        )
-        return [Row(*row) for row in rows]
-
-    def head(self) -> int:
-        """Return the newest seq, 0 when empty."""
-        return int(self._link.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0])
-
-    def count(self, stream: str) -> int:
-        """Return how many rows a stream has."""
-        sql = "SELECT count(*) FROM journal WHERE stream = ?"
-        return int(self._link.execute(sql, (stream,)).fetchone()[0])
-
-    def trim(self, stream: str, keep: int) -> int:
-        """Delete all but the newest `keep` rows of a stream; returns how many went."""
-        sql = (
-            "DELETE FROM journal WHERE stream = ?1 AND seq <= (SELECT seq FROM journal"
-            " WHERE stream = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)"
-        )
-        return self._link.execute(sql, (stream, keep)).rowcount
-
-
-def _streams(streams: Sequence[str] | None) -> tuple[str, tuple[str, ...]]:
-    if streams is None:
-        return "", ()
-    return f" AND stream IN ({','.join('?' * len(streams))})", tuple(streams)
 
 
 class Queue:
