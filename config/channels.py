@@ -10,15 +10,25 @@ from typing import Annotated, Literal
 from msgspec import Struct
 
 from config import rules
-from config.secret import BOT_TOKEN, PASSWORD, ROUTING_KEY, Secret
+from config.secret import (
+    ACCESS_TOKEN,
+    BOT_TOKEN,
+    PASSWORD,
+    ROUTING_KEY,
+    SIGNING_KEY,
+    TOPIC,
+    Secret,
+)
 
-CHANNELS = ("slack", "email", "telegram", "discord", "pagerduty", "console")
+CHANNELS = ("slack", "email", "telegram", "discord", "pagerduty", "ntfy", "webhook", "console")
 NEEDED: dict[str, tuple[str, ...]] = {
     "slack": ("webhook_url",),
     "email": ("smtp_host", "sender", "to"),
     "telegram": ("bot_token", "chat_id"),
     "discord": ("webhook_url",),
     "pagerduty": ("routing_key",),
+    "ntfy": ("topic",),
+    "webhook": ("url", "secret"),
 }
 
 
@@ -66,6 +76,25 @@ class PagerDuty(Struct, frozen=True, forbid_unknown_fields=True):
     enabled: bool = False
     routing_key: Annotated[Secret, ROUTING_KEY] | None = None
     api_base: Annotated[str, rules.BASE] = "https://events.pagerduty.com"
+
+
+class Ntfy(Struct, frozen=True, forbid_unknown_fields=True):
+    """A topic of an ntfy server. Who knows a public server's topic can read it, so it is secret."""
+
+    enabled: bool = False
+    topic: Annotated[Secret, TOPIC] | None = None
+    token: Annotated[Secret, ACCESS_TOKEN] | None = None
+    api_base: Annotated[str, rules.BASE] = "https://ntfy.sh"
+
+
+class Webhook(Struct, frozen=True, forbid_unknown_fields=True):
+    """A server of one's own that takes Standard Webhooks. `secret` signs."""
+
+    enabled: bool = False
+    url: Annotated[Secret, rules.URL] | None = None
+    secret: Annotated[Secret, SIGNING_KEY] | None = None
+    secret_previous: Annotated[Secret, SIGNING_KEY] | None = None
+    allow_private: bool = False
 
 
 class Console(Struct, frozen=True, forbid_unknown_fields=True):

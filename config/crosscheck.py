@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from config import alertcheck
-from config.channels import NEEDED, Email
+from config.channels import NEEDED, Email, Webhook
 from config.names import Place, refusal
-from config.rules import is_loopback
+from config.rules import is_address, is_loopback, is_public
 from config.secret import Secret, check_distinct
 from config.sections import Server, Settings
 
@@ -37,6 +38,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
     for name in settings.channels:
         yield from _incomplete(name, getattr(settings, name))
     yield from _email(settings.email)
+    yield from _webhook(settings.webhook)
     for name, api in settings.apis.items():
         if not api.url:
             yield ("apis", name, "url"), "is missing: what should be pinged?"
@@ -76,3 +78,11 @@ def _email(email: Email) -> Iterator[Fault]:
         yield ("email", "password"), "is missing, but email.user is set"
     if email.password is not None and not email.user:
         yield ("email", "user"), "is missing, but email.password is set"
+
+
+def _webhook(webhook: Webhook) -> Iterator[Fault]:
+    if webhook.url is None or webhook.allow_private:
+        return
+    host = urlsplit(webhook.url.reveal()).hostname or ""
+    if is_loopback(host) or (is_address(host) and not is_public(host)):
+        yield ("webhook", "url"), "is a private address: set webhook.allow_private = true if meant"

@@ -24,6 +24,9 @@ MONEY_MAX = Decimal("1e15")
 MONEY_MIN = Decimal("1e-8")
 SOCKET_PATH_BYTES_MAX = 107  # sun_path of Linux, less its final NUL
 
+_NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96"))
+# Of local use, though not every Python's table says so.
+_LOCAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "64:ff9b:1::/48", "fec0::/10")))
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
@@ -99,6 +102,29 @@ def is_loopback(host: str) -> bool:
     if host.lower() == "localhost":
         return True
     return is_address(host) and ipaddress.ip_address(host).is_loopback
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the open Internet, also what is wrapped into IPv6.
+
+    IPv4 inside of IPv6 (mapped, 6to4, Teredo, NAT64) is judged as that IPv4 address, too.
+    """
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    return not any(ip in network for network in _LOCAL) and all(
+        one.is_global and not one.is_multicast for one in (ip, *_inside(ip))
+    )
+
+
+def _inside(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+    if isinstance(ip, ipaddress.IPv4Address):
+        return []
+    inside = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
+    if any(ip in network for network in _NAT64):
+        inside.append(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF))
+    return [one for one in inside if one is not None]
 
 
 def is_host_port(text: str) -> bool:

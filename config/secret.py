@@ -6,6 +6,7 @@ what is missing is drawn once (32 random bytes), kept in `secrets.json` (mode 06
 
 from __future__ import annotations
 
+import base64
 import hmac
 import os
 import re
@@ -24,6 +25,7 @@ from config.rules import Rule
 TOKEN_CHARS_MIN = 16
 KEY_BYTES_MIN = 32
 SECRET_BYTES_MAX = 4_096
+SIGNING_BYTES_MIN, SIGNING_BYTES_MAX = 24, 64
 DRAWN_BYTES = 32
 DISTINCT_CHARS_MIN = 5
 FILE_NAME = "secrets.json"
@@ -45,6 +47,7 @@ EXAMPLES = frozenset(_EXAMPLES.split())
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _PATH_SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
 _BOT_TOKEN = re.compile(r"[A-Za-z0-9:_-]+")
+_TOPIC = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ROUTING_KEY = re.compile(r"[A-Za-z0-9]{32}")
 
 
@@ -116,11 +119,27 @@ def given(alphabet: re.Pattern[str] | None = None, letters: str = "") -> Rule:
     return Rule(reason, shows=False)
 
 
+def webhook_key(secret: str) -> bytes | None:
+    """The key in `whsec_` and base64 (Standard Webhooks: 24 to 64 bytes); None for another text."""
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return None
+    good = secret.startswith("whsec_") and SIGNING_BYTES_MIN <= len(key) <= SIGNING_BYTES_MAX
+    return key if good else None
+
+
 TOKEN = strong(TOKEN_CHARS_MIN, _TOKEN, "A-Z a-z 0-9 - . _ ~ + / and final =")
 PATH_SECRET = strong(TOKEN_CHARS_MIN, _PATH_SEGMENT, "A-Z a-z 0-9 - _, as it stands in a URL")
 KEY = strong(KEY_BYTES_MIN, None)
 PASSWORD = given()
 BOT_TOKEN = given(_BOT_TOKEN, "A-Z a-z 0-9 : - _")
+TOPIC = given(_TOPIC, "1 to 64 of A-Z a-z 0-9 _ -")
+ACCESS_TOKEN = given(_TOKEN, "A-Z a-z 0-9 - . _ ~ + / and final =")
+SIGNING_KEY = Rule(
+    lambda text: None if webhook_key(text) else "must be whsec_ and base64 of 24 to 64 bytes",
+    shows=False,
+)
 ROUTING_KEY = given(_ROUTING_KEY, "32 letters and digits: the integration key of an Events API v2")
 
 

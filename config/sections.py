@@ -21,9 +21,11 @@ from config.channels import (
     Console,
     Discord,
     Email,
+    Ntfy,
     PagerDuty,
     Slack,
     Telegram,
+    Webhook,
 )
 from config.secret import Auth, Secret
 
@@ -164,6 +166,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     telegram: Telegram = Telegram()
     discord: Discord = Discord()
     pagerduty: PagerDuty = PagerDuty()
+    ntfy: Ntfy = Ntfy()
+    webhook: Webhook = Webhook()
     console: Console = Console()
     deadman: Deadman = Deadman()
     health: Health = Health()
@@ -209,6 +213,8 @@ SECTIONS: dict[str, type[Struct]] = {
     "telegram": Telegram,
     "discord": Discord,
     "pagerduty": PagerDuty,
+    "ntfy": Ntfy,
+    "webhook": Webhook,
     "console": Console,
     "deadman": Deadman,
     "health": Health,

@@ -62,6 +62,30 @@ def _pagerduty(settings: Settings) -> Channel:
     return PagerDutyChannel(pagerduty.routing_key.reveal(), api_base=pagerduty.api_base)
 
 
+def _ntfy(settings: Settings) -> Channel:
+    from actors.senders.ntfy import NtfyChannel  # noqa: PLC0415
+
+    ntfy = settings.ntfy
+    assert ntfy.topic is not None  # config checks it
+    token = None if ntfy.token is None else ntfy.token.reveal()
+    return NtfyChannel(ntfy.topic.reveal(), token=token, api_base=ntfy.api_base)
+
+
+def _webhook(settings: Settings) -> Channel:
+    from actors.senders.webhook import WebhookChannel  # noqa: PLC0415
+
+    webhook = settings.webhook
+    assert webhook.url is not None  # config checks it
+    assert webhook.secret is not None
+    previous = webhook.secret_previous
+    return WebhookChannel(
+        webhook.url.reveal(),
+        webhook.secret.reveal(),
+        previous=None if previous is None else previous.reveal(),
+        allow_private=webhook.allow_private,
+    )
+
+
 def _console(_settings: Settings) -> Channel:
     from actors.senders.console import ConsoleChannel  # noqa: PLC0415
 
@@ -74,6 +98,8 @@ CHANNELS: dict[str, Callable[[Settings], Channel]] = {
     "telegram": _telegram,
     "discord": _discord,
     "pagerduty": _pagerduty,
+    "ntfy": _ntfy,
+    "webhook": _webhook,
     "console": _console,
 }
 

@@ -36,14 +36,22 @@ class SendError(Exception):
     """A notice was not accepted. `reason` is one line and already redacted.
 
     `permanent` means that the same message would be refused again; `retry_after_s` is the
-    provider's own wish, in seconds.
+    provider's own wish, in seconds; `unsent` that no connection was made at all.
     """
 
-    def __init__(self, reason: str, *, permanent: bool, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        permanent: bool,
+        retry_after_s: float | None = None,
+        unsent: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.permanent = permanent
         self.retry_after_s = retry_after_s
+        self.unsent = unsent
 
 
 class Receipt(Struct, frozen=True):
@@ -93,9 +101,10 @@ def redact(text: str, *secrets: str) -> str:
 
 
 def url_secrets(url: str) -> tuple[str, ...]:
-    """List what gives a secret address away: the whole of it, its path, and its last segment."""
-    path = httpx.URL(url).path
-    return (url, *(part for part in (path, path.rpartition("/")[2]) if len(part) > 1))
+    """List what gives a secret address away: the whole, its path, last segment and query."""
+    parts = httpx.URL(url)
+    secrets = (parts.path, parts.path.rpartition("/")[2], parts.query.decode("ascii"))
+    return (url, *(part for part in secrets if len(part) > 1))
 
 
 def is_http_url(url: str) -> bool:
@@ -126,8 +135,12 @@ async def post_json(
     *,
     secrets: tuple[str, ...],
     headers: Mapping[str, str] | None = None,
+    hostname: str | None = None,
 ) -> Answer:
-    """POST a JSON body and read the answer; network trouble raises a transient SendError."""
+    """POST a JSON body and read the answer; network trouble raises a transient SendError.
+
+    `hostname` is what the certificate must name where `url` has an address in its place.
+    """
     try:
         async with client.stream(
             "POST",
@@ -135,6 +148,7 @@ async def post_json(
             content=payload,
             headers={**(headers or {}), **_JSON},
             follow_redirects=False,
+            extensions={} if hostname is None else {"sni_hostname": hostname},
         ) as response:
             return Answer(
                 status=response.status_code,
@@ -142,7 +156,9 @@ async def post_json(
                 retry_after_s=retry_after(response.headers),
             )
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-        failure = SendError(redact(_network(error), url, *secrets), permanent=False)
+        unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+        reason = redact(_network(error), url, *secrets)
+        failure = SendError(reason, permanent=False, unsent=unsent)
     # Raised outside the handler: chained to httpx's error, a traceback would show the URL.
     raise failure
 

@@ -5,6 +5,7 @@ A fake answers what its script says first, then what `down` says, then as the pr
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -16,6 +17,7 @@ import anyio
 from anyio.abc import SocketAttribute
 from anyio.from_thread import start_blocking_portal
 from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio.streams.tls import TLSListener
 
 HEAD_BYTES_MAX = 16_384
 BODY_BYTES_MAX = 1_048_576
@@ -71,7 +73,8 @@ class FakeProvider:
     """Serve on 127.0.0.1 while entered with `async with`; a `port` of 0 picks a free one.
 
     `messages` are the decoded payloads that were accepted, `arrivals` the monotonic instants of
-    all requests. Attributes may be read and set from other threads.
+    all requests. Attributes may be read and set from other threads. With `tls` set before it is
+    entered it serves over TLS.
     """
 
     def __init__(self, *, port: int = 0) -> None:
@@ -82,12 +85,12 @@ class FakeProvider:
         self.script: list[Misbehaviour] = []
         self.down: Misbehaviour | None = None
         self.changed = threading.Condition()
+        self.tls: ssl.SSLContext | None = None
 
     async def __aenter__(self):
-        self._listener = await anyio.create_tcp_listener(
-            local_host="127.0.0.1", local_port=self.port
-        )
-        self.port = self._listener.extra(SocketAttribute.local_port)
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=self.port)
+        self.port = listener.extra(SocketAttribute.local_port)
+        self._listener = listener if self.tls is None else _over(self.tls, listener)
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._listener.serve, self._converse)
@@ -181,6 +184,10 @@ class ThreadedFake:
 
     def __exit__(self, *exc_info) -> None:
         self._stack.__exit__(*exc_info)
+
+
+def _over(tls: ssl.SSLContext, listener):
+    return TLSListener(listener, tls, standard_compatible=False)
 
 
 async def _read(reader: BufferedByteReceiveStream) -> Request:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from config.channels import CHANNELS, NEEDED
@@ -12,9 +14,12 @@ from sidewatch import channels
 from tests.settings import HOME, error
 
 KEY = "canary0f1d9b7e23c85a60QmXvLr2pTz"
+SIGNING = "whsec_" + base64.b64encode(b"canary" * 5).decode()
 WHOLE = {
     "discord": {"WEBHOOK_URL": "https://discord.com/api/webhooks/1/canary-4f1d9b7e23c8"},
     "pagerduty": {"ROUTING_KEY": KEY},
+    "ntfy": {"TOPIC": "canaryTopic-7f3a"},
+    "webhook": {"URL": "https://hook.example/canary", "SECRET": SIGNING},
 }
 
 
@@ -59,6 +64,13 @@ def test_it_wants_a_channel_to_be_complete(name, key):
         ("pagerduty", "ROUTING_KEY", KEY[:31]),
         ("pagerduty", "ROUTING_KEY", KEY + "0"),
         ("pagerduty", "API_BASE", "events.pagerduty.com"),
+        ("ntfy", "TOPIC", "canary/x"),
+        ("ntfy", "TOKEN", "tk canary"),
+        ("ntfy", "API_BASE", "https://ntfy.sh/?canary"),
+        ("webhook", "URL", "hook.example/canary"),
+        ("webhook", "SECRET", SIGNING.removeprefix("whsec_")),
+        ("webhook", "SECRET", "whsec_canary"),
+        ("webhook", "SECRET_PREVIOUS", "whsec_canary"),
     ],
 )
 def test_it_refuses_a_bad_value_without_telling_a_secret(name, key, value):
@@ -83,3 +95,13 @@ def test_it_reads_each_secret_from_a_file(tmp_path, place):
 )
 def test_it_refuses_the_examples_of_the_documentation(name, changes):
     assert "example" in error(environment(name, **changes))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.0.0.1", "[::1]", "[fc00::1]"])
+def test_it_posts_to_a_private_address_only_where_that_is_allowed(host):
+    url = f"http://{host}:8080/canary"
+    text = error(environment("webhook", URL=url))
+    assert text.startswith("webhook.url (SIDEWATCH__WEBHOOK__URL): is a private address")
+    assert "canary" not in text
+    settings = load(None, HOME | environment("webhook", URL=url, ALLOW_PRIVATE="1"))
+    assert settings.channels == ["webhook"]
