@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from itertools import groupby
 
 import msgspec
 
@@ -100,30 +101,30 @@ class Ingest:
     ) -> Accepted:
         stamp = self._clock.now().timestamp()
         events = [event for _, event in good]
-        entries = [
-            Entry(codec.stream(event), codec.encode(event), stamp, codec.key(event))
-            for event in events
-            if not isinstance(event, Heartbeat)
+        runs = [
+            (codec.stream(run[0]), stamp, codec.lines(run), codec.keys(run))
+            for run in _runs(events)
+            if not isinstance(run[0], Heartbeat)
         ]
         kept = self._rejected(bad, source)
 
         def append(tx: Tx) -> int:
-            seqs = tx.journal.append(entries)
+            duplicates = sum(len(tx.journal.append_run(*run)) for run in runs)
             tx.journal.append(kept)
             self._trim(tx, len(kept))
-            return seqs.count(None)
+            return duplicates
 
-        duplicates = await self._store.write(append) if entries or kept else 0
+        duplicates = await self._store.write(append) if runs or kept else 0
         self._tell_seen(events, regular=regular)
         rejected = [Rejected(item.index, item.error) for item in bad]
         return Accepted(len(events) - duplicates, duplicates, rejected)
 
     def _tell_seen(self, events: list[Event], *, regular: bool) -> None:
         now = self._clock.now()
+        states = {event.bot: event.state for event in events if isinstance(event, Heartbeat)}
         for bot in {event.bot for event in events}:
-            beats = [e for e in events if isinstance(e, Heartbeat) and e.bot == bot]
-            if beats:
-                self._seen(Seen(bot, now, beats[-1].state, regular))
+            if bot in states:
+                self._seen(Seen(bot, now, states[bot], regular))
             else:
                 self._seen(Seen(bot, now, regular=False))
 
@@ -141,3 +142,10 @@ class Ingest:
         if self._rejected_since_trim >= TRIM_EVERY:
             self._rejected_since_trim = 0
             tx.journal.trim("rejected", REJECTED_KEPT)
+
+
+def _runs(events: list[Event]) -> list[list[Event]]:
+    """Return the events in order, in runs of one type."""
+    if len(set(map(type, events))) <= 1:
+        return [events] if events else []
+    return [list(run) for _, run in groupby(events, type)]

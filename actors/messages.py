@@ -23,7 +23,7 @@ Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 # ---------------------------------------------------------------- events in
 
 
-class Trade(Struct, frozen=True, tag_field="type", tag="trade"):
+class Trade(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="trade"):
     """A closed trade. `pnl` is net and realised; `revision` > 0 corrects the same id."""
 
     bot: BotName
@@ -40,7 +40,7 @@ class Trade(Struct, frozen=True, tag_field="type", tag="trade"):
     revision: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
 
 
-class Equity(Struct, frozen=True, tag_field="type", tag="equity"):
+class Equity(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="equity"):
     """The account's value, unrealised profit included."""
 
     bot: BotName
@@ -48,7 +48,7 @@ class Equity(Struct, frozen=True, tag_field="type", tag="equity"):
     equity: Decimal
 
 
-class Flow(Struct, frozen=True, tag_field="type", tag="flow"):
+class Flow(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="flow"):
     """A deposit (> 0) or withdrawal (< 0): moves the base, never the profit."""
 
     bot: BotName
@@ -57,7 +57,7 @@ class Flow(Struct, frozen=True, tag_field="type", tag="flow"):
     amount: Decimal
 
 
-class Positions(Struct, frozen=True, tag_field="type", tag="positions"):
+class Positions(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="positions"):
     """How many positions are open, of how many allowed (0: no limit known)."""
 
     bot: BotName
@@ -66,7 +66,9 @@ class Positions(Struct, frozen=True, tag_field="type", tag="positions"):
     limit: Count = 0
 
 
-class PositionRejected(Struct, frozen=True, tag_field="type", tag="position_rejected"):
+class PositionRejected(
+    Struct, frozen=True, omit_defaults=True, tag_field="type", tag="position_rejected"
+):
     """An order that the position limit refused."""
 
     bot: BotName
@@ -75,7 +77,7 @@ class PositionRejected(Struct, frozen=True, tag_field="type", tag="position_reje
     reason: Text
 
 
-class KillSwitch(Struct, frozen=True, tag_field="type", tag="kill_switch"):
+class KillSwitch(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="kill_switch"):
     """The bot's kill switch was switched on or off."""
 
     bot: BotName
@@ -84,7 +86,9 @@ class KillSwitch(Struct, frozen=True, tag_field="type", tag="kill_switch"):
     reason: Text = ""
 
 
-class CircuitBreaker(Struct, frozen=True, tag_field="type", tag="circuit_breaker"):
+class CircuitBreaker(
+    Struct, frozen=True, omit_defaults=True, tag_field="type", tag="circuit_breaker"
+):
     """The bot's circuit breaker opened (tripped) or closed; `until` when it closes by itself."""
 
     bot: BotName
@@ -94,7 +98,7 @@ class CircuitBreaker(Struct, frozen=True, tag_field="type", tag="circuit_breaker
     until: Instant | None = None
 
 
-class ApiError(Struct, frozen=True, tag_field="type", tag="api_error"):
+class ApiError(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="api_error"):
     """One failed call of the bot to its exchange."""
 
     bot: BotName
@@ -103,7 +107,7 @@ class ApiError(Struct, frozen=True, tag_field="type", tag="api_error"):
     id: EventId | None = None
 
 
-class Heartbeat(Struct, frozen=True, tag_field="type", tag="heartbeat"):
+class Heartbeat(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="heartbeat"):
     """The bot is alive. Kept as the latest only, never journaled."""
 
     bot: BotName

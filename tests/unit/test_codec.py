@@ -1,14 +1,18 @@
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors import codec
 from actors.codec import BadBatch
 from actors.messages import Heartbeat, Trade
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+ZONE = timezone(timedelta(hours=-5))
 TRADE = {
     "type": "trade",
     "bot": "b",
@@ -32,8 +36,9 @@ def test_it_reads_one_event_and_completes_it():
     assert (index, bad) == (0, [])
     assert isinstance(trade, Trade)
     assert str(trade.pnl) == "-0.1"
-    assert trade.at == trade.closed_at
     assert codec.decode(codec.encode(trade)) == trade
+    [(_, completed)], _ = read({**TRADE, "closed_at": None, "at": TRADE["closed_at"]})
+    assert completed.closed_at == trade.closed_at
     assert codec.key(trade) == "trade|b|7|0"
 
 
@@ -62,6 +67,11 @@ def test_it_reads_ndjson_and_msgpack_alike():
         ({"pnl": "1e999"}, "pnl"),
         ({"pnl": 1e15}, "pnl"),
         ({"pnl": "1e-41"}, "pnl"),
+        ({"pnl": "sNaN"}, "pnl"),
+        ({"pnl": "0e15"}, "pnl"),
+        ({"pnl": "0e-41"}, "pnl"),
+        ({"at": "2099-01-01T00:00:00Z"}, "at"),
+        ({"at": "1970-01-01T00:00:00Z"}, "at"),
         ({"pnl": None}, "pnl"),
         ({"fee": "-Infinity"}, "fee"),
         ({"quantity": -1}, "quantity"),
@@ -83,6 +93,76 @@ def test_it_names_the_field_it_refuses(change, field):
     good, [bad] = read({**TRADE, **change})
     assert good == []
     assert field in bad.error
+    good, bad = read([TRADE, {**TRADE, **change}, TRADE])
+    assert ([index for index, _ in good], [item.index for item in bad]) == ([0, 2], [1])
+
+
+AMOUNTS = [
+    field.name
+    for field in msgspec.inspect.type_info(Trade).fields
+    if "DecimalType" in repr(field.type)
+]
+
+
+@pytest.mark.parametrize("name", AMOUNTS)
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e15", "0.5e-40"])
+def test_it_bounds_every_amount_of_a_batch(name, value):
+    good, [bad] = read([TRADE, {**TRADE, name: value}])
+    assert (len(good), bad.index) == (1, 1)
+    assert name in bad.error
+
+
+amounts = st.one_of(
+    st.sampled_from(["NaN", "-sNaN", "Infinity", "1e15", "-1e15", "999999999999999.5", "1e-40"]),
+    st.sampled_from(["1e-41", "-0", "0e14", "0e15", "0e-40", "0e-41", "1" * 15 + "." + "1" * 40]),
+    st.decimals(allow_nan=False, allow_infinity=False).map(str),
+)
+FIRST = datetime(1999, 12, 1, tzinfo=UTC)
+instants = st.builds(
+    lambda hours, zone: (FIRST + timedelta(hours=hours)).astimezone(zone),
+    st.integers(0, 24 * 365 * 26 + 24 * 70),
+    st.sampled_from([UTC, ZONE]),
+)
+
+
+@given(
+    quantity=amounts,
+    pnl=amounts,
+    fee=amounts,
+    instants=st.lists(instants, min_size=3, max_size=3),
+    given=st.sets(st.sampled_from(["at", "closed_at"])),
+)
+def test_it_lets_nothing_pass_in_a_batch_that_it_would_refuse_alone(
+    quantity, pnl, fee, instants, given
+):
+    opened, closed, at = instants
+    times = {"closed_at": closed, "at": at}
+    trade = Trade(
+        bot="b",
+        id=1,
+        symbol="X",
+        side="long",
+        quantity=Decimal(quantity),
+        pnl=Decimal(pnl),
+        fee=Decimal(fee),
+        opened_at=opened,
+        **{name: times[name] for name in given},
+    )
+    whole = codec._sound([trade], NOW)
+    try:
+        alone = codec.checked(trade, NOW) is trade
+    except ValueError:
+        alone = False
+    assert not whole or alone
+    digits = max(len(Decimal(text).as_tuple().digits) for text in (quantity, pnl, fee))
+    assert whole == alone or digits > codec.DECIMALS_MAX
+
+
+def test_it_reads_a_batch_as_a_whole_as_it_reads_each():
+    beat = {"type": "heartbeat", "bot": "b", "at": "2026-01-01T00:00:00Z"}
+    for events in ([TRADE] * 3, [TRADE, beat, TRADE], [beat]):
+        raw = json.dumps(events).encode()
+        assert codec.read(raw, codec.JSON, NOW) == codec._read_each(raw, codec.JSON, NOW)
 
 
 @pytest.mark.parametrize("name", [f for f in TRADE if f not in {"type", "closed_at"}])
@@ -116,6 +196,14 @@ def test_it_refuses_more_events_than_a_request_may_hold(monkeypatch):
     monkeypatch.setattr(codec, "ITEMS_MAX", 2)
     with pytest.raises(BadBatch, match="more than 2"):
         read([TRADE] * 3)
+
+
+def test_it_gives_a_run_the_keys_and_lines_of_its_events():
+    trades = [event for _, event in read([TRADE, {**TRADE, "id": "x", "revision": 2}])[0]]
+    assert codec.keys(trades) == [codec.key(trade) for trade in trades]
+    assert codec.decode_lines(b"\n".join(codec.lines(trades))) == trades
+    beats = [Heartbeat(bot="b", at=NOW)] * 2
+    assert codec.keys(beats) == [None, None]
 
 
 def test_it_gives_no_key_to_what_may_be_said_twice():
