@@ -18,7 +18,7 @@ from actors.alerts import outbox
 from actors.alerts.triggers import Internal
 from actors.messages import AlertChanged, Notice, SendTest, TestResult, Wake
 from actors.senders import retry
-from actors.senders.channel import Channel, SendError
+from actors.senders.channel import Channel, Recalls, SendError
 from runtime.actor import Actor
 from runtime.ref import Ref
 from runtime.store import Entry, Job, Store, StoreError, Tx
@@ -28,6 +28,7 @@ TROUBLE_AFTER_PROBES = 4  # failures in a row before the other channels hear of 
 EMERGENCY_MAX = 1_000
 ATTEMPTS_KEPT = 20_000
 TRIM_EVERY = 500
+KEPT = "channel/"  # in the store's state, by the channel's name
 
 
 class SendNow(msgspec.Struct, frozen=True):
@@ -94,6 +95,9 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         """Take back what an earlier life had claimed."""
         now = self.ctx.clock.now().timestamp()
         await self._store.write(lambda tx: tx.queue.release_inflight(now, self._name))
+        kept = await self._store.read(lambda tx: tx.state.get(KEPT + self._name))
+        if kept is not None and isinstance(self._channel, Recalls):
+            self._channel.recall(kept.decode())
         await self.ctx.ref.tell(Wake())
 
     async def receive(self, message: Wake | SendTest | SendNow) -> TestResult | None:
@@ -217,8 +221,12 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             tx.journal.trim("attempt", ATTEMPTS_KEPT)
 
     async def _mark(self, mark: Callable[[Tx], None], notice: Notice) -> bool:
+        def all_of_it(tx: Tx) -> None:
+            mark(tx)
+            self._keep(tx)
+
         try:
-            await self._store.write(mark)
+            await self._store.write(all_of_it)
         except StoreError as error:
             # It stays claimed until storage works again; a restart before that sends once more.
             self._unmarked = True
@@ -228,6 +236,13 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         if alert is not None:
             await self._broadcaster.tell(AlertChanged(alert, new=False))
         return True
+
+    def _keep(self, tx: Tx) -> None:
+        """Store what the channel has learnt, such as where its chat has moved."""
+        if isinstance(self._channel, Recalls):
+            kept = self._channel.kept.encode()
+            if kept != (tx.state.get(KEPT + self._name) or b""):
+                tx.state.put(KEPT + self._name, kept)
 
     # ------------------------------------------------------------ trouble
 
@@ -269,12 +284,18 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         try:
             receipt = await self._channel.send(notice)
         except SendError as error:
+            await self._store.try_write(self._keep)
             return TestResult(False, error.reason, round((clock.monotonic() - began) * 1_000, 2))
         ms = round((clock.monotonic() - began) * 1_000, 2)
         self._next_s = clock.monotonic() + self._channel.rate_s
         await self._recovered()
         now = clock.now().timestamp()
-        if not await self._store.try_write(lambda tx: tx.queue.revive(self._name, now)):
+
+        def revive(tx: Tx) -> None:
+            tx.queue.revive(self._name, now)
+            self._keep(tx)
+
+        if not await self._store.try_write(revive):
             self.ctx.system.report("storage_failed", self.ctx.name, "parked work stays parked")
         self._wake_at(self._channel.rate_s)
         return TestResult(True, receipt.detail, ms)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from ssl import SSLCertVerificationError, TLSVersion
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 import anyio
@@ -72,6 +72,20 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Give connections back; the channel is not used again."""
+        ...
+
+
+@runtime_checkable
+class Recalls(Protocol):
+    """A channel that has learnt what a restart must not forget: `kept`, "" for nothing.
+
+    The sender stores `kept` with the attempt that changed it, and gives it back to `recall`.
+    """
+
+    kept: str
+
+    def recall(self, kept: str) -> None:
+        """Take back what an earlier life kept, unless the settings have changed since."""
         ...
 
 

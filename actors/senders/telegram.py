@@ -62,8 +62,9 @@ class BotAnswer(Struct, frozen=True):
 class TelegramChannel:
     """One chat, group or channel; `chat_id` is a number or "@name".
 
-    A group that became a supergroup is followed to its new id for as long as the process lives.
-    Raises ValueError naming a malformed parameter. A `client` that is given stays the caller's.
+    A group that became a supergroup is followed to its new id, which `kept` lets a restart
+    recall. Raises ValueError naming a malformed parameter. A `client` that is given stays the
+    caller's.
     """
 
     name = "telegram"
@@ -83,9 +84,9 @@ class TelegramChannel:
             raise ValueError("telegram chat_id: must be a number or @name")
         self._token = token
         self._url = f"{api_base.rstrip('/')}/bot{token}/sendMessage"
-        self.chat_id = str(chat_id)
+        self.chat_id = self._configured = str(chat_id)
         self._thread_id = thread_id
-        self._moved = ""
+        self.kept = ""
         self._owns_client = client is None
         self._client = client or http_client()
         self.rate_s = GROUP_RATE_S if self.chat_id[0] in "-@" else CHAT_RATE_S
@@ -115,6 +116,12 @@ class TelegramChannel:
                     answer, bot = await self._post({**message, "text": plain})
         return self._receipt(answer, bot)
 
+    def recall(self, kept: str) -> None:
+        """Take back where the chat had moved, where the settings still name the old one."""
+        old, _, new = kept.partition(" is now ")
+        if old == self._configured and _CHAT.fullmatch(new):
+            self._move(new)
+
     async def close(self) -> None:
         """Close the connections that the channel opened."""
         if self._owns_client:
@@ -129,14 +136,18 @@ class TelegramChannel:
         new_id = bot.parameters.migrate_to_chat_id
         if bot.ok or new_id is None or self.chat_id == str(new_id):
             return False
-        self.chat_id = str(new_id)
-        self._moved = f" (the chat is now {new_id}: change chat_id in the settings)"
+        self._move(str(new_id))
         return True
+
+    def _move(self, chat_id: str) -> None:
+        self.chat_id = chat_id
+        self.kept = f"{self._configured} is now {chat_id}"
 
     def _receipt(self, answer: Answer, bot: BotAnswer) -> Receipt:
         if answer.status == HTTPStatus.OK and bot.ok:
             sent = f", message {bot.result.message_id}" if isinstance(bot.result, Sent) else ""
-            return Receipt(detail=f"200 ok{sent}{self._moved}")
+            moved = f" (the chat {self.kept}: change chat_id in the settings)" if self.kept else ""
+            return Receipt(detail=f"200 ok{sent}{moved}")
         wish = bot.parameters.retry_after
         raise SendError(
             redact(f"{answer.status} {bot.description or answer.body}", self._token),

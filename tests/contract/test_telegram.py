@@ -162,6 +162,25 @@ async def test_it_follows_a_group_that_moved_and_remembers_it(anyio_backend):
     assert wire.channel.chat_id == "-1001234567890"
 
 
+async def test_it_recalls_where_a_group_has_moved(anyio_backend):
+    wire = Wire(refused(400, MOVED, migrate_to_chat_id=-100999), accepted(), chat_id=-4242)
+    await wire.send()
+    later, other = Wire(accepted(), chat_id=-4242), Wire(accepted(), chat_id=-77)
+    for again in (later, other):
+        again.channel.recall(wire.channel.kept)
+        await again.send()
+    assert later.sent[0]["chat_id"] == "-100999"
+    assert other.sent[0]["chat_id"] == "-77"  # the settings name another chat now
+
+
+@pytest.mark.parametrize("kept", ["", "-4242", "-4242 is now ", "-4242 is now /x", " is now 5"])
+async def test_it_recalls_no_nonsense(anyio_backend, kept):
+    wire = Wire(accepted(), chat_id=-4242)
+    wire.channel.recall(kept)
+    await wire.send()
+    assert wire.sent[0]["chat_id"] == "-4242"
+
+
 async def test_it_follows_a_moved_group_only_once_an_attempt(anyio_backend):
     wire = Wire(
         refused(400, MOVED, migrate_to_chat_id=-1),

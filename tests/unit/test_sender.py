@@ -217,3 +217,38 @@ async def test_it_keeps_a_bounded_record_of_attempts(tmp_path, monkeypatch):
     async with sending(tmp_path, channel, *[f"n{n}" for n in range(5)]) as table:
         await anyio.sleep(1)
         assert [a.notice for a in await attempts(table)] == ["n2", "n3", "n4"]
+
+
+class Forgetful(FakeChannel):
+    """A channel that learns something with each attempt."""
+
+    kept = ""
+    recalled = ""
+
+    async def send(self, message):
+        self.kept = f"learnt from {message.id}"
+        return await super().send(message)
+
+    def recall(self, kept):
+        self.recalled = kept
+
+
+@pytest.mark.parametrize("answer", [None, TRANSIENT, REFUSED])
+async def test_it_keeps_what_a_channel_learnt_over_a_restart(tmp_path, answer):
+    first, second = Forgetful(answer), Forgetful()
+    async with sending(tmp_path, first, "n1"):
+        await anyio.sleep(0.1)
+    async with sending(tmp_path, second):
+        await anyio.sleep(0.1)
+    assert first.recalled == ""
+    assert second.recalled == "learnt from n1"
+
+
+@pytest.mark.parametrize("answer", [None, REFUSED])
+async def test_it_keeps_what_a_channel_learnt_in_a_test(tmp_path, answer):
+    first, second = Forgetful(answer), Forgetful()
+    async with sending(tmp_path, first) as table:
+        await table.ref("tested").ask(SendTest(notice(id="t1", kind="test")))
+    async with sending(tmp_path, second):
+        await anyio.sleep(0.1)
+    assert second.recalled == "learnt from t1"
