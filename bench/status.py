@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import statistics
+import subprocess
+import sys
 import time
 
 import anyio
 
-from bench.figure import emit, percentile
+from bench.figure import emit, paired, percentile
 from bench.process import rss_bytes
 from runtime.actor import Actor
 from runtime.spec import ChildSpec, DynamicSpec, SupervisorSpec
@@ -18,9 +21,13 @@ from runtime.system import System
 FIGURES = (
     "status_100_actors_ms",
     "idle_actor_bytes",
+    "idle_actor_bytes_trio",
     "children_10k_linearity",
+    "children_10k_linearity_trio",
     "redeliver_p50_us",
+    "redeliver_p50_us_trio",
     "redeliver_p99_us",
+    "redeliver_p99_us_trio",
 )
 STATUS_RUNS = 300
 MANY = 10_000
@@ -31,6 +38,9 @@ CRASHES = 3_000
 
 class Idle(Actor[None]):
     """Does nothing."""
+
+    async def receive(self, _message: None) -> None:
+        return
 
 
 class Fragile(Actor[int]):
@@ -62,19 +72,39 @@ async def status_ms() -> list[float]:
     return took
 
 
-async def start_children(count: int) -> tuple[float, float]:
-    """Start dynamic children; return the seconds, and the resident bytes that each added."""
+async def children_s(count: int) -> float:
+    """Return the seconds to start that many dynamic children, and to stop them all."""
+    spec = DynamicSpec(id="root", template=ChildSpec(id="idle", start=Idle))
+    gc.collect()  # what another round left behind is not this one's
+    began = time.perf_counter()
+    async with System(spec) as system:
+        root = system.supervisor("root")
+        for _ in range(count):
+            await root.start_child()
+    return time.perf_counter() - began
+
+
+async def idle_bytes(*, told: bool) -> float:
+    """Return the resident bytes that each idle child adds, new or once `told` something."""
     spec = DynamicSpec(id="root", template=ChildSpec(id="idle", start=Idle))
     async with System(spec) as system:
         root = system.supervisor("root")
         gc.collect()
         before = rss_bytes(os.getpid())
-        began = time.perf_counter()
-        for _ in range(count):
-            await root.start_child()
-        took = time.perf_counter() - began
+        for _ in range(MANY):
+            child = await root.start_child()
+            if told and child.ref is not None:
+                await child.ref.ask(None)
         gc.collect()
-        return took, (rss_bytes(os.getpid()) - before) / count
+        return (rss_bytes(os.getpid()) - before) / MANY
+
+
+def in_new_process(backend: str, *, told: bool) -> float:
+    """Measure there: memory that this process has freed and uses again would not count."""
+    code = "import anyio, bench.status as s; from functools import partial;"
+    code += f"print(anyio.run(partial(s.idle_bytes, told={told}), backend={backend!r}))"
+    command = [sys.executable, "-c", code]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 async def redeliver_us() -> list[float]:
@@ -92,8 +122,6 @@ async def redeliver_us() -> list[float]:
 
 
 def main() -> None:
-    # First, while the heap is small: freed memory that is used again would not count.
-    actor_bytes = anyio.run(start_children, MANY)[1]
     took = anyio.run(status_ms)
     emit(
         "status_100_actors_ms",
@@ -104,35 +132,41 @@ def main() -> None:
         n=len(took),
         spread=took,
     )
-    emit(
-        "idle_actor_bytes",
-        actor_bytes,
-        "bytes",
-        "<= 5000",
-        against=f"resident memory, {MANY:,} dynamic children, asyncio",
-    )
-    ratios = []
-    for _ in range(PAIRS):
-        many = anyio.run(start_children, MANY)[0]
-        few = statistics.median(anyio.run(start_children, FEW)[0] for _ in range(3))
-        ratios.append(many / (few * MANY / FEW))
-    emit(
-        "children_10k_linearity",
-        statistics.median(ratios),
-        "x",
-        "<= 1.2",
-        against="10 x the time of 1,000 children",
-        n=PAIRS,
-        spread=ratios,
-    )
-    again = anyio.run(redeliver_us)
-    against = "raise -> the same message in hand, asyncio, no backoff"
-    for name, percent, goal in (
-        ("redeliver_p50_us", 50, "<= 60"),
-        ("redeliver_p99_us", 99, "<= 300"),
-    ):
-        value = percentile(again, percent)
-        emit(name, value, "us", goal, against=against, n=len(again), spread=again)
+    for backend in ("asyncio", "trio"):
+        on_trio = "_trio" if backend == "trio" else ""
+        new, told = (in_new_process(backend, told=told) for told in (False, True))
+        emit(
+            f"idle_actor_bytes{on_trio}",
+            max(new, told),
+            "bytes",
+            "<= 5000",
+            against=f"resident memory, {MANY:,} dynamic children that had a message; spread: new",
+            spread=(new, told),
+        )
+        run = functools.partial(anyio.run, children_s, backend=backend)
+        ratio, ratios = paired(
+            lambda run=run: run(MANY),  # type: ignore[misc]
+            lambda run=run: MANY / FEW * statistics.median(run(FEW) for _ in range(3)),  # type: ignore[misc]
+            PAIRS,
+        )
+        emit(
+            f"children_10k_linearity{on_trio}",
+            ratio,
+            "x",
+            "<= 1.2",
+            against="10 x the time of 1,000 children, started and stopped",
+            n=PAIRS,
+            spread=ratios,
+        )
+    for backend in ("asyncio", "trio"):
+        again = anyio.run(redeliver_us, backend=backend)
+        on_trio = "_trio" if backend == "trio" else ""
+        against = f"raise -> the same message in hand, {backend}, no backoff"
+        for percent, goal in ((50, "<= 60"), (99, "<= 300")):
+            name = f"redeliver_p{percent}_us{on_trio}"
+            value = percentile(again, percent)
+            wanted = goal if backend == "asyncio" else ""
+            emit(name, value, "us", wanted, against=against, n=len(again), spread=again)
 
 
 if __name__ == "__main__":

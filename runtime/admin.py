@@ -128,10 +128,8 @@ async def _start_child(
         if len(supervisor.children) >= supervisor.spec.children_max:
             raise AdminError("children_max", f"{supervisor.name} has {len(supervisor.children)}")
         supervisor.created += 1
-        template = supervisor.spec.template
-        spec = replace(
-            template, id=f"{template.id}-{supervisor.created}", args=(*template.args, *args)
-        )
+        spec = supervisor.spec.template
+        child_id = f"{spec.id}-{supervisor.created}"
     elif not isinstance(spec, AnySpec):
         raise AdminError("invalid", f"{supervisor.name}: {spec!r} is no specification")
     elif spec.id in supervisor.children:
@@ -140,18 +138,23 @@ async def _start_child(
         raise AdminError(code, f"{supervisor.name} has a child {spec.id!r}")
     else:
         check_significant(spec, supervisor.spec.auto_shutdown)
-    return _started(await _add(supervisor, spec))
+        child_id = spec.id
+    if isinstance(spec, ChildSpec):
+        args = (*spec.args, *args)
+    return _started(await _add(supervisor, spec, child_id, args))
 
 
-async def _add(supervisor: Supervisor, spec: AnySpec) -> Child:
+async def _add(
+    supervisor: Supervisor, spec: AnySpec, child_id: str, args: tuple[Any, ...]
+) -> Child:
     """Start a new child; where it fails, keep nothing."""
-    path = f"{supervisor.path}/{spec.id}" if supervisor.path else spec.id
+    path = supervisor.path_of(child_id)
     try:
         supervisor.system.reserve(spec, path)
     except ValueError:
         supervisor.system.release(path, "it did not start")
         raise
-    child = supervisor.children[spec.id] = Child(supervisor, spec)
+    child = supervisor.children[child_id] = Child(supervisor, spec, child_id, args)
     error = await supervisor.start_one(child)
     declined = child.runner is None and error is None
     if error is not None or (declined and supervisor.forgets(spec)):
@@ -222,4 +225,7 @@ async def _count_children(supervisor: Supervisor) -> Counts:
 async def _get_childspec(supervisor: Supervisor, child_id: str) -> AnySpec:
     if isinstance(supervisor.spec, DynamicSpec) and child_id == supervisor.spec.template.id:
         return supervisor.spec.template
-    return _find(supervisor, child_id).spec
+    child = _find(supervisor, child_id)
+    if not isinstance(supervisor.spec, DynamicSpec):
+        return child.spec
+    return replace(supervisor.spec.template, id=child.id, args=child.args)

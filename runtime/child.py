@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from runtime.incarnation import Incarnation
 from runtime.restart import Exit
@@ -17,41 +18,32 @@ if TYPE_CHECKING:
 ChildState = Literal["starting", "running", "stopping", "stopped", "restarting"]
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Child:
-    """One entry of a supervisor. A worker's slot is adopted from an earlier life, if there was."""
+    """One entry of a supervisor. A worker's slot is adopted from an earlier life, if there was.
 
-    __slots__ = (
-        "_lived_since",
-        "_restarted_at",
-        "attempt",
-        "id",
-        "path",
-        "restart_token",
-        "restarts_total",
-        "runner",
-        "slot",
-        "spec",
-        "state",
-        "supervisor",
-        "zombies",
-    )
+    A dynamic supervisor's child has the template for its `spec`, and its own `id` and `args`.
+    """
 
-    def __init__(self, supervisor: Supervisor, spec: AnySpec) -> None:
-        self.supervisor = supervisor
-        self.spec = spec
-        self.id = spec.id
-        self.path = f"{supervisor.path}/{spec.id}" if supervisor.path else spec.id
-        self.slot: Slot | None = None
-        if isinstance(spec, ChildSpec):
-            self.slot = supervisor.system.slot(spec, self.path)
-        self.runner: Incarnation | Supervisor | None = None
-        self.state: ChildState = "starting"
-        self.attempt = 0
-        self.restart_token: object = None
-        self.restarts_total = 0
-        self.zombies = 0
-        self._lived_since = math.inf
-        self._restarted_at: list[float] = []
+    supervisor: Supervisor
+    spec: AnySpec
+    id: str
+    args: tuple[Any, ...] = ()
+    path: str = field(init=False)
+    slot: Slot | None = None
+    runner: Incarnation | Supervisor | None = None
+    state: ChildState = "starting"
+    attempt: int = 0
+    restart_token: object = None
+    restarts_total: int = 0
+    zombies: int = 0
+    _lived_since: float = math.inf
+    _restarted_at: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.path = self.supervisor.path_of(self.id)
+        if isinstance(self.spec, ChildSpec):
+            self.slot = self.supervisor.system.slot(self.spec, self.path)
 
     @property
     def name(self) -> str:
@@ -65,22 +57,21 @@ class Child:
 
     def spawn(self) -> Incarnation | Supervisor:
         """Begin a new life in its own task."""
-        supervisor = self.supervisor
         self.state = "starting"
-
-        def on_exit(runner: Incarnation | Supervisor, exit_: Exit) -> None:
-            supervisor.exited(self, runner, exit_)
-
-        runner: Incarnation | Supervisor
         if self.slot is not None:
-            assert isinstance(self.spec, ChildSpec)
-            runner = Incarnation(self.slot, self.spec.args, supervisor.wake, on_exit)
+            self.runner = Incarnation(self.slot, self.args, self)
         else:
-            assert not isinstance(self.spec, ChildSpec)
-            runner = supervisor.nested(self.spec, self.path, on_exit)
-        self.runner = runner
-        supervisor.system.spawn(runner.run)
-        return runner
+            self.runner = self.supervisor.nested(self)
+        self.supervisor.system.spawn(self.runner.run)
+        return self.runner
+
+    def on_ready(self) -> None:
+        """Tell the supervisor, which waits for it."""
+        self.supervisor.wake()
+
+    def on_exit(self, runner: Incarnation | Supervisor, exit_: Exit) -> None:
+        """Tell the supervisor that a life has ended; called from that life's task."""
+        self.supervisor.exited(self, runner, exit_)
 
     def running(self) -> None:
         """Note that it is ready."""
@@ -90,7 +81,7 @@ class Child:
     def note_restart(self, now: float) -> None:
         """Count a restart, for the status."""
         self.restarts_total += 1
-        self._restarted_at = [*self._recent(now), now][-1_000:]
+        self._restarted_at = (*self._recent(now), now)[-1_000:]
 
     def recent_restarts(self, now: float) -> int:
         """Return this child's restarts within its supervisor's window."""

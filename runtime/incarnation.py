@@ -1,103 +1,102 @@
 """One life of an actor: built, started, fed from the slot's mailbox, stopped, reported.
 
-A crash is data: it ends as an `Exit`, and no exception but cancellation leaves `run`.
+It has a task only while it has something to do: at an empty mailbox it sleeps, and whoever puts a
+message in wakes it. A crash is data: it ends as an `Exit`, and no exception but cancellation
+leaves `run`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
 from runtime.actor import Actor, Context, Down, Ignore, Stop
 from runtime.linked import Linked, StrayCancellation, cancelled_from_outside
-from runtime.mailbox import FIRST_BUCKET_S, Ask, Cell
+from runtime.mailbox import OWN, Ask, Cell, DeathNotice
 from runtime.ref import Declined, Ref
 from runtime.restart import Exit
+from runtime.slot import HANDLING_BUCKETS_S
 from runtime.timers import Timer
 from runtime.watch import current_coroutine
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from runtime.slot import Slot
     from runtime.spec import Shutdown
     from runtime.system import System
 
 KILLED = Exit("killed")
+SHUTDOWN = Exit("shutdown")
 TIMERS_TIDIED = 64  # from here on, dead timers are dropped when a new one is set
 CHECKPOINT_EVERY = 128  # messages: a busy actor lets its siblings run this often
+LINGERS = 2  # turns of the loop at an empty mailbox before it sleeps: who was answered asks again
+QUICK_S = HANDLING_BUCKETS_S[0]
 
 
 class Stuck(Exception):
     """A message was in hand for longer than `stuck_after_s`, and the child asks to be killed."""
 
 
+class Parent(Protocol):
+    """Who is told of a life's turns; neither call may wait."""
+
+    def on_ready(self) -> None:
+        """It has started."""
+
+    def on_exit(self, runner: Any, exit_: Exit) -> None:
+        """It has ended; called once, from its own task."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Incarnation:
-    """One life. `on_ready` and `on_exit` are called once each, without waiting."""
+    """One life."""
 
-    __slots__ = (
-        "_close_scope",
-        "_deadline",
-        "_failure",
-        "_killed",
-        "_linked",
-        "_timers",
-        "actor",
-        "args",
-        "busy",
-        "coroutine",
-        "exit",
-        "fenced",
-        "number",
-        "on_exit",
-        "on_ready",
-        "ready",
-        "reported_stuck",
-        "scope",
-        "since",
-        "slot",
-        "started_at",
-        "stop_requested",
-        "system",
-    )
+    slot: Slot
+    args: tuple[Any, ...]
+    parent: Parent
+    system: System = field(init=False)
+    number: int = field(init=False)
+    started_at: datetime = field(init=False)
+    actor: Actor[Any] | None = None
+    ready: bool = False
+    exit: Exit | None = None
+    busy: bool = False
+    fenced: bool = False  # a zombie: what it still does is no longer the slot's business
+    since: float = 0.0
+    reported_stuck: bool = False
+    stop_requested: bool = False
+    coroutine: Any = None
+    _scope: anyio.CancelScope | None = None
+    _close_scope: anyio.CancelScope | None = None
+    _deadline: float = math.inf
+    _cut: bool = False
+    _killed: bool = False
+    _failure: BaseException | None = None
+    _linked: Linked | None = None
+    _timers: list[Timer] | None = None
 
-    def __init__(
-        self,
-        slot: Slot,
-        args: tuple[Any, ...],
-        on_ready: Callable[[], None],
-        on_exit: Callable[[Incarnation, Exit], None],
-    ) -> None:
-        slot.number += 1
+    def __post_init__(self) -> None:
+        slot = self.slot
         if slot.incarnation is not None:
             slot.incarnation.fenced = True
         slot.incarnation = self
-        self.slot = slot
-        self.system: System = slot.system
+        slot.number += 1
         self.number = slot.number
-        self.args = args
-        self.on_ready = on_ready
-        self.on_exit = on_exit
-        self.actor: Actor[Any] | None = None
-        self.ready = False
-        self.exit: Exit | None = None
-        self.busy = False
-        self.fenced: bool = False  # a zombie: what it still does is no longer the slot's business
-        self.since = 0.0
-        self.reported_stuck = False
-        self.stop_requested = False
+        self.system = slot.system
         self.started_at = self.system.clock.now()
-        self.scope = anyio.CancelScope()
-        self.coroutine: Any = None
-        self._close_scope: anyio.CancelScope | None = None
-        self._deadline = math.inf
-        self._failure: BaseException | None = None
-        self._killed = False
-        self._linked: Linked | None = None
-        self._timers: list[Timer] | None = None
 
     # ------------------------------------------------------------ asked from outside
+
+    def wake(self) -> None:
+        """Go on in a task, where it sleeps."""
+        if self._sleeps():
+            self.slot.box.sleeper = None
+            self.system.spawn(self.run)
 
     def request_stop(self, grace: Shutdown) -> None:
         """Ask it to end: the message in hand and `stopping()` share the grace."""
@@ -107,15 +106,19 @@ class Incarnation:
             return
         if grace != "infinity":
             self._deadline = anyio.current_time() + float(grace)
-            self.scope.deadline = self._deadline
+            if self._scope is not None:
+                self._scope.deadline = self._deadline
         if not self.ready:
-            self.scope.cancel()
-        self.slot.box.poke()
+            self._cancel()
+        if self._sleeps() and self._leaves_nothing():
+            self.slot.box.sleeper = None
+            self._finish(SHUTDOWN)
+        self.wake()
 
     def kill(self) -> None:
         """Cancel by force, without `stopping()`."""
         self._killed = True
-        self.scope.cancel()
+        self._cancel()
         if self._close_scope is not None:
             self._close_scope.cancel()
 
@@ -123,7 +126,21 @@ class Incarnation:
         """Crash it from beside: a linked task failed, or its message is stuck."""
         if self._failure is None:
             self._failure = error
-        self.scope.cancel()
+        self._cancel()
+
+    def _sleeps(self) -> bool:
+        return self.slot.box.sleeper is self
+
+    def _leaves_nothing(self) -> bool:
+        """Say whether its end takes no task: thousands then end without as many tasks at once."""
+        actor, linked = self.actor, self._linked
+        return actor is not None and linked is None and type(actor).stopping is Actor.stopping
+
+    def _cancel(self) -> None:
+        self._cut = True
+        if self._scope is not None:
+            self._scope.cancel()
+        self.wake()
 
     # ------------------------------------------------------------ asked by the actor
 
@@ -150,34 +167,47 @@ class Incarnation:
         """Ask for `Down`; at once when that actor does not run."""
         other = ref._slot  # noqa: SLF001 - the runtime's own
         if other.incarnation is None:
-            self.slot.box.force(Down(other.name, "not running"))
+            self.slot.box.force(DeathNotice(Down(other.name, "not running")))
+        elif other.monitors is None:
+            other.monitors = {self.slot: self}
         else:
             other.monitors[self.slot] = self
 
     # ------------------------------------------------------------ its life
 
     async def run(self) -> None:
-        """Live, then report how it ended."""
-        exit_ = KILLED
+        """Do what there is to do, then sleep; or end, and report how."""
+        exit_: Exit | None = KILLED
         self.coroutine = current_coroutine()
         try:
             try:
-                exit_ = await self._live_in_scope()
+                exit_ = await self._turn()
             finally:
-                exit_ = await self._close(exit_)
+                if exit_ is not None:
+                    exit_ = await self._close(exit_)
         finally:
-            self._finish(exit_)
+            self.coroutine = None
+            if exit_ is None:
+                self.slot.box.sleeper = self
+            else:
+                self._finish(exit_)
 
-    async def _live_in_scope(self) -> Exit:
+    async def _turn(self) -> Exit | None:
+        if self._cut:  # while it slept, or before it began
+            return self._cancelled()
         try:
-            with self.scope:
-                return await self._live()
+            with anyio.CancelScope(deadline=self._deadline) as self._scope:
+                exit_ = await self._live()
+                if exit_ is not None or not self._cut:
+                    return exit_
         except anyio.get_cancelled_exc_class():
             if cancelled_from_outside():
                 raise
             return self._crashed(StrayCancellation("in the actor's own code"))
         except Exception as error:  # noqa: BLE001 - what a group held beside a cancellation
             self.system.report("stopping_failed", self.slot.name, error)
+        finally:
+            self._scope = None
         return self._cancelled()
 
     def _cancelled(self) -> Exit:
@@ -189,46 +219,59 @@ class Incarnation:
         self.slot.failed(self._failure)
         return Exit("abnormal", self._failure)
 
-    async def _live(self) -> Exit:
+    async def _live(self) -> Exit | None:
         try:
-            actor = self.slot.spec.start(*self.args)
-            actor.ctx = Context(self)
-            await actor.started()
+            if self.actor is None:
+                await self._start()
         except Ignore:
             return Exit("ignored")
         except Exception as error:  # noqa: BLE001 - a failed start is data for the supervisor
             self.slot.failed(error)
             return Exit("abnormal", error)
-        self.actor = actor
-        self.ready = True
-        self.on_ready()
         try:
-            await self._receive_all(actor)
+            return await self._receive_all()
         except Stop as stop:
             return self._stopped_itself(stop)
         except Exception as error:  # noqa: BLE001 - a crash is data for the supervisor
             return self._crashed(error)
-        return Exit("shutdown")
 
-    async def _receive_all(self, actor: Actor[Any]) -> None:
-        slot = self.slot
+    async def _start(self) -> None:
+        actor = self.slot.spec.start(*self.args)
+        actor.ctx = Context(self)
+        await actor.started()
+        self.actor = actor
+        self.ready = True
+        self.parent.on_ready()
+
+    async def _receive_all(self) -> Exit | None:
+        """Handle until the mailbox is empty, then return None; or until it is to end."""
+        box = self.slot.box
+        idle = LINGERS
+        while not (self.stop_requested or self.fenced):
+            if box.queue:
+                await self._receive_some(min(len(box.queue), CHECKPOINT_EVERY))
+                idle = 0
+            elif idle < LINGERS:
+                idle += 1
+            else:
+                return None
+            await anyio.lowlevel.checkpoint()
+        return SHUTDOWN
+
+    async def _receive_some(self, count: int) -> None:
+        slot, actor = self.slot, self.actor
         box = slot.box
         queue = box.queue
         monotonic = self.system.clock.monotonic
-        while not self.stop_requested:
-            if not queue:
-                await box.wait()
-                continue
-            budget = CHECKPOINT_EVERY
-            began = self.since = monotonic()
-            self.busy = True
-            while queue and budget and not self.stop_requested:
+        again = slot.attempts > 0
+        self.busy = box.in_hand = True
+        first = began = self.since = monotonic()
+        assert actor is not None
+        try:
+            for _ in range(count):
                 item = queue[0]
-                if len(queue) > box.high:  # noqa: PLR1730 - the call costs a tenth of a message
-                    box.high = len(queue)
-                box.in_hand = True
                 try:
-                    if type(item) in SPECIAL:
+                    if box.special:
                         await self._receive_special(actor, item)
                     else:
                         await actor.receive(item)
@@ -238,47 +281,41 @@ class Incarnation:
                 if self.fenced:
                     return
                 now = monotonic()
-                seconds = now - began
-                if seconds <= FIRST_BUCKET_S and not (box.forced or box.putters or slot.attempts):
-                    # The common case of `_acknowledge`, inlined: its calls cost half a message.
+                if box.special or again or now - began > QUICK_S:
+                    slot.acknowledge(now - began)
+                    box.in_hand, again = True, False
+                else:  # the same, inlined: its calls cost half a message
                     slot.handled += 1
-                    slot.handling[0] += 1
-                    slot.handling_s += seconds
                     queue.popleft()
-                    box.in_hand = False
-                else:
-                    self._acknowledge(seconds)
                 began = self.since = now
-                budget -= 1
-            self.busy = self.reported_stuck = False
-            await anyio.lowlevel.checkpoint()
+                if self.stop_requested:
+                    break
+            self.busy = box.in_hand = self.reported_stuck = False
+        finally:
+            slot.handling_s += began - first
 
     async def _receive_special(self, actor: Actor[Any], item: Any) -> None:
         kind = type(item)
-        if kind is Cell:
+        if kind is Ask:
+            item.answer(await actor.receive(item.message))
+        elif kind is Cell:
             await actor.receive(self.slot.box.head())
-        elif kind is Down:
-            await actor.down(item)
+        elif kind is DeathNotice:
+            await actor.down(item.down)
         elif kind is Timer:
             item.waiting = False
             if item.alive and item.incarnation is self:
                 item.alive = item.period_s is not None
                 await actor.receive(item.message)
         else:
-            item.answer(await actor.receive(item.message))
-
-    def _acknowledge(self, seconds: float) -> None:
-        slot = self.slot
-        slot.attempts = 0
-        slot.count(seconds)  # before it makes room: whoever comes in may be reported
-        slot.box.ack()
+            await actor.receive(item)
 
     def _stopped_itself(self, stop: Stop) -> Exit:
         if self.busy and not self.fenced:
             item = self.slot.box.queue[0]
             if type(item) is Ask:
                 item.answer(None)
-            self._acknowledge(0.0)
+            self.slot.acknowledge(0.0)
         return Exit(stop.ending)
 
     def _crashed(self, error: Exception) -> Exit:
@@ -286,8 +323,8 @@ class Incarnation:
         slot.failed(error)
         if not self.busy or self.fenced:
             return Exit("abnormal", error)
-        if type(slot.box.queue[0]) in (Timer, Down):
-            self._acknowledge(0.0)  # a tick belongs to this life; the next one sets its own
+        if type(slot.box.queue[0]) in OWN:
+            slot.acknowledge(0.0)  # a tick belongs to this life; the next one sets its own
             return Exit("abnormal", error)
         again = slot.attempts > 0
         slot.crashed_on_head(error)
@@ -310,6 +347,8 @@ class Incarnation:
         return exit_
 
     async def _tidy(self, actor: Actor[Any]) -> Exception | None:
+        if type(actor).stopping is Actor.stopping:
+            return None  # a scope costs more than the rest of an end
         deadline = self._deadline
         shutdown = self.slot.spec.shutdown
         if deadline == math.inf and shutdown != "infinity":
@@ -333,11 +372,8 @@ class Incarnation:
             timer.alive = False
         if slot.incarnation is self:
             slot.incarnation = None
-            monitors, slot.monitors = slot.monitors, {}
-            for watcher, incarnation in monitors.items():
+            monitors, slot.monitors = slot.monitors, None
+            for watcher, incarnation in (monitors or {}).items():
                 if watcher.incarnation is incarnation:
-                    watcher.box.force(Down(slot.name, str(exit_)))
-        self.on_exit(self, exit_)
-
-
-SPECIAL = frozenset({Ask, Cell, Down, Timer})
+                    watcher.box.force(DeathNotice(Down(slot.name, str(exit_))))
+        self.parent.on_exit(self, exit_)

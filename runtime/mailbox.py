@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 import anyio
 
 from runtime.actor import Down
 from runtime.timers import Timer
 
-OWN = (Timer, Down)  # the runtime's: bounded in number, over the capacity, never dropped
-FIRST_BUCKET_S = 0.0001  # most messages take less: the first bucket of the handling time
 WhenFull = Literal["wait", "refuse", "drop_oldest", "coalesce"]
 
 
@@ -45,25 +43,28 @@ class MailboxPolicy:
             raise ValueError("mailbox key: needed by coalesce, and by coalesce alone")
 
 
+@dataclass(slots=True, eq=False)
 class Cell:
     """A place in a coalescing mailbox; `message` is replaced while it waits."""
 
-    __slots__ = ("key", "message")
+    key: Hashable
+    message: Any
 
-    def __init__(self, key: Hashable, message: Any) -> None:
-        self.key = key
-        self.message = message
+
+UNANSWERED = object()
 
 
 class Ask:
-    """A message whose sender waits for the answer."""
+    """A message whose sender waits for the answer; `alive` until it has one, or leaves."""
 
-    __slots__ = ("done", "error", "message", "value")
+    __slots__ = ("alive", "done", "due", "error", "message", "value")
 
-    def __init__(self, message: Any) -> None:
+    def __init__(self, message: Any, due: float = 0.0) -> None:
         self.message = message
+        self.due = due
+        self.alive = True
         self.done = anyio.Event()
-        self.value: Any = None
+        self.value: Any = UNANSWERED
         self.error: BaseException | None = None
 
     def answer(self, value: Any) -> None:
@@ -74,6 +75,10 @@ class Ask:
     def fail(self, error: BaseException) -> None:
         """Give an error instead; the asker raises it."""
         self.error = error
+        self.done.set()
+
+    def fire(self) -> None:
+        """Give up, at the deadline."""
         self.done.set()
 
 
@@ -87,45 +92,59 @@ class Turn:
         self.over = anyio.Event()
 
 
+@dataclass(slots=True, eq=False)
+class DeathNotice:
+    """What a monitor gets; `Down` itself may be told like any other message."""
+
+    down: Down
+
+
+OWN = (Timer, DeathNotice)  # the runtime's: bounded in number, over the capacity, never dropped
+SPECIAL = frozenset({Ask, Cell, *OWN})
+
+
 def content(item: Any) -> Any:
     """Return the message itself, without the cell or the question around it."""
     return item.message if type(item) in (Ask, Cell) else item
 
 
-Dropped = Callable[[Any, str], None]
+class Sleeper(Protocol):
+    """A receiver that has gone to sleep at an empty mailbox."""
+
+    def wake(self) -> None:
+        """Look again: there is a message, or an end."""
 
 
+NOTHING: deque[Any] = deque(maxlen=0)  # the queue of each mailbox that never had a message
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Mailbox:
-    """A slot's queue. `on_dead(item, reason)` gets what will never be handled."""
+    """A slot's queue. `on_dead(item, reason)` gets what will never be handled.
 
-    __slots__ = (
-        "_cells",
-        "accepted",
-        "capacity",
-        "closed",
-        "forced",
-        "high",
-        "in_hand",
-        "on_dead",
-        "policy",
-        "putters",
-        "queue",
-        "receiver",
-    )
+    A tell goes straight in below the depth `direct`, which is 0 where there is anything to decide.
+    `special` counts what keeps the receiver from its short way: questions, cells, ticks and notices
+    in the queue, and tellers that wait. Parts that most mailboxes never need are made when needed.
+    """
 
-    def __init__(self, policy: MailboxPolicy, on_dead: Dropped) -> None:
-        self.policy = policy
-        self.queue: deque[Any] = deque()
-        self.capacity = policy.capacity if policy.when_full != "coalesce" else 0
-        self.accepted = 0
-        self.high = 0
-        self.closed = False
-        self.forced = 0
-        self.in_hand = False
-        self.on_dead = on_dead
-        self._cells: dict[Hashable, Cell] = {}
-        self.putters: deque[Turn] = deque()
-        self.receiver: anyio.Event | None = None
+    policy: MailboxPolicy
+    on_dead: Callable[[Any, str], None]
+    queue: deque[Any] = field(init=False)
+    direct: int = 0
+    accepted: int = 0
+    high: int = 0
+    forced: int = 0
+    special: int = 0
+    closed: bool = False
+    in_hand: bool = False
+    sleeper: Sleeper | None = None
+    putters: deque[Turn] | None = None
+    _cells: dict[Hashable, Cell] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.queue = NOTHING
+        if self.policy.key is not None:
+            self._cells = {}
 
     def __len__(self) -> int:
         return len(self.queue)
@@ -146,12 +165,12 @@ class Mailbox:
         if self.policy.when_full == "refuse":
             return False
         turn = Turn(item)
-        self.putters.append(turn)
+        self._queue_up(turn)
         try:
             await turn.over.wait()
         except BaseException:
             if not turn.over.is_set():  # cancelled in that very moment, it has been put
-                self.putters.remove(turn)
+                self._leave(turn)
             raise
         return True
 
@@ -164,60 +183,89 @@ class Mailbox:
             self._append(item)
 
     def head(self) -> Any:
-        """Take the head in hand without removing it; the queue must not be empty."""
-        self.in_hand = True
+        """Return the message in hand without its cell: what comes with its key waits behind it."""
         item = self.queue[0]
-        if type(item) is Cell:
-            if self._cells.get(item.key) is item:
-                del self._cells[item.key]
-            return item.message
-        return item
+        return self._emptied(item) if type(item) is Cell else content(item)
 
     def ack(self) -> None:
         """Remove the message in hand."""
-        item = self.queue.popleft()
+        self._remove(0)
         self.in_hand = False
-        if self.forced and type(item) in OWN:
-            self.forced -= 1
         while self.putters and self._admit(self.putters[0].item):
-            self.putters.popleft().over.set()
-
-    async def wait(self) -> None:
-        """Wait until there is a message, or `poke`."""
-        self.receiver = anyio.Event()
-        try:
-            await self.receiver.wait()
-        finally:
-            self.receiver = None
+            turn = self.putters[0]
+            self._leave(turn)
+            turn.over.set()
 
     def poke(self) -> None:
-        """Wake the receiver."""
-        if self.receiver is not None:
-            self.receiver.set()
+        """Wake the receiver, where it sleeps."""
+        if self.sleeper is not None:
+            self.sleeper.wake()
 
     def close(self, reason: str) -> None:
         """Hand everything to the dead letters; later puts go there at once."""
         self.closed = True
-        self.capacity = 0
+        self.direct = 0
         self.in_hand = False
-        self._cells.clear()
         while self.queue:
-            item = self.queue.popleft()
-            self.on_dead(item.message if type(item) is Cell else item, reason)
+            self.on_dead(self._remove(0), reason)
         while self.putters:
-            turn = self.putters.popleft()
+            turn = self.putters[0]
+            self._leave(turn)
             self._turn_away(turn.item)
             turn.over.set()
+
+    def _queue_up(self, turn: Turn) -> None:
+        if self.putters is None:
+            self.putters = deque()
+        self.putters.append(turn)
+        self.special += 1
+        self.direct = 0
+
+    def _leave(self, turn: Turn) -> None:
+        assert self.putters is not None
+        self.putters.remove(turn)
+        self.special -= 1
+        if not self.putters:
+            self._open()
+
+    def _open(self) -> None:
+        """Let tells go straight in, where nothing is to be decided."""
+        if not self.closed and self.policy.key is None:
+            self.direct = self.policy.capacity
 
     def _turn_away(self, item: Any) -> None:
         self.accepted += 1
         self.on_dead(item, "no such actor")
 
     def _append(self, item: Any) -> None:
+        if self.queue is NOTHING:
+            self.queue = deque()
+            self._open()
         self.queue.append(item)
         self.accepted += 1
-        if self.receiver is not None:
-            self.receiver.set()
+        self.high = max(self.high, len(self.queue))
+        if type(item) in SPECIAL:
+            self.special += 1
+        self.poke()
+
+    def _remove(self, place: int) -> Any:
+        """Remove what waits in a place, and return it without its cell."""
+        item = self.queue[place]
+        del self.queue[place]
+        kind = type(item)
+        if kind in SPECIAL:
+            self.special -= 1
+            if kind in OWN:
+                self.forced -= 1
+            elif kind is Cell:
+                return self._emptied(item)
+        return item
+
+    def _emptied(self, cell: Cell) -> Any:
+        """Return a cell's message; from now on its key waits anew."""
+        if self._cells.get(cell.key) is cell:
+            del self._cells[cell.key]
+        return cell.message
 
     def _admit(self, item: Any) -> bool:
         policy = self.policy
@@ -225,11 +273,9 @@ class Mailbox:
             return True
         if len(self.queue) - self.forced < policy.capacity:
             if policy.key is not None and type(item) is not Ask:
-                cell = Cell(policy.key(item), item)
-                self._cells[cell.key] = cell
-                self._append(cell)
-            else:
-                self._append(item)
+                cell = self._cells[policy.key(item)] = Cell(policy.key(item), item)
+                item = cell
+            self._append(item)
             return True
         return self._drop_for(item)
 
@@ -248,14 +294,9 @@ class Mailbox:
             return False
         for place in range(1 if self.in_hand else 0, len(self.queue)):
             victim = self.queue[place]
-            if type(victim) in OWN or self._urgent(victim):
-                continue
-            del self.queue[place]
-            if type(victim) is Cell:
-                self._cells.pop(victim.key, None)
-                victim = victim.message
-            self.on_dead(victim, "dropped: mailbox full")
-            return self._admit(item)
+            if type(victim) not in OWN and not self._urgent(victim):
+                self.on_dead(self._remove(place), "dropped: mailbox full")
+                return self._admit(item)
         return False
 
     def _urgent(self, item: Any) -> bool:

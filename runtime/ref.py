@@ -6,11 +6,12 @@ Messages to an actor that is gone for good become dead letters, they raise nothi
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 
-from runtime.mailbox import Ask
+from runtime.mailbox import UNANSWERED, Ask
 
 if TYPE_CHECKING:
     from runtime.slot import Slot
@@ -55,15 +56,16 @@ class Ref(Generic[M_contra]):
     async def tell(self, message: M_contra) -> None:
         """Put a message into the mailbox. Raises MailboxFull where the policy refuses."""
         box = self._box
-        if len(box.queue) < box.capacity and not box.putters:
+        depth = len(box.queue)
+        if depth < box.direct:
             box.queue.append(message)
             box.accepted += 1
-            receiver = box.receiver
-            if receiver is not None:
-                box.receiver = None
-                receiver.set()
+            if depth >= box.high:
+                box.high = depth + 1
+            if box.sleeper is not None:
+                box.sleeper.wake()
         elif not await box.put(message):
-            raise MailboxFull(f"{self.name}: mailbox is full ({box.policy.capacity})")
+            raise self._full()
 
     def offer(self, message: M_contra) -> bool:
         """Put without waiting; false when there is no room."""
@@ -74,16 +76,28 @@ class Ref(Generic[M_contra]):
 
         Raises AskTimeout, AskFailed, NoSuchActor, MailboxFull, or Declined as the actor raised it.
         """
-        ask = Ask(message)
-        with anyio.move_on_after(timeout_s):
-            if not await self._box.put(ask):
-                raise MailboxFull(f"{self.name}: mailbox is full ({self._box.policy.capacity})")
-            await ask.done.wait()
-        if not ask.done.is_set():
-            raise AskTimeout(f"{self.name}: no answer within {timeout_s} s")
+        ask = Ask(message, anyio.current_time() + timeout_s)
+        try:
+            with_room = self._box.offer(ask)
+            if not with_room:
+                with anyio.move_on_after(timeout_s):
+                    if not await self._box.put(ask):
+                        raise self._full()
+                    with_room = True
+            if with_room:
+                if timeout_s < math.inf:
+                    self._slot.system.timers.add(ask)
+                await ask.done.wait()
+        finally:
+            ask.alive = False
         if ask.error is not None:
             raise ask.error
+        if ask.value is UNANSWERED:
+            raise AskTimeout(f"{self.name}: no answer within {timeout_s} s")
         return ask.value
+
+    def _full(self) -> MailboxFull:
+        return MailboxFull(f"{self.name}: mailbox is full ({self._box.policy.capacity})")
 
     def __repr__(self) -> str:
         slot = self._slot

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from runtime.mailbox import FIRST_BUCKET_S, OWN, Ask, Mailbox, content
+from runtime.mailbox import OWN, Ask, Mailbox, content
 from runtime.ref import AskFailed, NoSuchActor, Ref
 from runtime.restart import describe
 
@@ -16,52 +17,45 @@ if TYPE_CHECKING:
     from runtime.spec import ChildSpec
     from runtime.system import System
 
-HANDLING_BUCKETS_S = (FIRST_BUCKET_S, 0.001, 0.01, 0.1, 1.0, 10.0)
+HANDLING_BUCKETS_S = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Slot:
     """What outlives an incarnation."""
 
-    __slots__ = (
-        "attempts",
-        "box",
-        "crashed",
-        "dead_lettered",
-        "handled",
-        "handling",
-        "handling_s",
-        "incarnation",
-        "last_error",
-        "last_error_at",
-        "monitors",
-        "name",
-        "number",
-        "path",
-        "quarantined",
-        "ref",
-        "spec",
-        "system",
-    )
+    system: System
+    spec: ChildSpec
+    path: str
+    box: Mailbox = field(init=False)
+    ref: Ref[Any] = field(init=False)
+    incarnation: Incarnation | None = None
+    number: int = 0
+    attempts: int = 0
+    handled: int = 0
+    crashed: int = 0
+    quarantined: int = 0
+    dead_lettered: int = 0
+    handling_s: float = 0.0
+    last_error: str = ""
+    last_error_at: datetime | None = None
+    monitors: dict[Slot, Incarnation] | None = None
+    _slow: list[int] | None = None
 
-    def __init__(self, system: System, spec: ChildSpec, path: str) -> None:
-        self.system = system
-        self.spec = spec
-        self.path = path
-        self.name = spec.name or path
-        self.box = Mailbox(spec.mailbox, self.dead)
-        self.ref: Ref[Any] = Ref(self)
-        self.incarnation: Incarnation | None = None
-        self.number = 0
-        self.attempts = 0
-        self.handled = 0
-        self.crashed = 0
-        self.quarantined = 0
-        self.dead_lettered = 0
-        self.handling = [0] * (len(HANDLING_BUCKETS_S) + 1)
-        self.handling_s = 0.0
-        self.last_error = ""
-        self.last_error_at: datetime | None = None
-        self.monitors: dict[Slot, Incarnation] = {}
+    def __post_init__(self) -> None:
+        self.box = Mailbox(self.spec.mailbox, self.dead)
+        self.ref = Ref(self)
+
+    @property
+    def name(self) -> str:
+        """The registered name."""
+        return self.spec.name or self.path
+
+    @property
+    def handling(self) -> list[int]:
+        """How many messages took how long, by HANDLING_BUCKETS_S and above."""
+        slow = self._slow or [0] * len(HANDLING_BUCKETS_S)
+        return [self.handled - sum(slow), *slow]
 
     @property
     def state(self) -> str:
@@ -89,11 +83,15 @@ class Slot:
             item.fail(NoSuchActor(f"{self.name}: {reason}"))
         self.system.dead_letter(self.name, message, reason)
 
-    def count(self, seconds: float) -> None:
-        """Count one handled message and how long it took."""
-        self.handled += 1
-        self.handling[bisect_left(HANDLING_BUCKETS_S, seconds)] += 1
-        self.handling_s += seconds
+    def acknowledge(self, seconds: float) -> None:
+        """Count the message in hand as handled, and let it go."""
+        self.attempts = 0
+        self.handled += 1  # before it makes room: whoever comes in may be reported
+        if seconds > HANDLING_BUCKETS_S[0]:
+            if self._slow is None:
+                self._slow = [0] * len(HANDLING_BUCKETS_S)
+            self._slow[bisect_left(HANDLING_BUCKETS_S, seconds) - 1] += 1
+        self.box.ack()
 
     def failed(self, error: BaseException) -> None:
         """Remember the last error for the status."""
@@ -101,22 +99,20 @@ class Slot:
         self.last_error = describe(error)
         self.last_error_at = self.system.clock.now()
 
-    def crashed_on_head(self, error: BaseException) -> bool:
-        """Count a crash on the message in hand; true when it now is in quarantine."""
+    def crashed_on_head(self, error: BaseException) -> None:
+        """Count a crash on the message in hand; one too many puts it in quarantine."""
         self.attempts += 1
         if self.attempts < self.spec.max_crashes:
-            return False
+            return
         item = self.box.queue[0]
-        message = content(item)
         self.quarantined += 1
         self.box.ack()
-        self.system.quarantine(self.name, message, self.attempts, error)
+        self.system.quarantine(self.name, content(item), self.attempts, error)
         self.attempts = 0
         if type(item) is Ask:
             failure = AskFailed(f"{self.name} gave up on this message")
             failure.__cause__ = error
             item.fail(failure)
-        return True
 
     def close(self, reason: str) -> None:
         """End this identity: what waits goes to the dead letters."""

@@ -142,7 +142,7 @@ def _actor(child: Child, slot: Slot, now: float) -> ActorStatus:
         last_error=slot.last_error,
         last_error_at=slot.last_error_at,
         mailbox=len(slot.box.queue),
-        mailbox_high=max(slot.box.high, len(slot.box.queue)),
+        mailbox_high=slot.box.high,
         mailbox_capacity=slot.box.policy.capacity,
         in_hand=_in_hand(slot) if busy else "",
         in_hand_age_s=max(0.0, now - life.since) if busy and life is not None else 0.0,
@@ -152,7 +152,7 @@ def _actor(child: Child, slot: Slot, now: float) -> ActorStatus:
         quarantined=slot.quarantined,
         dead_lettered=slot.dead_lettered,
         handling_s=slot.handling_s,
-        handling=list(slot.handling),
+        handling=slot.handling,
         stack=_stack(life) if state == "stuck" else [],
         since=life.started_at if life is not None else None,
     )

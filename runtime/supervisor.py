@@ -19,7 +19,7 @@ from runtime.spec import ChildSpec, DynamicSpec, SupervisorSpec
 from runtime.timers import Agenda
 
 if TYPE_CHECKING:
-    from runtime.incarnation import Incarnation
+    from runtime.incarnation import Incarnation, Parent
     from runtime.spec import AnySpec, Shutdown
     from runtime.system import System
 
@@ -44,15 +44,13 @@ class Supervisor:
         system: System,
         spec: SupervisorSpec | DynamicSpec,
         path: str,
-        on_ready: Callable[[], None],
-        on_exit: Callable[[Any, Exit], None],
+        parent: Parent,
     ) -> None:
         self.system = system
         self.spec = spec
         self.path = path
         self.name = spec.name or path or spec.id
-        self.on_ready = on_ready
-        self.on_exit = on_exit
+        self.parent = parent
         self.ready = False
         self.exit: Exit | None = None
         self.stop_requested = False
@@ -88,14 +86,14 @@ class Supervisor:
         self._events.append((handler, args))
         self._bell.set()
 
-    def nested(
-        self,
-        spec: SupervisorSpec | DynamicSpec,
-        path: str,
-        on_exit: Callable[[Any, Exit], None],
-    ) -> Supervisor:
+    def path_of(self, child_id: str) -> str:
+        """Return the path of a child."""
+        return f"{self.path}/{child_id}" if self.path else child_id
+
+    def nested(self, child: Child) -> Supervisor:
         """Build a supervisor below this one."""
-        return Supervisor(self.system, spec, path, self.wake, on_exit)
+        assert not isinstance(child.spec, ChildSpec)
+        return Supervisor(self.system, child.spec, child.path, child)
 
     def wake(self) -> None:
         """Ring, because something that the loop may be waiting for has changed."""
@@ -122,15 +120,14 @@ class Supervisor:
         if failure is not None or self.stop_requested:
             return SHUTDOWN if failure is None else Exit("abnormal", failure)
         self.ready = True
-        self.on_ready()
+        self.parent.on_ready()
         handled = 0
         while not self.stop_requested and self._ending is None:
-            for restart in self._agenda.due(anyio.current_time()):
-                self.post(self._try_start, *restart)
+            if self._agenda.next_at < math.inf:
+                for restart in self._agenda.due(anyio.current_time()):
+                    self.post(self._try_start, *restart)
             if not self._events:
-                self._bell = anyio.Event()
-                with anyio.CancelScope(deadline=self._agenda.next_at):
-                    await self._bell.wait()
+                await self._hear(self._agenda.next_at)
                 continue
             await self._handle_one()
             handled += 1
@@ -138,12 +135,22 @@ class Supervisor:
                 await anyio.lowlevel.checkpoint()
         return self._ending or SHUTDOWN
 
+    async def _hear(self, deadline: float) -> None:
+        """Wait for the bell, at most until then. A scope costs more than the wait."""
+        self._bell = anyio.Event()
+        if deadline == math.inf:
+            await self._bell.wait()
+            return
+        with anyio.CancelScope(deadline=deadline):
+            await self._bell.wait()
+
     async def _start_all(self) -> StartFailed | None:
         for spec in self.spec.children:
-            path = f"{self.path}/{spec.id}" if self.path else spec.id
+            path = self.path_of(spec.id)
             error: BaseException | None
             try:
-                child = self.children[spec.id] = Child(self, spec)
+                args = spec.args if isinstance(spec, ChildSpec) else ()
+                child = self.children[spec.id] = Child(self, spec, spec.id, args)
                 error = await self.start_one(child)
             except ValueError as taken:  # deleted once, and its name given to another since
                 error = taken
@@ -182,19 +189,18 @@ class Supervisor:
             if child.id not in keep:
                 child.release("its supervisor ended")
         self.exit = exit_
-        self.on_exit(self, exit_)
+        self.parent.on_exit(self, exit_)
 
     # ------------------------------------------------------------ starting and stopping a child
 
     async def start_one(self, child: Child) -> BaseException | None:
         """Start one child and wait until it is ready; return why it is not."""
         runner = child.spawn()
+        await anyio.lowlevel.checkpoint()  # most have started by the next turn: no timer for them
         limit_s = child.spec.start_within_s if isinstance(child.spec, ChildSpec) else math.inf
         deadline = anyio.current_time() + limit_s
         while not runner.ready and runner.exit is None and not self.stop_requested:
-            self._bell = anyio.Event()
-            with anyio.CancelScope(deadline=deadline):
-                await self._bell.wait()
+            await self._hear(deadline)
             if anyio.current_time() >= deadline:
                 break
         if runner.ready:
@@ -241,9 +247,7 @@ class Supervisor:
     async def _ends_within(self, runner: Incarnation | Supervisor, limit_s: float) -> bool:
         deadline = anyio.current_time() + limit_s
         while runner.exit is None:
-            self._bell = anyio.Event()
-            with anyio.CancelScope(deadline=deadline):
-                await self._bell.wait()
+            await self._hear(deadline)
             if runner.exit is None and anyio.current_time() >= deadline:
                 return False
         return True
@@ -306,7 +310,10 @@ class Supervisor:
             member.state = "restarting"
             member.restart_token = token
         delay_s = child.backoff_s(now, self.system.random.random())
-        self._agenda.add(anyio.current_time() + delay_s, (group, token))
+        if delay_s:
+            self._agenda.add(anyio.current_time() + delay_s, (group, token))
+        else:
+            self.post(self._try_start, group, token)
 
     def _group(self, child: Child) -> list[Child]:
         """Return what restarts together with this child, in start order."""

@@ -7,6 +7,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from datetime import datetime
 from traceback import format_exception
 from types import TracebackType
@@ -112,12 +113,13 @@ class System:
     # ------------------------------------------------------------ life
 
     async def __aenter__(self) -> Self:
+        self._context = copy_context()
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._changed = anyio.Event()
         try:
             self.reserve(self._spec, "")
-            self.root = Supervisor(self, self._spec, "", self._change, self._root_ended)
+            self.root = Supervisor(self, self._spec, "", self)
             self.spawn(self.timers.run)
             self.spawn(self._look_around)
             self.spawn(self.root.run)
@@ -168,10 +170,12 @@ class System:
             self.root.request_stop("infinity")
             await self.wait()
 
-    def _change(self) -> None:
+    def on_ready(self) -> None:
+        """Take note that the root has started."""
         self._changed.set()
 
-    def _root_ended(self, _root: Supervisor, _exit: Exit) -> None:
+    def on_exit(self, _root: Supervisor, _exit: Exit) -> None:
+        """Take note that the root has ended."""
         self._changed.set()
 
     # ------------------------------------------------------------ asked by everyone
@@ -199,8 +203,8 @@ class System:
     # ------------------------------------------------------------ asked by the runtime
 
     def spawn(self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
-        """Run a task of the runtime's own."""
-        self._tasks.start_soon(func, *args)
+        """Run a task in the context of whoever entered the system: a teller's stays its own."""
+        self._context.copy().run(self._tasks.start_soon, func, *args)
 
     def reserve(self, spec: AnySpec, path: str) -> None:
         """Make every name of a tree resolve before anything starts: messages to it wait.

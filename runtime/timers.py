@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from itertools import count
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import anyio
 
@@ -35,16 +35,37 @@ class Timer:
         """Send nothing more, not even what waits in the mailbox."""
         self.alive = False
 
+    def fire(self) -> None:
+        """Send the message, unless the last one still waits; set the next."""
+        if not self.waiting:
+            self.waiting = True
+            self.incarnation.slot.box.force(self)
+        if self.period_s is None:
+            return
+        missed = max(0, math.floor((anyio.current_time() - self.due) / self.period_s))
+        self.due += self.period_s * (1 + missed)  # no drift, and no burst after a stall
+        self.incarnation.system.timers.add(self)
+
+
+class Due(Protocol):
+    """What fires at `due` (the loop's seconds) while it is `alive`."""
+
+    due: float
+    alive: bool
+
+    def fire(self) -> None:
+        """Do it; called once for each time it is added."""
+
 
 class Timers:
-    """The heap of all timers of a system."""
+    """The heap of all that is due at a time in a system: timers, and the deadlines of asks."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Timer]] = []
+        self._heap: list[tuple[float, int, Due]] = []
         self._order = count()
         self._bell = anyio.Event()
 
-    def add(self, timer: Timer) -> None:
+    def add(self, timer: Due) -> None:
         """Schedule; the earliest rings the bell."""
         heapq.heappush(self._heap, (timer.due, next(self._order), timer))
         if self._heap[0][2] is timer:
@@ -64,19 +85,8 @@ class Timers:
                 with anyio.move_on_after(wait_s):
                     await self._bell.wait()
             else:
-                self._fire(heapq.heappop(self._heap)[2])
+                heapq.heappop(self._heap)[2].fire()
                 await anyio.lowlevel.checkpoint()
-
-    def _fire(self, timer: Timer) -> None:
-        if not timer.waiting:
-            timer.waiting = True
-            timer.incarnation.slot.box.force(timer)
-        if timer.period_s is None:
-            return
-        now = anyio.current_time()
-        missed = max(0, math.floor((now - timer.due) / timer.period_s))
-        timer.due += timer.period_s * (1 + missed)  # no drift, and no burst after a stall
-        self.add(timer)
 
 
 class Agenda(Generic[T]):

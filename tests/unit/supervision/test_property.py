@@ -174,7 +174,7 @@ class World:
         status = run.system.status()
         if status.root is not None:
             self.check_tree(run, status.root, run.system.root)
-            self.check_tasks(status.root)
+            self.check_tasks(run, status.root)
         for slot in self.slots:
             pending = len(slot.box.queue)
             out = slot.handled + slot.quarantined + slot.dead_lettered + pending
@@ -195,12 +195,16 @@ class World:
             elif child.children:
                 self.check_tree(run, child, entry.runner)
 
-    def check_tasks(self, root):
-        """As many tasks as the status says that actors and supervisors live."""
+    def check_tasks(self, run, root):
+        """As many tasks as the status says that supervisors live, and actors that do not sleep."""
         names = [task.name for task in anyio.get_running_tasks()]
         living = list(alive(root))
         actors = sum(isinstance(status, ActorStatus) for status in living)
-        assert names.count("runtime.incarnation.Incarnation.run") == actors
+        asleep = [slot for slot in run.system._slots.values() if slot.box.sleeper is not None]
+        for slot in asleep:
+            assert slot.box.sleeper is slot.incarnation, slot.path
+            assert not slot.box.queue, slot.path
+        assert names.count("runtime.incarnation.Incarnation.run") == actors - len(asleep)
         assert names.count("runtime.supervisor.Supervisor.run") == len(living) - actors
 
     # ------------------------------------------------------------ what is done to it
