@@ -12,6 +12,7 @@ from msgspec import Struct
 from config import rules
 from config.secret import (
     ACCESS_TOKEN,
+    APPRISE,
     BOT_TOKEN,
     PASSWORD,
     ROUTING_KEY,
@@ -20,7 +21,17 @@ from config.secret import (
     Secret,
 )
 
-CHANNELS = ("slack", "email", "telegram", "discord", "pagerduty", "ntfy", "webhook", "console")
+CHANNELS = (
+    "slack",
+    "email",
+    "telegram",
+    "discord",
+    "pagerduty",
+    "ntfy",
+    "webhook",
+    "apprise",
+    "console",
+)
 NEEDED: dict[str, tuple[str, ...]] = {
     "slack": ("webhook_url",),
     "email": ("smtp_host", "sender", "to"),
@@ -29,6 +40,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "pagerduty": ("routing_key",),
     "ntfy": ("topic",),
     "webhook": ("url", "secret"),
+    "apprise": ("urls",),
 }
 
 
@@ -95,6 +107,13 @@ class Webhook(Struct, frozen=True, forbid_unknown_fields=True):
     secret: Annotated[Secret, SIGNING_KEY] | None = None
     secret_previous: Annotated[Secret, SIGNING_KEY] | None = None
     allow_private: bool = False
+
+
+class Apprise(Struct, frozen=True, forbid_unknown_fields=True):
+    """Services that Apprise knows (the extra `sidewatch[apprise]`), by URLs that are secrets."""
+
+    enabled: bool = False
+    urls: Annotated[Secret, APPRISE] | None = None
 
 
 class Console(Struct, frozen=True, forbid_unknown_fields=True):

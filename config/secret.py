@@ -47,6 +47,7 @@ EXAMPLES = frozenset(_EXAMPLES.split())
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _PATH_SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
 _BOT_TOKEN = re.compile(r"[A-Za-z0-9:_-]+")
+_APPRISE = re.compile(r" *[A-Za-z][A-Za-z0-9+.-]*://\S+(?: +[A-Za-z][A-Za-z0-9+.-]*://\S+){0,7} *")
 _TOPIC = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ROUTING_KEY = re.compile(r"[A-Za-z0-9]{32}")
 
@@ -140,6 +141,7 @@ SIGNING_KEY = Rule(
     lambda text: None if webhook_key(text) else "must be whsec_ and base64 of 24 to 64 bytes",
     shows=False,
 )
+APPRISE = given(_APPRISE, "1 to 8 URLs such as mailto://..., separated by spaces")
 ROUTING_KEY = given(_ROUTING_KEY, "32 letters and digits: the integration key of an Events API v2")
 
 

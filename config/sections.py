@@ -18,6 +18,7 @@ from config import rules
 from config.alerting import WEEK_S, Debounce, Routes, Rule, Trigger
 from config.channels import (
     CHANNELS,
+    Apprise,
     Console,
     Discord,
     Email,
@@ -168,6 +169,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     pagerduty: PagerDuty = PagerDuty()
     ntfy: Ntfy = Ntfy()
     webhook: Webhook = Webhook()
+    apprise: Apprise = Apprise()
     console: Console = Console()
     deadman: Deadman = Deadman()
     health: Health = Health()
@@ -215,6 +217,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "pagerduty": PagerDuty,
     "ntfy": Ntfy,
     "webhook": Webhook,
+    "apprise": Apprise,
     "console": Console,
     "deadman": Deadman,
     "health": Health,

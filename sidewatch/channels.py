@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actors.senders.channel import Channel
+from config.names import refusal
 from config.settings import Settings
 
 Builder = Callable[[], Channel]
@@ -86,6 +87,14 @@ def _webhook(settings: Settings) -> Channel:
     )
 
 
+def _apprise(settings: Settings) -> Channel:
+    from actors.senders.apprise import AppriseChannel  # noqa: PLC0415
+
+    urls = settings.apprise.urls
+    assert urls is not None  # config checks it
+    return AppriseChannel(urls.reveal())
+
+
 def _console(_settings: Settings) -> Channel:
     from actors.senders.console import ConsoleChannel  # noqa: PLC0415
 
@@ -100,6 +109,7 @@ CHANNELS: dict[str, Callable[[Settings], Channel]] = {
     "pagerduty": _pagerduty,
     "ntfy": _ntfy,
     "webhook": _webhook,
+    "apprise": _apprise,
     "console": _console,
 }
 
@@ -107,3 +117,16 @@ CHANNELS: dict[str, Callable[[Settings], Channel]] = {
 def builders(settings: Settings) -> dict[str, Builder]:
     """Return how to build each channel that is switched on."""
     return {name: lambda name=name: CHANNELS[name](settings) for name in settings.channels}  # type: ignore[misc]
+
+
+def check(settings: Settings) -> None:
+    """Raise SettingsError for what only a channel's own code can tell, such as a missing extra."""
+    if settings.apprise.enabled:
+        from actors.senders.apprise import ExtraMissingError  # noqa: PLC0415
+
+        try:
+            _apprise(settings)
+        except ExtraMissingError as error:
+            raise refusal(("apprise", "enabled"), str(error).partition(": ")[2]) from None
+        except ValueError as error:
+            raise refusal(("apprise", "urls"), str(error).partition(": ")[2]) from None

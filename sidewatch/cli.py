@@ -36,9 +36,11 @@ def _settings(config_path: Path | None) -> Settings:
 
     from config import secret  # noqa: PLC0415 - only where a command needs it
     from config.settings import SettingsError, load  # noqa: PLC0415
+    from sidewatch import channels  # noqa: PLC0415
 
     try:
         settings = load(config_path, os.environ)
+        channels.check(settings)
         auth = secret.ensure(settings.storage.data_dir, settings.auth)
     except SettingsError as error:
         click.echo(f"sidewatch: {error}", err=True)

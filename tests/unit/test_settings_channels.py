@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+import sys
 
 import pytest
 
 from config.channels import CHANNELS, NEEDED
 from config.names import long_name
 from config.sections import SECTIONS, Settings
-from config.settings import load
+from config.settings import SettingsError, load
 from sidewatch import channels
 from tests.settings import HOME, error
+
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
 KEY = "canary0f1d9b7e23c85a60QmXvLr2pTz"
 SIGNING = "whsec_" + base64.b64encode(b"canary" * 5).decode()
@@ -19,6 +22,7 @@ WHOLE = {
     "discord": {"WEBHOOK_URL": "https://discord.com/api/webhooks/1/canary-4f1d9b7e23c8"},
     "pagerduty": {"ROUTING_KEY": KEY},
     "ntfy": {"TOPIC": "canaryTopic-7f3a"},
+    "apprise": {"URLS": "json://127.0.0.1:9/canary xml://127.0.0.1:9/canary"},
     "webhook": {"URL": "https://hook.example/canary", "SECRET": SIGNING},
 }
 
@@ -38,6 +42,8 @@ def test_it_is_off_until_switched_on(name):
 @pytest.mark.parametrize("name", WHOLE)
 @pytest.mark.anyio
 async def test_it_builds_what_is_switched_on_and_complete(anyio_backend, name):
+    if name == "apprise":
+        pytest.importorskip("apprise")
     settings = load(None, HOME | environment(name))
     assert settings.channels == [name]
     channel = channels.builders(settings)[name]()
@@ -67,6 +73,9 @@ def test_it_wants_a_channel_to_be_complete(name, key):
         ("ntfy", "TOPIC", "canary/x"),
         ("ntfy", "TOKEN", "tk canary"),
         ("ntfy", "API_BASE", "https://ntfy.sh/?canary"),
+        ("apprise", "URLS", "canary"),
+        ("apprise", "URLS", "json://canary " * 9),
+        ("apprise", "URLS", "json://canary\tjson://x"),
         ("webhook", "URL", "hook.example/canary"),
         ("webhook", "SECRET", SIGNING.removeprefix("whsec_")),
         ("webhook", "SECRET", "whsec_canary"),
@@ -105,3 +114,24 @@ def test_it_posts_to_a_private_address_only_where_that_is_allowed(host):
     assert "canary" not in text
     settings = load(None, HOME | environment("webhook", URL=url, ALLOW_PRIVATE="1"))
     assert settings.channels == ["webhook"]
+
+
+def test_it_refuses_to_start_without_the_extra(monkeypatch):
+    settings = load(None, HOME | environment("apprise"))
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    with pytest.raises(SettingsError) as caught:
+        channels.check(settings)
+    assert str(caught.value) == (
+        "apprise.enabled (SIDEWATCH__APPRISE__ENABLED): "
+        "is not installed: pip install 'sidewatch[apprise]'"
+    )
+
+
+def test_it_refuses_to_start_with_a_url_that_apprise_does_not_know():
+    pytest.importorskip("apprise")
+    settings = load(None, HOME | environment("apprise", URLS="json://a nosuch://canary"))
+    with pytest.raises(SettingsError) as caught:
+        channels.check(settings)
+    assert str(caught.value) == (
+        "apprise.urls (SIDEWATCH__APPRISE__URLS): number 2 is no URL that Apprise understands"
+    )
