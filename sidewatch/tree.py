@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-import msgspec
 import structlog
 
 from actors.alerts.actor import AlertsActor
@@ -27,20 +27,20 @@ from actors.health.levels import Rules
 from actors.health.pinger import Pinger
 from actors.hub import Hub
 from actors.ingest import Ingest
-from actors.keeper import StoreActor
+from actors.keeper import Keep, StoreActor
 from actors.messages import AlertChanged, Notice, Recorded, Wake
 from actors.metrics import actor as metrics_actor
 from actors.metrics.actor import MetricsActor, as_of
 from actors.metrics.ledger import LedgerOptions
-from actors.place import Position, poison_key
+from actors.place import Position
 from actors.senders.actor import SenderActor, SendNow
 from config.settings import Settings
 from runtime.clock import Clock, SystemClock
 from runtime.mailbox import MailboxPolicy
-from runtime.ref import Ref
+from runtime.ref import NoSuchActor, Ref
 from runtime.restart import Backoff
 from runtime.spec import ChildSpec, SupervisorSpec
-from runtime.store import Entry, OpenReport, Store
+from runtime.store import OpenReport, Store
 from runtime.system import Quarantined, Reported, System
 from sidewatch import __version__, channels
 from sidewatch.door import access, address
@@ -323,7 +323,8 @@ class Tree:
     # ------------------------------------------------------------ what the runtime tells
 
     def _offer(self, name: str, message: Any) -> None:
-        self.ref(name).offer(message)
+        with suppress(NoSuchActor):  # the tree has ended
+            self.ref(name).offer(message)
 
     def _wake_senders(self) -> None:
         for name in self.channels:
@@ -357,16 +358,7 @@ class Tree:
         place = places.get(kept.actor)
         if place is not None and seq is not None:
             place.poison(seq)
-        self.system.spawn(self._keep_quarantined, kept, seq if place is not None else None)
-
-    async def _keep_quarantined(self, kept: Quarantined, seq: int | None) -> None:
-        def keep(tx: Any) -> None:
-            data = msgspec.json.encode(kept)
-            tx.journal.append([Entry("quarantine", data, kept.at.timestamp())])
-            if seq is not None:
-                tx.state.put(poison_key(kept.actor, seq), b"")
-
-        await self.store.write(keep)
+        self._offer("store", Keep(kept, seq if place is not None else None))
 
     def opened(self, report: OpenReport) -> None:
         """Tell that a broken database was set aside."""

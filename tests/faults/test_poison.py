@@ -1,10 +1,13 @@
 """A poison message in the whole tree: quarantined, visible, siblings untouched."""
 
+import sqlite3
+
 import anyio
 import httpx
 import pytest
 from msgspec.structs import replace
 
+from actors.keeper import Keep
 from actors.metrics.ledger import Ledger
 from config.secret import ensure
 from config.settings import Settings, load
@@ -38,16 +41,69 @@ async def until(condition):
             await anyio.lowlevel.checkpoint()
 
 
-async def test_it_quarantines_a_poison_event_and_goes_on(tmp_path, anyio_backend_name, monkeypatch):
-    settings = settings_for(tmp_path, anyio_backend_name)
+@pytest.fixture
+def poison(monkeypatch):
+    """Make one event crash the metrics, each time after calling what is put here."""
     apply = Ledger.apply
+    before = []
 
     def poisoned(self, event):
         if getattr(event, "id", None) == "tpoison":
+            for call in before:
+                call()
             raise RuntimeError("poison")
         return apply(self, event)
 
     monkeypatch.setattr(Ledger, "apply", poisoned)
+    return before
+
+
+async def test_it_outlives_a_disk_that_fails_just_then(tmp_path, anyio_backend_name, poison):
+    settings = settings_for(tmp_path, anyio_backend_name)
+    sockets = open_sockets(settings)
+    tree = Tree(settings, sockets)
+    await tree.store.open()
+    failed = []
+
+    def full(point):
+        if point == "store.commit":
+            failed.append(point)
+            raise sqlite3.OperationalError("database or disk is full")
+
+    poison.append(lambda: setattr(tree.store, "fault", full))
+    headers = {"Authorization": f"Bearer {settings.auth.ingest_token.reveal()}"}
+    try:
+        async with (
+            tree.system,
+            httpx.AsyncClient(base_url=address(settings, sockets), headers=headers) as client,
+        ):
+            await client.post("/api/v1/events", json=trade("poison", 1))
+
+            async def told():
+                return tree.system.quarantine_count and failed
+
+            await until(told)
+            poison.clear()
+            tree.store.fault = lambda _point: None
+
+            async def kept():
+                tree.ref("store").offer(Keep(tree.system.quarantined[0]))  # it writes both
+                rows = await tree.store.read(lambda tx: tx.journal.last("quarantine", 5))
+                return len(rows) >= 2
+
+            await until(kept)
+            answer = await client.post("/api/v1/events", json=trade(1, 5))
+            assert answer.json()["accepted"] == 1
+            status = tree.system.status()
+            for sibling in ("store", "health", "feed", "broadcaster", "server"):
+                assert actor(status, sibling).restarts_total == 0
+    finally:
+        await tree.store.close()
+        close(sockets)
+
+
+async def test_it_quarantines_a_poison_event_and_goes_on(tmp_path, anyio_backend_name, poison):
+    settings = settings_for(tmp_path, anyio_backend_name)
     sockets = open_sockets(settings)
     tree = Tree(settings, sockets)
     await tree.store.open()

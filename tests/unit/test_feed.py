@@ -3,14 +3,16 @@
 from datetime import UTC, datetime
 
 import anyio
+import msgspec
 import pytest
 
 from actors import codec, feed
 from actors.feed import Feed
-from actors.keeper import LOOK_EVERY_S, PROBE_KEY, StoreActor
+from actors.keeper import LOOK_EVERY_S, PROBE_KEY, Keep, StoreActor
 from actors.messages import ApiError, KillSwitch, Wake
-from actors.place import Position
+from actors.place import Position, poison_key
 from runtime.store import Entry
+from runtime.system import Quarantined
 from tests.fakes.bench import bench
 
 pytestmark = pytest.mark.anyio
@@ -153,3 +155,38 @@ async def test_it_notices_that_the_disk_fails_and_that_it_works_again(tmp_path):
         assert table.store.stats().last_error == ""
         assert [trouble.holds for trouble in table.heard["alerts"]] == [True, False]
         assert table.actor("tested").restarts_total == 0
+
+
+def record(actor, number=0):
+    at = datetime(2026, 1, 1, 0, 0, number, tzinfo=UTC)
+    return Quarantined(at, actor, f"<message {number}>", 3, "Traceback")
+
+
+async def written(table):
+    def read(tx):
+        rows = tx.journal.last("quarantine", 10)
+        return [msgspec.json.decode(row.data, type=Quarantined) for row in rows]
+
+    return sorted(await table.store.read(read), key=lambda kept: kept.at)
+
+
+async def test_it_writes_down_what_went_to_quarantine(tmp_path):
+    async with keeping(tmp_path) as table:
+        await table.ref("tested").tell(Keep(record("metrics"), seq=7))
+        await table.ref("tested").tell(Keep(record("alerts", 1)))
+        await anyio.sleep(1)
+        assert await written(table) == [record("metrics"), record("alerts", 1)]
+        found = await table.store.read(lambda tx: tx.state.get(poison_key("metrics", 7)))
+        assert found == b""
+
+
+async def test_it_writes_down_once_the_disk_works_again(tmp_path):
+    async with keeping(tmp_path) as table:
+        table.break_disk()
+        for number in range(3):
+            await table.ref("tested").tell(Keep(record("metrics", number), seq=number))
+        await anyio.sleep(LOOK_EVERY_S * 2)
+        assert table.actor("tested").restarts_total == 0
+        table.mend_disk()
+        await anyio.sleep(LOOK_EVERY_S)
+        assert await written(table) == [record("metrics", number) for number in range(3)]
