@@ -7,21 +7,24 @@ truth; a reader skips what it has had, and is told what came before, so that it 
 from __future__ import annotations
 
 import msgspec
+from anyio.lowlevel import checkpoint
 
 from actors import codec
-from actors.messages import Recorded, Wake
+from actors.messages import Recorded, RecordedRun, Wake
 from actors.place import Position
 from runtime.actor import Actor
 from runtime.ref import Ref
-from runtime.store import Row, Store
+from runtime.store import Run, Store
 
-READ_ROWS_MAX = 1_000
+READ_EVENTS_MAX = 1_000
 
 
 class Feed(Actor[Wake]):
-    """Tells each journaled event to the readers that want its stream."""
+    """Tells journaled events to the readers that want their stream."""
 
-    def __init__(self, store: Store, readers: list[tuple[Position, Ref[Recorded]]]) -> None:
+    def __init__(
+        self, store: Store, readers: list[tuple[Position, Ref[Recorded | RecordedRun]]]
+    ) -> None:
         self._store = store
         self._readers = readers
         self.undecodable = 0
@@ -40,24 +43,37 @@ class Feed(Actor[Wake]):
         after = min((place.told or 0 for place in places), default=self._store.head())
         if after >= self._store.head():
             return False
-        rows = await self._store.read(lambda tx: tx.journal.read(after, READ_ROWS_MAX))
-        for row in rows:
-            await self._hand_on(row)
-        return len(rows) == READ_ROWS_MAX
+        runs = await self._store.read(lambda tx: tx.journal.runs(after, READ_EVENTS_MAX))
+        for run in runs:
+            for place, ref in self._readers:
+                if place.told is not None and place.told < run.last:
+                    if run.stream in place.streams:
+                        await self._tell(place, ref, run)
+                    place.told = run.last
+        return True
 
-    async def _hand_on(self, row: Row) -> None:
-        for place, ref in self._readers:
-            if place.told is None or place.told >= row.seq:
-                continue
-            if row.stream in place.streams:
-                await self._tell(place, ref, row)
-            place.told = row.seq
+    async def _tell(self, place: Position, ref: Ref[Recorded | RecordedRun], run: Run) -> None:
+        """Tell a run in pieces, and let the reader have its turn after each."""
+        assert place.told is not None
+        lines = run.lines()
+        for start in range(max(0, place.told - run.seq + 1), run.n, place.together_max):
+            piece = lines[start : start + place.together_max]
+            for message in self._messages(run.seq + start, piece, place.last_told):
+                await ref.tell(message)
+            place.told = place.last_told = run.seq + start + len(piece) - 1
+            await checkpoint()
 
-    async def _tell(self, place: Position, ref: Ref[Recorded], row: Row) -> None:
+    def _messages(self, seq: int, lines: list[bytes], after: int) -> list[Recorded | RecordedRun]:
         try:
-            event = codec.decode(row.data)
+            events = codec.decode_lines(b"\n".join(lines))
         except msgspec.MsgspecError:
-            self.undecodable += 1  # journaled by a version with other types; it stays there
-            return
-        await ref.tell(Recorded(row.seq, event, place.last_told))
-        place.last_told = row.seq
+            if len(lines) == 1:
+                self.undecodable += 1  # journaled by a version with other types; it stays there
+                return []
+            found: list[Recorded | RecordedRun] = []
+            for place, line in enumerate(lines):
+                found += self._messages(seq + place, [line], found[-1].seq if found else after)
+            return found
+        if len(events) == 1:
+            return [Recorded(seq, events[0], after)]
+        return [RecordedRun(seq, events, after)]

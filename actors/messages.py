@@ -140,6 +140,14 @@ class Recorded(Struct, frozen=True):
     after: int = 0
 
 
+class RecordedRun(Struct, frozen=True):
+    """Several journaled events at once: the first has `seq`, each other the next one."""
+
+    seq: int
+    events: list[Event]
+    after: int = 0
+
+
 # ---------------------------------------------------------------- figures
 
 

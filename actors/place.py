@@ -6,25 +6,28 @@ kept beside it. So a new life, or a new process, tells alerts nothing twice and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from actors.messages import Recorded
+from actors.messages import Event, Recorded, RecordedRun
 from runtime.store import Store, Tx
 
 POISONED_MAX = 100_000
+TOGETHER_MAX = 64  # events of one message: cheap ones hold the loop for a millisecond
 
 
 @dataclass(slots=True, kw_only=True)
 class Position:
     """How far a reader has come. It lives outside the reader, over the reader's incarnations.
 
-    `told`: the feed's place, None until the reader has rebuilt its state once. `handled`: the
-    last seq in the reader's state. `poisoned`: seqs in quarantine, which a rebuild leaves out.
+    `together_max`: how many events it takes at once. `told`: the feed's place, None until the
+    reader has rebuilt its state once. `handled`: the last seq in the reader's state. `poisoned`:
+    seqs in quarantine, which a rebuild leaves out.
     """
 
     reader: str
     streams: Sequence[str]
+    together_max: int = TOGETHER_MAX
     told: int | None = None
     handled: int | None = None
     last_told: int = 0
@@ -46,11 +49,22 @@ class Position:
         if self.handled is None:
             self.told = self.handled = self.last_told = seq
 
-    def is_new(self, message: Recorded) -> bool:
-        """Say whether the reader still needs a message."""
-        if message.seq in self.poisoned:
-            return False
-        return self.handled is None or message.seq > self.handled
+    def news(self, message: Recorded | RecordedRun) -> Iterator[tuple[int, Event]]:
+        """Return what the reader still needs of a message, each event with its seq."""
+        events = [message.event] if isinstance(message, Recorded) else message.events
+        for seq, event in enumerate(events, message.seq):
+            if (self.handled is None or seq > self.handled) and seq not in self.poisoned:
+                yield seq, event
+
+    def isolate(self, message: object) -> tuple[object, RecordedRun | None]:
+        """Return which event of a message crashed the reader, and what is left behind it."""
+        if not isinstance(message, RecordedRun):
+            return message, None
+        for seq, event in self.news(message):
+            rest = message.events[seq - message.seq + 1 :]
+            left = RecordedRun(seq + 1, rest, seq) if rest else None
+            return Recorded(seq, event, message.after), left
+        return message, None
 
     def poison(self, seq: int) -> None:
         """Pass over a message that went to quarantine."""

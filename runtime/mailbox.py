@@ -196,6 +196,13 @@ class Mailbox:
             self._leave(turn)
             turn.over.set()
 
+    def keep(self, rest: Any) -> None:
+        """Put what is left of the message in hand in its place."""
+        self._remove(0)
+        self.in_hand = False
+        self.accepted += 1
+        self.queue.appendleft(rest)
+
     def poke(self) -> None:
         """Wake the receiver, where it sleeps."""
         if self.sleeper is not None:

@@ -105,9 +105,15 @@ class Slot:
         if self.attempts < self.spec.max_crashes:
             return
         item = self.box.queue[0]
+        message, rest = content(item), None
+        if self.spec.isolate is not None and type(item) is not Ask:
+            message, rest = self.spec.isolate(message)
         self.quarantined += 1
-        self.box.ack()
-        self.system.quarantine(self.name, content(item), self.attempts, error)
+        if rest is None:
+            self.box.ack()
+        else:
+            self.box.keep(rest)
+        self.system.quarantine(self.name, message, self.attempts, error)
         self.attempts = 0
         if type(item) is Ask:
             failure = AskFailed(f"{self.name} gave up on this message")

@@ -39,9 +39,10 @@ class ChildSpec:
     """One worker: `start` builds the actor anew for each incarnation.
 
     `shutdown` is the grace in seconds for the message in hand and `stopping()` together. A message
-    that crashes the actor `max_crashes` times goes to quarantine. A message in hand for
-    `stuck_after_s` is reported, and with `kill_stuck` counts as a crash. `start_within_s` bounds
-    `started()`. `name` registers a short name for `System.ref`.
+    that crashes the actor `max_crashes` times goes to quarantine; of one that holds several things
+    `isolate` returns what goes there, and what is left and handled next (None: nothing). A message
+    in hand for `stuck_after_s` is reported, and with `kill_stuck` counts as a crash.
+    `start_within_s` bounds `started()`. `name` registers a short name for `System.ref`.
     """
 
     id: str
@@ -52,6 +53,7 @@ class ChildSpec:
     significant: bool = False
     mailbox: MailboxPolicy = field(default_factory=MailboxPolicy)
     max_crashes: int = 3
+    isolate: Callable[[Any], tuple[Any, Any]] | None = None
     stuck_after_s: float = 30.0
     kill_stuck: bool = False
     start_within_s: float = 30.0

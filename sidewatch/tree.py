@@ -28,7 +28,7 @@ from actors.health.pinger import Pinger
 from actors.hub import Hub
 from actors.ingest import Ingest
 from actors.keeper import Keep, StoreActor
-from actors.messages import AlertChanged, Notice, Recorded, Wake
+from actors.messages import AlertChanged, Notice, Recorded, RecordedRun, Wake
 from actors.metrics import actor as metrics_actor
 from actors.metrics.actor import MetricsActor, as_of
 from actors.metrics.ledger import LedgerOptions
@@ -74,7 +74,9 @@ class Tree:
         self.store = Store(settings.storage.data_dir / DATABASE, self.clock)
         self.hub = Hub(self.clock, settings.server.dashboards_max)
         self.metrics_position = Position(reader=metrics_actor.READER, streams=metrics_actor.STREAMS)
-        self.health_position = Position(reader=health_actor.READER, streams=health_actor.STREAMS)
+        self.health_position = Position(
+            reader=health_actor.READER, streams=health_actor.STREAMS, together_max=1
+        )
         self.channels = channels.builders(settings)
         self.channel_troubles = dict.fromkeys(self.channels, "")
         self.ingest = Ingest(self.store, self.clock, lambda seen: self._offer("health", seen))
@@ -142,8 +144,8 @@ class Tree:
             intensity=ACTOR_INTENSITY,
             period_s=ACTOR_PERIOD_S,
             children=[
-                self._actor("metrics", self._metrics),
-                self._actor("health", self._health),
+                self._actor("metrics", self._metrics, self.metrics_position.isolate),
+                self._actor("health", self._health, self.health_position.isolate),
                 *pingers,
                 self._actor("alerts", self._alerts),
             ],
@@ -184,8 +186,10 @@ class Tree:
             )
         ]
 
-    def _actor(self, name: str, start: Callable[[], Any]) -> ChildSpec:
-        return ChildSpec(id=name, name=name, start=start, backoff=BACKOFF)
+    def _actor(
+        self, name: str, start: Callable[[], Any], isolate: Callable[..., Any] | None = None
+    ) -> ChildSpec:
+        return ChildSpec(id=name, name=name, start=start, isolate=isolate, backoff=BACKOFF)
 
     # ------------------------------------------------------------ actors
 
@@ -237,7 +241,7 @@ class Tree:
         )
 
     def _feed(self) -> Feed:
-        readers: list[tuple[Position, Ref[Recorded]]] = [
+        readers: list[tuple[Position, Ref[Recorded | RecordedRun]]] = [
             (self.metrics_position, self.ref("metrics")),
             (self.health_position, self.ref("health")),
         ]

@@ -8,6 +8,7 @@ one alert alone waits for nothing. When the disk refuses, alerts go out from mem
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -27,7 +28,7 @@ from actors.alerts.commands import (
 )
 from actors.alerts.disk import SILENCES
 from actors.alerts.step import Step
-from actors.alerts.triggers import Internal, Limits
+from actors.alerts.triggers import Finding, Internal, Limits
 from actors.messages import Alert, AlertChanged, HealthUpdate, Notice, RiskUpdate
 from runtime.actor import Actor
 from runtime.ref import Declined, Ref
@@ -69,7 +70,7 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
     ) -> None:
         self._store = store
         self._book = book()
-        self._limits_of = limits_of
+        self._limits_of = functools.lru_cache(maxsize=triggers.KEYS_KEPT)(limits_of)
         self._broadcaster = broadcaster
         self._wake = wake
         self._emergency = emergency
@@ -114,7 +115,7 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
 
     def _consider(self, message: RiskUpdate | HealthUpdate | Internal) -> None:
         if isinstance(message, RiskUpdate):
-            findings = triggers.of_risk(message, self._limits_of(message.bot))
+            findings = self._risks(message)
         elif isinstance(message, HealthUpdate):
             bots = {bot: self._limits_of(bot) for bot in message.health.bots}
             findings = triggers.of_health(message, bots)
@@ -127,6 +128,14 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
             self._book.at("metrics", message.seq)
         elif isinstance(message, HealthUpdate):
             self._book.at("health", message.seq)
+
+    def _risks(self, message: RiskUpdate) -> list[Finding]:
+        """Return the findings of a bot's figures; none where each would be passed over."""
+        bounds = self._limits_of(message.bot)
+        calm = triggers.is_calm(message.risk, bounds)
+        if calm and not self._book.holds_any(triggers.risk_keys(message.bot)):
+            return []  # their texts would cost more than all else
+        return triggers.of_risk(message, bounds)
 
     async def stopping(self) -> None:
         """Commit what earlier messages decided, also when a later one has crashed."""

@@ -61,6 +61,10 @@ class Book:
             steps += self._judged(state or TriggerState(), finding, now, tick)
         return steps
 
+    def holds_any(self, keys: Iterable[str]) -> bool:
+        """Say whether a condition of these keys held when it was last considered."""
+        return any(key in self.states and self.states[key].holds for key in keys)
+
     def look(self, now: datetime, tick: float) -> list[Step]:
         """Decide what the clock alone decides: a suppressed edge still there, flapping over."""
         steps = []

@@ -7,12 +7,15 @@ that a worse one is told at once.
 
 from __future__ import annotations
 
+import functools
+
 from msgspec import Struct
 
 from actors.messages import ApiHealth, BotHealth, HealthUpdate, Risk, RiskUpdate, Severity
 
 PING_FAILURES = 2  # one lost ping is a blip on the page, two in a row are an alert
 BANDS = (1, 2, 4)
+KEYS_KEPT = 1_024
 
 
 class Limits(Struct, frozen=True):
@@ -51,6 +54,25 @@ class Finding(Struct, frozen=True):
     def key(self) -> str:
         """The debounce's key: one for each trigger, bot and subject."""
         return f"{self.trigger}|{self.bot}|{self.subject}"
+
+
+RISKS = ("drawdown_day", "drawdown_week", "drawdown_total", "losses_in_a_row")
+
+
+def is_calm(risk: Risk, limits: Limits) -> bool:
+    """Say whether no finding of `of_risk` would hold, without a word of text."""
+    return (
+        (risk.drawdown_today is None or risk.drawdown_today < limits.drawdown_day)
+        and (risk.drawdown_week is None or risk.drawdown_week < limits.drawdown_week)
+        and (risk.drawdown is None or risk.drawdown < limits.drawdown_total)
+        and max(0, -risk.streak) < limits.losses_in_a_row
+    )
+
+
+@functools.lru_cache(maxsize=KEYS_KEPT)
+def risk_keys(bot: str) -> tuple[str, ...]:
+    """Return the debounce's keys of everything that `of_risk` may find for a bot."""
+    return tuple(f"{trigger}|{bot}|" for trigger in RISKS)
 
 
 def of_risk(update: RiskUpdate, limits: Limits) -> list[Finding]:

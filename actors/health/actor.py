@@ -22,6 +22,7 @@ from actors.messages import (
     Pinged,
     PositionRejected,
     Recorded,
+    RecordedRun,
     Seen,
 )
 from actors.place import Position
@@ -49,7 +50,7 @@ class _KeepSeen(msgspec.Struct, frozen=True):
     pass
 
 
-class HealthActor(Actor[Recorded | Seen | Pinged | HealthQuery | _Look | _KeepSeen]):
+class HealthActor(Actor[Recorded | RecordedRun | Seen | Pinged | HealthQuery | _Look | _KeepSeen]):
     """Keeps the facts and judges them. `position` outlives it."""
 
     SEEN = "seen/"
@@ -119,10 +120,10 @@ class HealthActor(Actor[Recorded | Seen | Pinged | HealthQuery | _Look | _KeepSe
         return self._facts.get(bot) or Facts()
 
     async def receive(
-        self, message: Recorded | Seen | Pinged | HealthQuery | _Look | _KeepSeen
+        self, message: Recorded | RecordedRun | Seen | Pinged | HealthQuery | _Look | _KeepSeen
     ) -> Health | None:
         """Handle an event, a sign of life, a ping, a question or the clock."""
-        if isinstance(message, Recorded):
+        if isinstance(message, Recorded | RecordedRun):
             await self._record(message)
         elif isinstance(message, Seen):
             if message.bot in self._facts or len(self._facts) < BOTS_MAX:
@@ -140,16 +141,14 @@ class HealthActor(Actor[Recorded | Seen | Pinged | HealthQuery | _Look | _KeepSe
             await self._keep_seen()
         return None
 
-    async def _record(self, message: Recorded) -> None:
-        event = message.event
-        if not self._position.is_new(message):
-            return
-        self._apply(event)
-        rejected = ""
-        if isinstance(event, PositionRejected):
-            rejected = event.reason or "no reason given"
-        await self._tell(event.bot, message.seq, rejected)
-        self._position.handled = message.seq
+    async def _record(self, message: Recorded | RecordedRun) -> None:
+        for seq, event in self._position.news(message):
+            self._apply(event)
+            rejected = ""
+            if isinstance(event, PositionRejected):
+                rejected = event.reason or "no reason given"
+            await self._tell(event.bot, seq, rejected)
+            self._position.handled = seq
 
     async def _look(self) -> None:
         now = self.ctx.clock.now()

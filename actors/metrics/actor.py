@@ -1,12 +1,13 @@
 """The metrics actor: feeds each bot's ledger, and tells what changed.
 
-Alerts hear of every single event (`RiskUpdate`); browsers get the latest figures when the mailbox
-is empty, so that a burst costs one snapshot. The journal is the truth: a new life rebuilds its
+Alerts hear of every single event (`RiskUpdate`); browsers get the latest figures at once, in
+a burst 20 times a second. The journal is the truth: a new life rebuilds its
 ledgers from it, without telling anyone what was told before.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime
 
@@ -22,6 +23,7 @@ from actors.messages import (
     Metrics,
     MetricsUpdate,
     Recorded,
+    RecordedRun,
     RiskUpdate,
     Trade,
 )
@@ -35,6 +37,7 @@ READER = "metrics"
 STREAMS = ("trade", "equity", "flow")
 REBUILD_ROWS = 2_000
 TURN_EVERY_S = 5.0
+FLUSH_EVERY_S = 0.05
 BOTS_MAX = 256
 
 
@@ -122,7 +125,7 @@ class Ledgers:
         return whole.metrics([self.of[bot] for bot in bots], now)
 
 
-class MetricsActor(Actor[Recorded | MetricsQuery | SeriesQuery | _Flush | _Turn]):
+class MetricsActor(Actor[Recorded | RecordedRun | MetricsQuery | SeriesQuery | _Flush | _Turn]):
     """Keeps the ledgers. `position` outlives it."""
 
     def __init__(
@@ -140,6 +143,7 @@ class MetricsActor(Actor[Recorded | MetricsQuery | SeriesQuery | _Flush | _Turn]
         self._broadcaster = broadcaster
         self._ledgers = Ledgers(options)
         self._changed: set[str] = set()
+        self._flushed = -math.inf
 
     async def started(self) -> None:
         """Rebuild from the journal, up to where an earlier life (or process) had come."""
@@ -171,10 +175,10 @@ class MetricsActor(Actor[Recorded | MetricsQuery | SeriesQuery | _Flush | _Turn]
                 self._ledgers.apply(event)
 
     async def receive(
-        self, message: Recorded | MetricsQuery | SeriesQuery | _Flush | _Turn
+        self, message: Recorded | RecordedRun | MetricsQuery | SeriesQuery | _Flush | _Turn
     ) -> object:
         """Handle an event, a question or the clock."""
-        if isinstance(message, Recorded):
+        if isinstance(message, Recorded | RecordedRun):
             await self._record(message)
         elif isinstance(message, _Flush):
             await self._flush()
@@ -190,19 +194,29 @@ class MetricsActor(Actor[Recorded | MetricsQuery | SeriesQuery | _Flush | _Turn]
             ]
         return None
 
-    async def _record(self, message: Recorded) -> None:
-        event = message.event
-        if not self._position.is_new(message) or not isinstance(event, Trade | Equity | Flow):
-            return
+    async def _record(self, message: Recorded | RecordedRun) -> None:
+        for seq, event in self._position.news(message):
+            if isinstance(event, Trade | Equity | Flow):
+                await self._apply(seq, event)
+            self._position.handled = seq
+
+    async def _apply(self, seq: int, event: Trade | Equity | Flow) -> None:
         self._ledgers.apply(event)
         if self._ledgers.refused:
             self.ctx.system.report("refused", self.ctx.name, self._ledgers.refused)
         if event.bot in self._ledgers.of:
-            await self._tell_risk(event.bot, message.seq)
-        self._position.handled = message.seq
+            await self._tell_risk(event.bot, seq)
         if not self._changed:
-            self.ctx.ref.offer(_Flush())
+            self._flush_soon()
         self._changed.add(event.bot)
+
+    def _flush_soon(self) -> None:
+        """Tell browsers at once, and in a burst at most 20 times a second."""
+        wait_s = self._flushed + FLUSH_EVERY_S - self.ctx.clock.monotonic()
+        if wait_s > 0:
+            self.ctx.after(wait_s, _Flush())
+        else:
+            self.ctx.ref.offer(_Flush())
 
     async def _tell_risk(self, bot: str, seq: int) -> None:
         now = self.ctx.clock.now()
@@ -212,6 +226,7 @@ class MetricsActor(Actor[Recorded | MetricsQuery | SeriesQuery | _Flush | _Turn]
 
     async def _flush(self) -> None:
         if self._changed:
+            self._flushed = self.ctx.clock.monotonic()
             changed, self._changed = self._changed, set()
             await self._broadcaster.tell(self._ledgers.update(self.ctx.clock.now(), changed))
 

@@ -1,6 +1,7 @@
 """The feed and the keeper: readers get their streams once, in order; a mended disk is noticed."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import anyio
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 from actors import codec, feed
 from actors.feed import Feed
 from actors.keeper import LOOK_EVERY_S, PROBE_KEY, Keep, StoreActor
-from actors.messages import ApiError, KillSwitch, Wake
+from actors.messages import ApiError, KillSwitch, Recorded, RecordedRun, Trade, Wake
 from actors.place import Position, poison_key
 from runtime.store import Entry
 from runtime.system import Quarantined
@@ -99,7 +100,7 @@ async def test_it_passes_over_one_reader_that_has_not_rebuilt(tmp_path):
 
 
 async def test_it_reads_a_long_journal_in_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr(feed, "READ_ROWS_MAX", 10)
+    monkeypatch.setattr(feed, "READ_EVENTS_MAX", 10)
     place = Position(reader="reader", streams=("kill_switch",))
     place.begin(0)
     prepare = journal(*[switch(n) for n in range(35)])
@@ -117,6 +118,54 @@ async def test_it_leaves_out_what_no_longer_decodes(tmp_path):
         assert seqs(table, "reader") == [2]
         assert table.actor("tested").restarts_total == 0
         assert table.system.ref("tested")._slot.incarnation.actor.undecodable == 1
+
+
+def trades(first, last):
+    at = {"opened_at": AT, "closed_at": AT, "pnl": Decimal(1)}
+    given = [Trade("alpha", n, "X", "long", Decimal(1), **at) for n in range(first, last + 1)]
+    lines = codec.lines(given)
+    return lambda tx: tx.journal.append_run("trade", 0.0, lines, codec.keys(given))
+
+
+async def test_it_hands_a_run_on_in_pieces(tmp_path):
+    place = Position(reader="reader", streams=("trade",), together_max=4)
+    place.begin(0)
+    async with feeding(tmp_path, {"reader": place}, trades(1, 9)) as table:
+        await anyio.sleep(1)
+        await table.store.write(trades(10, 11))
+        await anyio.sleep(1)
+        heard = table.heard["reader"]
+        assert [(m.seq, len(m.events), m.after) for m in heard if isinstance(m, RecordedRun)] == [
+            (1, 4, 0),
+            (5, 4, 4),
+            (10, 2, 9),
+        ]
+        assert heard[2] == Recorded(9, heard[2].event, 8)
+        assert [event.id for event in heard[1].events] == [5, 6, 7, 8]
+        assert (place.told, place.last_told) == (11, 11)
+
+
+async def test_it_goes_on_within_a_run(tmp_path):
+    place = Position(reader="reader", streams=("trade",))
+    place.begin(3)
+    async with feeding(tmp_path, {"reader": place}, trades(1, 6)) as table:
+        await anyio.sleep(1)
+        [run] = table.heard["reader"]
+        assert (run.seq, run.after, [event.id for event in run.events]) == (4, 3, [4, 5, 6])
+
+
+async def test_it_leaves_one_event_of_a_run_out_that_no_longer_decodes(tmp_path):
+    place = Position(reader="reader", streams=("kill_switch",))
+    place.begin(0)
+    given = [switch(1).data, switch(2).data, b'{"type":"gone"}', switch(4).data]
+
+    def prepare(tx):
+        tx.journal.append_run("kill_switch", 0.0, given, [None] * 4)
+
+    async with feeding(tmp_path, {"reader": place}, prepare) as table:
+        await anyio.sleep(1)
+        assert [(m.seq, m.after) for m in table.heard["reader"]] == [(1, 0), (2, 1), (4, 2)]
+        assert place.told == 4
 
 
 async def test_it_tells_nothing_twice_after_a_crash(tmp_path):

@@ -105,6 +105,7 @@ async def test_it_tells_alerts_of_each_event_and_browsers_of_what_changed(tmp_pa
         assert [risk.risk.pnl_total for risk in told[:3]] == [10, 6, 6]
         assert [risk.risk.equity for risk in told] == [1_010, 1_006, 1_506, 900]
         assert all(isinstance(risk, RiskUpdate) and risk.currency == "USD" for risk in told)
+        await anyio.sleep(metrics_module.FLUSH_EVERY_S)
         last = table.heard["broadcaster"][-1]
         assert isinstance(last, MetricsUpdate)
         assert "beta" in last.bots

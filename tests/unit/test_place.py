@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from actors.messages import Heartbeat, Recorded
+from actors.messages import Heartbeat, Recorded, RecordedRun
 from actors.place import Position, cursor_key, poison_key, poisoned
 from tests.fakes.bench import opened
 
@@ -24,7 +24,11 @@ def keep(tx):
 
 
 def new(place, *seqs):
-    return [seq for seq in seqs if place.is_new(Recorded(seq, BEAT))]
+    return [seq for seq in seqs if list(place.news(Recorded(seq, BEAT)))]
+
+
+def run(first, last):
+    return RecordedRun(first, [BEAT] * (last - first + 1), first - 1)
 
 
 async def test_it_finds_its_cursor_and_its_own_poison(tmp_path):
@@ -62,3 +66,26 @@ def test_it_passes_over_a_message_in_quarantine():
     assert (place.handled, new(place, 6, 7)) == (6, [7])
     place.poison(2)
     assert place.handled == 6
+
+
+def test_it_knows_what_of_a_run_a_reader_still_needs():
+    place = reader()
+    place.begin(5)
+    place.poisoned.add(7)
+    assert [seq for seq, _ in place.news(run(4, 8))] == [6, 8]
+    for seq, _ in place.news(run(4, 8)):
+        place.handled = seq
+    assert list(place.news(run(4, 8))) == []
+
+
+def test_it_isolates_the_event_that_crashed_its_reader_from_a_run():
+    place = reader()
+    place.begin(5)
+    assert place.isolate(run(4, 8)) == (Recorded(6, BEAT, 3), RecordedRun(7, [BEAT] * 2, 6))
+    place.poison(6)
+    assert place.isolate(RecordedRun(7, [BEAT], 6)) == (Recorded(7, BEAT, 6), None)
+    single, query = Recorded(7, BEAT), object()
+    assert place.isolate(single) == (single, None)
+    assert place.isolate(query) == (query, None)
+    place.handled = 8
+    assert place.isolate(run(4, 8)) == (run(4, 8), None)

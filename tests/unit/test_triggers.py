@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors.alerts import triggers
@@ -204,3 +206,15 @@ def test_it_tells_its_own_trouble_and_its_end():
     assert (found.band, found.key, found.once) == (1, "channel||slack", False)
     over = triggers.of_internal(replace(trouble, holds=False))
     assert (over.band, over.cleared) == (0, "Channel slack is down: over.")
+
+
+fractions = st.one_of(st.none(), st.sampled_from([0.0, 0.0499999, 0.05, 0.1, 0.2, 0.4]))
+
+
+@given(fractions, fractions, fractions, st.integers(-41, 41))
+def test_it_is_calm_where_no_finding_holds(today, week, total, streak):
+    changed = {"drawdown_today": today, "drawdown_week": week, "drawdown": total}
+    found = of_risk(streak=streak, **changed)
+    calm = triggers.is_calm(replace(RISK, streak=streak, **changed), Limits())
+    assert calm == all(finding.band == 0 for finding in found.values())
+    assert {finding.key for finding in found.values()} <= set(triggers.risk_keys("native"))
