@@ -372,7 +372,8 @@ class Notice(Struct, frozen=True):
     """What one channel sends: everything a trader needs, channel-neutral and unescaped.
 
     `id` is the stable idempotency id of this notice: the same over retries and restarts.
-    `facts` are (label, value) pairs in reading order.
+    `facts` are (label, value) pairs in reading order. `suppressed` were counted within `span_s`
+    seconds, and the worst of them said `worst`. `remarks` say why this message comes, a line each.
     """
 
     id: str
@@ -387,6 +388,9 @@ class Notice(Struct, frozen=True):
     suppressed: int = 0
     held: int = 0
     url: str = ""
+    span_s: float = 0.0
+    worst: str = ""
+    remarks: list[str] = []
 
 
 class Delivery(Struct, frozen=True):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 from config.alerting import EVERYBODY, NOBODY, TRIGGERS, Routes, Rule, Trigger, chosen
 from config.channels import CHANNELS
 from config.names import Place, printable
+from config.oncall import Window
 from config.sections import Settings
 
 Fault = tuple[Place, str]
@@ -20,10 +22,36 @@ def faults(settings: Settings) -> Iterator[Fault]:
     for name, trigger in settings.triggers.items():
         yield from _trigger(name, trigger)
         yield from _channels(("triggers", name, "channels"), trigger.channels, on)
+    yield from _oncall(settings, on)
     known = [*TRIGGERS, *settings.triggers]
     for bot, own in settings.bots.items():
         yield from _routes(("bots", bot, "routes"), own.routes, on)
         yield from _rules(("bots", bot, "triggers"), own.triggers, known, on)
+
+
+def _oncall(settings: Settings, on: list[str]) -> Iterator[Fault]:
+    yield from _channels(("oncall", "failover"), settings.oncall.failover, on)
+    for name, rung in settings.escalation.items():
+        if not rung.channels:
+            yield ("escalation", name, "channels"), "is missing: who should hear of it?"
+        yield from _channels(("escalation", name, "channels"), rung.channels, on)
+    quiet = settings.quiet
+    for key, other in (("start", "end"), ("end", "start")):
+        if getattr(quiet, other) and not getattr(quiet, key):
+            yield ("quiet", key), f"is missing, but quiet.{other} is set"
+    if quiet.start and quiet.start == quiet.end:
+        yield ("quiet", "end"), "is the same as quiet.start: would it ever end?"
+    for name, window in settings.maintenance.items():
+        yield from _window(("maintenance", name), window)
+
+
+def _window(place: Place, window: Window) -> Iterator[Fault]:
+    for key in ("start", "end", "reason"):
+        if not getattr(window, key):
+            yield (*place, key), "is missing"
+            return
+    if datetime.fromisoformat(window.end) <= datetime.fromisoformat(window.start):
+        yield (*place, "end"), "must be after its start"
 
 
 def _routes(above: Place, routes: Routes, on: list[str]) -> Iterator[Fault]:

@@ -30,6 +30,7 @@ TRIGGERS = (
     "exchange_unreachable",
     "channel",
     "storage",
+    "deadman",
     "actor_gave_up",
     "actor_quarantined",
     "actor_zombie",

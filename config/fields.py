@@ -11,6 +11,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping
+from datetime import datetime, time
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from pathlib import Path
@@ -170,6 +171,8 @@ def _text(raw: object, field: Field) -> str:
     # A chat's id or a mail server's user may be all digits, and are then written as a number.
     if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) < 10**20:
         raw = str(raw)
+    if isinstance(raw, datetime | time):
+        raw = raw.isoformat()  # TOML has its own dates and times
     if not isinstance(raw, str):
         raise _must("text", raw, field)
     if len(raw) > TEXT_CHARS_MAX:

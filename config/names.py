@@ -11,7 +11,12 @@ CONFIG_NAME = "SIDEWATCH_CONFIG"
 SHOWN_CHARS_MAX = 60
 PATH_CHARS_MAX = 200
 
-CASED = ("bots", "apis")  # tables whose names are others', and keep their case
+CASED = (
+    "bots",
+    "apis",
+    "escalation",
+    "maintenance",
+)  # tables whose names are others', and keep their case
 
 Place = tuple[str, ...]
 """Where a setting stands: `(key,)`, `(section, key)` or `(table, name, key)`, and within a bot

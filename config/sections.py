@@ -28,6 +28,7 @@ from config.channels import (
     Telegram,
     Webhook,
 )
+from config.oncall import Oncall, Quiet, Rung, Window
 from config.secret import Auth, Secret
 
 DAY_S = 86_400
@@ -171,6 +172,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     webhook: Webhook = Webhook()
     apprise: Apprise = Apprise()
     console: Console = Console()
+    oncall: Oncall = Oncall()
+    quiet: Quiet = Quiet()
     deadman: Deadman = Deadman()
     health: Health = Health()
     metrics: Metrics = Metrics()
@@ -178,6 +181,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     apis: dict[str, Api] = {}
     bots: dict[str, Bot] = {}
     triggers: dict[str, Trigger] = {}
+    escalation: dict[str, Rung] = {}
+    maintenance: dict[str, Window] = {}
 
     @property
     def channels(self) -> list[str]:
@@ -219,9 +224,17 @@ SECTIONS: dict[str, type[Struct]] = {
     "webhook": Webhook,
     "apprise": Apprise,
     "console": Console,
+    "oncall": Oncall,
+    "quiet": Quiet,
     "deadman": Deadman,
     "health": Health,
     "metrics": Metrics,
     "logging": Logging,
 }
-ITEMS: dict[str, type[Struct]] = {"bots": Bot, "apis": Api, "triggers": Trigger}
+ITEMS: dict[str, type[Struct]] = {
+    "bots": Bot,
+    "apis": Api,
+    "triggers": Trigger,
+    "escalation": Rung,
+    "maintenance": Window,
+}

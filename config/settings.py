@@ -30,6 +30,7 @@ from config.names import (
     printable,
     refusal,
 )
+from config.oncall import Rung, Window
 from config.rules import is_name
 from config.secret import DATA_DIR, Auth, Secret
 from config.sections import ITEMS, SECTIONS, Api, Bot, Settings, Storage, TopLevel
@@ -37,7 +38,7 @@ from config.sections import ITEMS, SECTIONS, Api, Bot, Settings, Storage, TopLev
 __all__ = ["Auth", "Bot", "Secret", "Settings", "SettingsError", "every_place", "load"]
 
 FILE_BYTES_MAX = 1_048_576
-ITEMS_MAX = {"bots": 256, "apis": 32, "triggers": 64}
+ITEMS_MAX = {"bots": 256, "apis": 32, "triggers": 64, "escalation": 16, "maintenance": 64}
 
 
 def load(config_path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -217,6 +218,8 @@ def _build(values: Mapping[Place, Any], environ: Mapping[str, str]) -> Settings:
         bots={name: _bot(own | keys) for name, keys in tree["bots"].items()},
         apis={name: Api(**keys) for name, keys in tree["apis"].items()},
         triggers={name: Trigger(**keys) for name, keys in tree["triggers"].items()},
+        escalation={name: Rung(**keys) for name, keys in tree["escalation"].items()},
+        maintenance={name: Window(**keys) for name, keys in tree["maintenance"].items()},
         **built,
     )
 

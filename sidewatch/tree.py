@@ -44,6 +44,7 @@ from runtime.store import OpenReport, Store
 from runtime.system import Quarantined, Reported, System
 from sidewatch import __version__, channels
 from sidewatch.door import access, address
+from sidewatch.oncall import escalation_plan, failover_plan
 from sidewatch.policy import policy
 from web.build import build
 from web.server import ServerActor
@@ -292,6 +293,8 @@ class Tree:
             policy(self.settings),
             alerts.hourly_limit,
             tell_resolved=alerts.resolved,
+            failover=failover_plan(self.settings),
+            escalation=escalation_plan(self.settings),
             url=self.settings.server.public_url or address(self.settings, self.sockets),
         )
 

@@ -35,6 +35,7 @@ from runtime.ref import Declined, Ref
 from runtime.store import Store, StoreError, Tx
 
 LOOK_EVERY_S = 1.0
+PRESSING_MAX = 256  # undelivered criticals that one look goes through, oldest first
 TOGETHER_MAX = 256  # messages that one transaction may wait for
 BACKLOG_MAX = 1_000
 SILENCE_MAX = timedelta(days=30)
@@ -196,10 +197,31 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         clock = self.ctx.clock
         now, tick = clock.now(), clock.monotonic()
         self._decided += self._book.look(now, tick)
+        await self._fail_over()
         if self._decided or self._backlog or self._book.dirty:
             await self._commit()
         if limits.digest_due(self._book.limit, now.timestamp(), self._book.hourly_limit):
             await self._digest()
+
+    async def _fail_over(self) -> None:
+        """Decide about each critical that no channel has delivered."""
+        pressing = [(id_, known.alert) for id_, known in self._book.pressing.items()]
+        if not pressing:
+            return
+        try:
+            found = await self._store.read(
+                lambda tx: [
+                    (id_, outbox.deliveries(tx, alert, id_), outbox.get(tx, alert))
+                    for id_, alert in pressing[:PRESSING_MAX]
+                ]
+            )
+        except StoreError:  # another's write failed in the same batch: a second later, then
+            return
+        now, tick = self.ctx.clock.now(), self.ctx.clock.monotonic()
+        for id_, jobs, alert in found:
+            step = self._book.fail_over(id_, jobs, alert, now, tick)
+            if step is not None:
+                self._decided.append(step)
 
     async def _digest(self) -> None:
         try:

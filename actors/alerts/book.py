@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
 
 from msgspec.structs import replace
 
-from actors.alerts import digest, disk, limits, outbox, routing
+from actors.alerts import digest, disk, escalation, failover, limits, message, outbox, routing
 from actors.alerts.commands import Silence, covers
-from actors.alerts.debounce import Decision, TriggerState, decide, settled
+from actors.alerts.debounce import UNCOUNTED, Decision, TriggerState, decide, settled
+from actors.alerts.escalation import Chase, Due
+from actors.alerts.escalation import Plan as Escalation
+from actors.alerts.failover import Plan as Failover
+from actors.alerts.failover import Pressing
 from actors.alerts.limits import LimitState
 from actors.alerts.routing import Policy
-from actors.alerts.step import Step
+from actors.alerts.step import Action, Moment, Step
 from actors.alerts.triggers import Finding
-from actors.messages import Alert, Notice, NoticeKind
+from actors.messages import Alert
 from runtime.store import Job, Tx
 
 HELD_MAX = 5_000
@@ -30,12 +33,21 @@ class Book:
     """The state of alerts. `now` is the wall clock, `tick` monotonic seconds."""
 
     def __init__(
-        self, policy: Policy, hourly_limit: int, *, tell_resolved: bool, url: str = ""
+        self,
+        policy: Policy,
+        hourly_limit: int,
+        *,
+        tell_resolved: bool,
+        url: str = "",
+        failover: Failover | None = None,
+        escalation: Escalation | None = None,
     ) -> None:
         self.policy = policy
         self.hourly_limit = hourly_limit
         self.tell_resolved = tell_resolved
         self.url = url
+        self.failover = failover or Failover(policy.enabled)
+        self.escalation = escalation or Escalation()
         self.states: dict[str, TriggerState] = {}
         self.open: dict[str, Alert] = {}
         self.silences: dict[str, Silence] = {}
@@ -45,6 +57,7 @@ class Book:
         self.last: dict[str, Finding] = {}
         self.numbers: dict[str, int] = {}
         self.went: dict[str, set[str]] = {}
+        self.pressing: dict[str, Pressing] = {}  # by the notice's id
         self.unsaved: set[str] = set()
         self.changed = False
 
@@ -66,7 +79,10 @@ class Book:
         return any(key in self.states and self.states[key].holds for key in keys)
 
     def look(self, now: datetime, tick: float) -> list[Step]:
-        """Decide what the clock alone decides: a suppressed edge still there, flapping over."""
+        """Decide what the clock alone decides.
+
+        A suppressed edge still there, flapping over, a critical that nobody acknowledges.
+        """
         steps = []
         for key, state in list(self.states.items()):
             last = self.last.get(key)
@@ -78,8 +94,48 @@ class Book:
                 steps += self._judged(state, finding, now, tick)
             elif state.flapping:
                 over = replace(finding, band=0)
-                steps += self._decided(settled(state, tick), over, now)
+                steps += self._decided(settled(state, tick), over, now, tick)
+            if self.states[key].chase is not None:
+                steps += self._chased(key, finding, now, tick)
         return steps
+
+    def _chased(self, key: str, finding: Finding, now: datetime, tick: float) -> list[Step]:
+        """Remind of an unacknowledged critical, or take it to the next channels."""
+        state = self.states[key]
+        assert state.chase is not None
+        due = escalation.due(state.chase, self.escalation, tick)
+        if due is None or self._silence_of(finding.trigger, finding.bot, now) is not None:
+            return []
+        told = replace(
+            state,
+            **UNCOUNTED,
+            chase=due.chase,
+            quiet_until=tick + self.policy.debounce(finding.trigger, finding.bot),
+        )
+        self.states[key] = told
+        self.unsaved.add(key)
+        step = self._repeat(finding if state.holds else None, state, Moment(now, tick), due)
+        return [step]
+
+    def fail_over(
+        self, id_: str, jobs: list[Job], alert: Alert | None, now: datetime, tick: float
+    ) -> Step | None:
+        """Send a critical notice that no channel has delivered to the next one, if that is due.
+
+        `jobs` are its deliveries, `alert` is the one it belongs to.
+        """
+        known = self.pressing[id_]
+        if alert is None or failover.over(jobs, self.failover):
+            del self.pressing[id_]
+            return None
+        channel = failover.due(jobs, self.failover, tick - known.since, now.timestamp())
+        if channel is None:
+            return None
+        notice = outbox.notice_of(jobs[0])
+        notice = replace(notice, remarks=[*notice.remarks, failover.remark(jobs)])
+        if alert.id in self.open:
+            self.went.setdefault(alert.id, set()).add(channel)
+        return Step("failover", alert, notice, [channel])
 
     def at(self, reader: str, seq: int) -> None:
         """Note how far a reader's events have been considered; 0 is the clock's."""
@@ -89,7 +145,7 @@ class Book:
 
     def acknowledge(self, key: str) -> None:
         """Stop a key's repeats until it is resolved."""
-        self.states[key] = replace(self.states[key], acknowledged=True)
+        self.states[key] = replace(self.states[key], acknowledged=True, chase=None)
         self.unsaved.add(key)
 
     @property
@@ -101,31 +157,48 @@ class Book:
         self, state: TriggerState, finding: Finding, now: datetime, tick: float
     ) -> list[Step]:
         debounce_s = self.policy.debounce(finding.trigger, finding.bot)
-        return self._decided(decide(state, finding, tick, debounce_s), finding, now)
+        return self._decided(decide(state, finding, tick, debounce_s), finding, now, tick)
 
-    def _decided(self, decision: Decision, finding: Finding, now: datetime) -> list[Step]:
+    def _decided(
+        self, decision: Decision, finding: Finding, now: datetime, tick: float
+    ) -> list[Step]:
         key = finding.key
-        before = self.states.get(key, TriggerState())
+        before, at = self.states.get(key, TriggerState()), Moment(now, tick)
         self.last[key] = finding
         step: Step | None = None
         state = decision.state
         if decision.action == "fire":
-            step = self._fire(finding, before, now, flapping=decision.flapping)
+            step = self._fire(finding, before, at, flapping=decision.flapping)
             if not finding.once:
                 state = replace(state, alert=step.alert.id)
         elif decision.action == "repeat":
-            step = self._repeat(finding, before, now)
+            step = self._repeat(finding, before, at)
         elif decision.action == "resolve":
-            step = self._resolve(finding, before, now)
+            step = self._resolve(finding, before, at)
+        if step is not None:
+            state = replace(state, chase=self._chase(state, step.alert, tick))
         if state != before:
             self.states[key] = state
             self.unsaved.add(key)
         return [] if step is None else [step]
 
+    def _chase(self, state: TriggerState, alert: Alert, tick: float) -> Chase | None:
+        """Return how far the chase of an alert is that was just told of."""
+        if alert.severity != "critical" or alert.state != "open":
+            return None
+        if state.chase is None:
+            return escalation.begun(tick)
+        return replace(state.chase, told_at=tick)
+
     def _fire(
-        self, finding: Finding, before: TriggerState, now: datetime, *, flapping: bool
+        self,
+        finding: Finding,
+        before: TriggerState,
+        at: Moment,
+        *,
+        flapping: bool,
     ) -> Step:
-        self.last_id = outbox.new_id(now, self.last_id)
+        self.last_id = outbox.new_id(at.now, self.last_id)
         text = finding.text
         if flapping:
             text += " It comes and goes: flapping. Quiet until it is calm for 10 minutes."
@@ -137,94 +210,104 @@ class Book:
             title=finding.title,
             text=text,
             state="resolved" if finding.once else "open",
-            opened=now,
-            closed=now if finding.once else None,
+            opened=at.now,
+            closed=at.now if finding.once else None,
             value=finding.value,
             threshold=finding.threshold,
             suppressed=before.suppressed,
-            updated=now,
+            updated=at.now,
             facts=finding.facts,
         )
         if not finding.once:
             self.open[alert.id] = alert
-        return self._step("fire", alert, "fired", before, now)
+        return self._step("fire", alert, before, at)
 
-    def _repeat(self, finding: Finding, before: TriggerState, now: datetime) -> Step:
-        alert = replace(
-            self.open[before.alert],
-            severity=finding.severity,
-            title=finding.title,
-            text=finding.text,
-            value=finding.value,
-            facts=finding.facts,
-            updated=now,
-            suppressed=self.open[before.alert].suppressed + before.suppressed,
-        )
+    def _repeat(
+        self,
+        finding: Finding | None,
+        before: TriggerState,
+        at: Moment,
+        due: Due | None = None,
+    ) -> Step:
+        """Tell an open alert again, as the finding has it now; `due`: because nobody answers."""
+        known = self.open[before.alert]
+        alert = replace(known, updated=at.now, suppressed=known.suppressed + before.suppressed)
+        if finding is not None:
+            alert = replace(
+                alert,
+                severity=finding.severity,
+                title=finding.title,
+                text=finding.text,
+                value=finding.value,
+                facts=finding.facts,
+            )
         self.open[alert.id] = alert
-        return self._step("repeat", alert, "reminder", before, now)
+        return self._step("repeat", alert, before, at, due)
 
-    def _resolve(self, finding: Finding, before: TriggerState, now: datetime) -> Step:
+    def _resolve(self, finding: Finding, before: TriggerState, at: Moment) -> Step:
         alert = self.open.pop(before.alert)
         alert = replace(
             alert,
             state="resolved",
-            closed=now,
-            updated=now,
+            closed=at.now,
+            updated=at.now,
             suppressed=alert.suppressed + before.suppressed,
             text=f"{alert.text} {finding.cleared}".strip(),
         )
         told = alert.id in self.numbers
-        step = self._step("resolve", alert, "resolved", before, now)
+        step = self._step("resolve", alert, before, at)
         self.numbers.pop(alert.id, None)
         self.went.pop(alert.id, None)
         return step if told and self.tell_resolved else replace(step, notice=None)
 
     def _step(
         self,
-        action: Literal["fire", "repeat", "resolve"],
+        action: Action,
         alert: Alert,
-        kind: NoticeKind,
         before: TriggerState,
-        now: datetime,
+        at: Moment,
+        due: Due | None = None,
     ) -> Step:
-        if any(covers(s, alert.trigger, alert.bot, now) for s in self.silences.values()):
+        if self._silence_of(alert.trigger, alert.bot, at.now) is not None:
             return Step(action, alert, None)
-        channels = self._channels(action, alert)
+        channels = self._channels(action, alert, due)
         if not channels:
             return Step(action, alert, None)
         held = False
         if action != "resolve":
             self.limit, goes = limits.admit(
-                self.limit, alert.severity, now.timestamp(), self.hourly_limit
+                self.limit, alert.severity, at.now.timestamp(), self.hourly_limit
             )
             held = not goes
         number = self.numbers.get(alert.id, 0) + 1
         if alert.id in self.open:
             self.numbers[alert.id] = number
-        facts = list(alert.facts)
-        if before.suppressed and before.worst is not None:
-            facts.append(("Worst meanwhile", f"{before.worst:g}"))
-        notice = Notice(
+        notice = replace(
+            message.of(action, alert, before, at, due),
             id=f"{alert.id}.{number}",
-            alert_id=alert.id,
-            kind=kind,
-            severity=alert.severity,
-            bot=alert.bot,
-            title=alert.title,
-            text=alert.text,
-            at=now,
-            facts=facts,
-            suppressed=before.suppressed,
             held=self.limit.held,
             url=self.url,
         )
         return Step(action, alert, notice, channels, held)
 
-    def _channels(self, action: str, alert: Alert) -> list[str]:
-        """Return where a message goes; the end of an alert goes where the alert went."""
+    def _silence_of(self, trigger: str, bot: str, now: datetime) -> Silence | None:
+        """Return the silence that keeps an alert quiet now."""
+        found = (s for s in self.silences.values() if covers(s, trigger, bot, now))
+        return next(found, None)
+
+    def _channels(self, action: str, alert: Alert, due: Due | None) -> list[str]:
+        """Return where a message goes.
+
+        The end of an alert goes where the alert went, and so does a reminder; an escalation goes to
+        the channels of its rung alone.
+        """
+        went = self.went.get(alert.id, set())
         if action == "resolve":
-            return self._enabled(self.went.get(alert.id, set()))
+            return self._enabled(went)
         channels = routing.route(self.policy, alert.trigger, alert.severity, alert.bot)
+        if due is not None:
+            wanted = set(due.channels) if due.what == "escalate" else went | set(channels)
+            channels = self._enabled(wanted)
         if alert.id in self.open:
             self.went.setdefault(alert.id, set()).update(channels)
         return channels

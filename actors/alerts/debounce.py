@@ -8,11 +8,12 @@ as flapping, then quiet until 10 minutes have passed without a change.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from actors.alerts.escalation import Chase
 from actors.alerts.triggers import Finding
 from actors.messages import Severity
 
@@ -21,6 +22,13 @@ FLAPS = 3
 FLAP_WINDOW_S = 600.0
 CYCLES_KEPT = 8
 
+UNCOUNTED: dict[str, Any] = {
+    "suppressed": 0,
+    "worst": None,
+    "worst_said": "",
+    "counted_since": 0.0,
+}
+
 Action = Literal["none", "fire", "repeat", "suppress", "resolve"]
 
 
@@ -28,7 +36,8 @@ class TriggerState(Struct, frozen=True):
     """What is remembered of one key. Instants are monotonic seconds of this process.
 
     `alert` is the open alert's id, empty when none is open; `told_band` the worst band told of it.
-    `worst` is the worst figure among the suppressed.
+    `worst` is the worst figure among the suppressed, and `worst_said` how its finding put it;
+    they are counted `counted_since` then. `chase` is how far an unacknowledged critical has come.
     """
 
     alert: str = ""
@@ -37,10 +46,13 @@ class TriggerState(Struct, frozen=True):
     quiet_until: float = float("-inf")
     suppressed: int = 0
     worst: float | None = None
+    worst_said: str = ""
+    counted_since: float = 0.0
     cycles: tuple[float, ...] = ()
     flapping: bool = False
     holds: bool = False
     acknowledged: bool = False
+    chase: Chase | None = None
 
 
 class Decision(Struct, frozen=True):
@@ -64,7 +76,7 @@ def decide(state: TriggerState, finding: Finding, now: float, debounce_s: float)
 
 def _happened(state: TriggerState, finding: Finding, now: float, debounce_s: float) -> Decision:
     if now < state.quiet_until:
-        return Decision("suppress", _counted(state, finding))
+        return Decision("suppress", _counted(state, finding, now))
     return Decision("fire", TriggerState(quiet_until=now + debounce_s))
 
 
@@ -76,7 +88,7 @@ def _begins(state: TriggerState, finding: Finding, now: float, debounce_s: float
         told = _told(state, finding, now, debounce_s)
         told = replace(told, cycles=cycles, flapping=flapping, acknowledged=False)
         return Decision("fire", told, flapping=flapping)
-    return Decision("suppress", replace(_counted(state, finding), holds=True))
+    return Decision("suppress", replace(_counted(state, finding, now), holds=True))
 
 
 def _goes_on(state: TriggerState, finding: Finding, now: float, debounce_s: float) -> Decision:
@@ -86,7 +98,7 @@ def _goes_on(state: TriggerState, finding: Finding, now: float, debounce_s: floa
     due = now >= state.quiet_until and not state.acknowledged and not state.flapping
     if worse or due:
         return Decision("repeat", _told(state, finding, now, debounce_s))
-    return Decision("suppress", replace(_counted(state, finding), holds=True))
+    return Decision("suppress", replace(_counted(state, finding, now), holds=True))
 
 
 def _clears(state: TriggerState, finding: Finding, now: float) -> Decision:
@@ -114,9 +126,9 @@ def _forgotten(state: TriggerState) -> TriggerState:
         told_band=0,
         told_rank=0,
         quiet_until=float("-inf"),
-        suppressed=0,
-        worst=None,
+        **UNCOUNTED,
         acknowledged=False,
+        chase=None,
     )
 
 
@@ -126,8 +138,7 @@ def _told(state: TriggerState, finding: Finding, now: float, debounce_s: float) 
         told_band=max(state.told_band, finding.band),
         told_rank=max(state.told_rank, RANK[finding.severity]),
         quiet_until=now + debounce_s,
-        suppressed=0,
-        worst=None,
+        **UNCOUNTED,
         holds=True,
     )
 
@@ -136,8 +147,15 @@ def _recent(state: TriggerState, now: float) -> tuple[float, ...]:
     return tuple(at for at in state.cycles if at > now - FLAP_WINDOW_S)
 
 
-def _counted(state: TriggerState, finding: Finding) -> TriggerState:
-    worst = state.worst
-    if finding.value is not None:
-        worst = finding.value if worst is None else max(worst, finding.value)
-    return replace(state, suppressed=state.suppressed + 1, worst=worst)
+def _counted(state: TriggerState, finding: Finding, now: float) -> TriggerState:
+    worst, said = state.worst, state.worst_said
+    if finding.value is not None and (worst is None or finding.value > worst):
+        worst, said = finding.value, finding.title
+    since = state.counted_since if state.suppressed else now
+    return replace(
+        state,
+        suppressed=state.suppressed + 1,
+        worst=worst,
+        worst_said=said,
+        counted_since=since,
+    )

@@ -5,6 +5,7 @@ Instants are monotonic seconds in memory and stamps on disk, so that a restart s
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 from actors.alerts import outbox
 from actors.alerts.commands import Silence
 from actors.alerts.debounce import TriggerState
+from actors.alerts.failover import Pressing
 from actors.alerts.limits import LimitState
 from actors.alerts.step import Step
 from actors.alerts.triggers import Finding
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 STATE = "trigger/"
 LIMIT = "limit"
 SILENCES = "silences"
+PRESSING_MAX = 5_000
 
 
 class _Kept(TriggerState, frozen=True):
@@ -44,13 +47,19 @@ def load(book: Book, tx: Tx, now: datetime, tick: float) -> None:
         quiet = min(kept.quiet_until + shift, tick + book.policy.debounce(trigger, bot))
         cycles = tuple(min(at + shift, tick) for at in kept.cycles)
         state = msgspec.convert(kept, TriggerState, from_attributes=True)
-        state = replace(state, quiet_until=quiet, cycles=cycles)
+        state = replace(
+            state,
+            quiet_until=quiet,
+            cycles=cycles,
+            counted_since=min(kept.counted_since + shift, tick) if kept.suppressed else 0.0,
+            chase=kept.chase.shifted(shift, tick) if kept.chase is not None else None,
+        )
         alert = outbox.get(tx, state.alert) if state.alert else None
         if alert is not None:
             book.open[alert.id] = alert
             _recall(book, alert.id, tx.queue.group(alert.id))
         elif state.alert:  # it was too much for the backlog of a failing disk
-            state = replace(state, alert="", flapping=False)
+            state = replace(state, alert="", flapping=False, chase=None)
         book.states[key] = state
         if kept.finding is not None:
             book.last[key] = kept.finding
@@ -61,6 +70,20 @@ def load(book: Book, tx: Tx, now: datetime, tick: float) -> None:
         book.silences[silence.id] = silence
     for key, _ in tx.state.scan(outbox.PREFIX, 1, newest=True):
         book.last_id = key.removeprefix(outbox.PREFIX)
+    _press(book, tx, now.timestamp(), tick)
+
+
+def _press(book: Book, tx: Tx, stamp: float, tick: float) -> None:
+    """Know again which criticals nobody has got, and for how long."""
+    for channel in book.policy.enabled:
+        for job in tx.queue.undone(channel, outbox.PRIORITY["critical"], PRESSING_MAX):
+            notice = outbox.notice_of(job)
+            if notice.kind == "resolved":
+                continue
+            waited_s = min(max(stamp - job.created, 0.0), book.failover.after_s)
+            known = book.pressing.get(notice.id)
+            since = max(tick - waited_s, known.since if known is not None else -math.inf)
+            book.pressing[notice.id] = Pressing(job.group, since)
 
 
 def _recall(book: Book, alert_id: str, jobs: list[Job]) -> None:
@@ -75,16 +98,21 @@ def write(book: Book, tx: Tx, steps: list[Step], now: datetime, tick: float) -> 
     """Write steps with the states that led to them, and the cursors, all in one."""
     stamp = now.timestamp()
     for step in steps:
-        outbox.put(tx, step.alert)
+        if step.action != "failover":  # another step of these may know the alert better
+            outbox.put(tx, step.alert)
         if step.notice is None:
             continue
-        if step.action == "resolve":
+        if step.action == "failover":
+            outbox.fail_over(tx, step.notice, step.channels, stamp)
+        elif step.action == "resolve":
             combined = replace(step.notice, kind="fired", title=f"{step.notice.title} (over)")
             outbox.resolve(tx, step.notice, combined, book.policy.enabled, stamp)
         else:
             outbox.enqueue(tx, step.notice, step.channels, stamp, held=step.held)
         for topic, id_ in step.told:
             tx.queue.done(topic, id_, stamp, f"told in digest {step.alert.id}")
+        if step.pressing:
+            book.pressing[step.notice.id] = Pressing(step.alert.id, tick)
     shift = stamp - tick
     for key in book.unsaved:
         state = book.states[key]
@@ -93,6 +121,8 @@ def write(book: Book, tx: Tx, steps: list[Step], now: datetime, tick: float) -> 
             msgspec.convert(state, _Kept, from_attributes=True),
             quiet_until=quiet,
             cycles=tuple(at + shift for at in state.cycles),
+            counted_since=state.counted_since + shift if state.suppressed else 0.0,
+            chase=state.chase.shifted(shift) if state.chase is not None else None,
             finding=book.last.get(key) if state.holds or state.flapping else None,
         )
         tx.state.put(STATE + key, msgspec.json.encode(kept))

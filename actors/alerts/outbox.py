@@ -94,6 +94,11 @@ def enqueue(tx: Tx, notice: Notice, channels: list[str], now: float, *, held: bo
         )
 
 
+def deliveries(tx: Tx, alert_id: str, notice_id: str) -> list[Job]:
+    """Return one notice's work on every channel, oldest first."""
+    return [job for job in tx.queue.group(alert_id) if job.id.startswith(f"{notice_id}/")]
+
+
 def notice_of(job: Job) -> Notice:
     """Return what a job sends."""
     return _notice.decode(job.data)
@@ -131,12 +136,26 @@ def resolve(tx: Tx, notice: Notice, combined: Notice, enabled: list[str], now: f
             enqueue(tx, notice, [channel], now, held=False)
 
 
+def fail_over(tx: Tx, notice: Notice, channels: list[str], now: float) -> None:
+    """Queue a notice elsewhere, as it now stands, unless a channel has delivered it meanwhile."""
+    jobs = deliveries(tx, notice.alert_id, notice.id)
+    if jobs and not any(job.state == "done" for job in jobs):
+        as_it_stands = replace(notice_of(jobs[0]), remarks=notice.remarks)
+        enqueue(tx, as_it_stands, channels, now, held=False)
+
+
 def _fold(tx: Tx, waiting: list[Job], combined: Notice, now: float) -> None:
     """Make one message of those that wait; it counts what the others counted, and them."""
     first, *others = sorted(waiting, key=lambda job: job.state == "held")
     notices = [notice_of(job) for job in (first, *others)]
     suppressed = combined.suppressed + sum(n.suppressed for n in notices) + len(others)
-    combined = replace(combined, id=notices[0].id, suppressed=suppressed)
+    combined = replace(
+        combined,
+        id=notices[0].id,
+        suppressed=suppressed,
+        span_s=combined.span_s + sum(n.span_s for n in notices),
+        worst=combined.worst or next((n.worst for n in reversed(notices) if n.worst), ""),
+    )
     tx.queue.replace(first.topic, first.id, msgspec.json.encode(combined))
     for job in others:
         tx.queue.done(job.topic, job.id, now, f"told in {combined.id}")

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import datetime
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 from actors.messages import Alert, Notice
 
-Action = Literal["fire", "repeat", "resolve", "change"]
+Action = Literal["fire", "repeat", "resolve", "change", "failover"]
+
+
+class Moment(NamedTuple):
+    """When something is decided: the wall clock, and monotonic seconds of this process."""
+
+    now: datetime
+    tick: float
 
 
 class Step(Struct, frozen=True):
@@ -23,3 +31,11 @@ class Step(Struct, frozen=True):
     channels: list[str] = []
     held: bool = False
     told: list[tuple[str, str]] = []  # (topic, id) of the held jobs that this one tells
+
+    @property
+    def pressing(self) -> bool:
+        """Whether another channel must be asked when none of these delivers it soon."""
+        notice = self.notice
+        if notice is None or self.held or self.action not in ("fire", "repeat", "failover"):
+            return False
+        return notice.severity == "critical"

@@ -73,10 +73,11 @@ def word(notice: Notice) -> Wording:
     notes = []
     if len(notice.facts) > FACTS_MAX:
         notes.append(f"{len(notice.facts) - FACTS_MAX} more facts on the page")
+    notes += [one_line(remark) for remark in notice.remarks]
     if notice.suppressed:
-        notes.append(f"+{notice.suppressed} suppressed in the last window")
+        notes.append(_rolled_up(notice))
     if notice.held:
-        notes.append(f"{notice.held} held back by the hourly limit")
+        notes.append(f"{notice.held} held back for a digest")
     return Wording(
         title=_title(notice),
         text=clean(notice.text).strip(),
@@ -85,6 +86,21 @@ def word(notice: Notice) -> Wording:
         footer=f"Alert {one_line(notice.alert_id)} · {instant(notice.at)}",
         url=one_line(notice.url),
     )
+
+
+def _rolled_up(notice: Notice) -> str:
+    """Say what was only counted: "+37 in 5 min, worst: Drawdown 8.10% today"."""
+    span = f"in {duration(notice.span_s)}" if notice.span_s >= 1 else "suppressed"
+    worst = f", worst: {one_line(notice.worst)}" if notice.worst else ""
+    return f"+{notice.suppressed} {span}{worst}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time in its largest fitting unit: "40 s", "5 min", "3 h", "2 d"."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= (1.5 if unit == "min" else 2) * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def clean(text: str) -> str:

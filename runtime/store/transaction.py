@@ -149,6 +149,14 @@ class Queue:
         """Return a group's work, oldest first."""
         return self._jobs("grp = ? ORDER BY created, topic, id", (group,))
 
+    def undone(self, topic: str, priority: int, limit: int) -> list[Job]:
+        """Return a topic's queued, claimed and parked work of one priority, oldest first."""
+        return self._jobs(
+            "topic = ? AND state IN ('queued', 'inflight', 'dead') AND priority = ?"
+            " ORDER BY created, id LIMIT ?",
+            (topic, priority, limit),
+        )
+
     def held(self, limit: int) -> list[Job]:
         """Return held work of all topics, oldest first."""
         return self._jobs("state = 'held' ORDER BY created, id LIMIT ?", (limit,))

@@ -48,8 +48,8 @@ async def test_it_sends_the_title_as_content_and_the_rest_as_an_embed(anyio_back
     (embed,) = message["embeds"]
     assert embed["description"].split("\n") == [
         "The drawdown passed its limit of 10 %.",
-        "+37 suppressed in the last window",
-        "3 held back by the hourly limit",
+        "+37 in 5 min, worst: Drawdown 13.1 %",
+        "3 held back for a digest",
         "https://watch.example/alerts/7f3a",
     ]
     assert embed["fields"][0] == {"name": "Equity", "value": "8,760.00 USDT", "inline": True}

@@ -66,7 +66,7 @@ async def test_it_triggers_with_all_that_the_notice_says(anyio_backend):
                     "What": "The drawdown passed its limit of 10 %.",
                     "Equity": "8,760.00 USDT",
                     "Peak": "10,000.00 USDT",
-                    "Notes": "+37 suppressed in the last window; 3 held back by the hourly limit",
+                    "Notes": "+37 in 5 min, worst: Drawdown 13.1 %; 3 held back for a digest",
                     "Alert": "Alert 7f3a · 2026-11-24 08:21:03 UTC",
                 },
             },

@@ -272,7 +272,7 @@ def test_it_cuts_at_4096_never_inside_a_tag_or_entity(part, times):
 def test_it_keeps_the_id_and_the_link_of_a_long_message():
     html, _ = texts(notice(text="&<" * 4_000))
     assert html.endswith("Alert 7f3a · 2026-11-24 08:21:03 UTC\nhttps://watch.example/alerts/7f3a")
-    assert "…\n+37 suppressed" in html
+    assert "…\n+37 in 5 min" in html
 
 
 @pytest.mark.parametrize(

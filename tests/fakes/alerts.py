@@ -23,7 +23,8 @@ RISK = Risk(1, 0, Decimal(0), Decimal(0), None, None, None, None, None)
 class Alerts:
     """An actor under test, and what it did to its neighbours."""
 
-    def __init__(self, *, hourly_limit=10, later_s=0.0, policy=None):
+    def __init__(self, *, hourly_limit=10, later_s=0.0, policy=None, **plans):
+        self.plans = plans
         self.policy = policy or Policy(["slack", "mail"])
         self.hourly_limit = hourly_limit
         self.later_s = later_s
@@ -37,7 +38,7 @@ class Alerts:
         self.later_s = 0.0
         return AlertsActor(
             table.store,
-            book=lambda: Book(self.policy, self.hourly_limit, tell_resolved=True),
+            book=lambda: Book(self.policy, self.hourly_limit, tell_resolved=True, **self.plans),
             limits_of=self._limits,
             broadcaster=table.ref("broadcaster"),
             wake=self._wake,

@@ -19,12 +19,12 @@ CHANNELS = ["slack", "mail"]
 class Desk:
     """The book with what the actor does around it, without waiting for anything."""
 
-    def __init__(self, *, hourly_limit=10, tell_resolved=True, policy=None):
+    def __init__(self, *, hourly_limit=10, tell_resolved=True, policy=None, **plans):
         self.link = sqlite3.connect(":memory:", isolation_level=None)
         self.link.executescript(SCHEMA)
         self.tx = Tx(self.link)
         self.policy = policy or Policy(CHANNELS)
-        self.make = lambda: Book(self.policy, hourly_limit, tell_resolved=tell_resolved)
+        self.make = lambda: Book(self.policy, hourly_limit, tell_resolved=tell_resolved, **plans)
         self.now_s = 0
         self.origin = 50_000
         self.book = self.make()

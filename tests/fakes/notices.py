@@ -20,6 +20,8 @@ NOTICE = Notice(
     facts=[("Equity", "8,760.00 USDT"), ("Peak", "10,000.00 USDT")],
     suppressed=37,
     held=3,
+    span_s=300.0,
+    worst="Drawdown 13.1 %",
     url="https://watch.example/alerts/7f3a",
 )
 

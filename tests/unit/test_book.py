@@ -111,12 +111,12 @@ def test_it_keeps_the_end_to_history_when_nobody_wants_to_hear_it():
 
 def test_it_tells_how_often_and_how_bad_with_the_next_message(desk):
     desk.take(BAD)
-    desk.take(replace(BAD, value=0.08), replace(BAD, value=0.07))
+    desk.take(replace(BAD, value=0.08, title="Drawdown 8.00%"), replace(BAD, value=0.07))
     desk.wait(300)
     desk.take(BAD)
     notice = desk.jobs()[-1][1]
     assert (notice.kind, notice.suppressed) == ("reminder", 2)
-    assert ("Worst meanwhile", "0.08") in notice.facts
+    assert (notice.span_s, notice.worst) == (300.0, "Drawdown 8.00%")
     desk.take(BAD, OVER, BAD)
     assert [alert.suppressed for alert in desk.alerts()] == [0, 3]
 

@@ -178,3 +178,46 @@ def test_it_refuses_an_unknown_variable(name):
 def test_it_lets_settings_name_each_fault_of_an_actor_that_alerts():
     alerting = {f"actor_{fault}" for fault in FAULTS - {"blocked"}}
     assert alerting == {name for name in TRIGGERS if name.startswith("actor_")}
+
+
+# ---------------------------------------------------------------- on call
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[oncall]\nfailover = ['slack']", "oncall.failover"),
+        ("[escalation.x]\nafter_s = 60", "escalation.x.channels"),
+        ("[escalation.x]\nchannels = ['pagerduty']", "escalation.x.channels"),
+        ("[quiet]\nstart = '22:00'", "quiet.end"),
+        ("[quiet]\nend = '22:00'", "quiet.start"),
+        ("[quiet]\nstart = '22:00'\nend = '22:00'", "quiet.end"),
+        ("[quiet]\nstart = '24:00'", "quiet.start"),
+        ("[quiet]\ndays = ['moonday']", "quiet.days"),
+        ("[quiet]\nzone = 'Moon'", "quiet.zone"),
+        ("[maintenance.x]\nreason = 'r'", "maintenance.x.start"),
+        ("[maintenance.x]\nstart = '2026-12-01T22:00:00'", "maintenance.x.start"),
+        (
+            "[maintenance.x]\nreason = 'r'\nend = 2026-12-01T22:00:00Z\nstart = '2026-12-02T00Z'",
+            "maintenance.x.end",
+        ),
+    ],
+)
+def test_it_names_what_is_wrong_about_being_on_call(tmp_path, text, said):
+    assert toml_error(tmp_path, text).startswith(f"{said} (SIDEWATCH__")
+
+
+def test_it_takes_tomls_own_times_and_instants(tmp_path):
+    text = (
+        "[quiet]\nstart = 22:00:00\nend = '07:00'\ndays = ['fri']\n"
+        "[maintenance.up]\nstart = 2026-12-01T22:00:00+01:00\n"
+        "end = 2026-12-01T22:30:00Z\nreason = 'r'"
+    )
+    settings = from_toml(tmp_path, text)
+    assert (settings.quiet.start, settings.quiet.days) == ("22:00:00", ["fri"])
+    assert settings.maintenance["up"].start == "2026-12-01T22:00:00+01:00"
+
+
+def test_it_keeps_the_case_of_a_rungs_name_in_the_environment():
+    environ = {"SIDEWATCH__CONSOLE__ENABLED": "1", "SIDEWATCH__ESCALATION__Pager__CHANNELS": "all"}
+    assert load(None, HOME | environ).escalation["Pager"].channels == ["all"]

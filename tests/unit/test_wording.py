@@ -19,8 +19,8 @@ def test_it_says_everything_a_trader_needs():
         "The drawdown passed its limit of 10 %.\n"
         "Equity: 8,760.00 USDT\n"
         "Peak: 10,000.00 USDT\n"
-        "+37 suppressed in the last window\n"
-        "3 held back by the hourly limit\n"
+        "+37 in 5 min, worst: Drawdown 13.1 %\n"
+        "3 held back for a digest\n"
         "Alert 7f3a · 2026-11-24 08:21:03 UTC\n"
         "https://watch.example/alerts/7f3a"
     )
@@ -80,7 +80,7 @@ def test_it_cuts_the_middle_and_keeps_the_title_and_the_closing():
     text = word(notice(text="y" * 2_000)).plain(400)
     assert len(text) <= 400
     assert text.startswith("🔴 CRITICAL · alpha · Drawdown 12.4 %\nyyy")
-    assert "y…\n+37 suppressed" in text
+    assert "y…\n+37 in 5 min" in text
     assert text.endswith("/alerts/7f3a")
 
 
