@@ -207,6 +207,10 @@ def _checked_trade(trade: Trade, now: datetime) -> Trade:
     _amount("quantity", trade.quantity)
     if trade.quantity < 0:
         raise ValueError(f"quantity: {trade.quantity} is negative; `side` says long or short")
+    if trade.risk is not None:
+        _amount("risk", trade.risk)
+        if trade.risk <= 0:
+            raise ValueError(f"risk: {trade.risk} is not above 0; leave it out where unknown")
     if trade.at is not None:
         _plausible("at", trade.at, now)
     return trade if trade.closed_at else msgspec.structs.replace(trade, closed_at=closed_at)

@@ -24,7 +24,11 @@ Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
 class Trade(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="trade"):
-    """A closed trade. `pnl` is net and realised; `revision` > 0 corrects the same id."""
+    """A closed trade. `pnl` is net and realised; `revision` > 0 corrects the same id.
+
+    `risk` is the amount that was at stake, entry to stop, in the same currency: P&L / risk is the
+    trade's R multiple.
+    """
 
     bot: BotName
     id: EventId
@@ -38,6 +42,7 @@ class Trade(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="trad
     fee: Decimal = Decimal(0)
     currency: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
     revision: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    risk: Decimal | None = None
 
 
 class Equity(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="equity"):
@@ -209,6 +214,22 @@ class Metrics(Struct, frozen=True):
     undefined: dict[str, str]
 
 
+class Family(Struct, frozen=True):
+    """One account's figures by another project's definitions; see docs/metrics.md.
+
+    `source` names the project, its version and files; `periods` its periods a year; `trades` and
+    `days` are the sample. `figures` bear that project's signs (drawdowns may be negative) and its
+    names; `undefined` maps a figure to why it is None.
+    """
+
+    source: str
+    periods: int
+    trades: int
+    days: int
+    figures: dict[str, float | None]
+    undefined: dict[str, str]
+
+
 class Risk(Struct, frozen=True):
     """The few figures that alert triggers need after each single event; cheap to compute."""
 
@@ -242,6 +263,15 @@ class MetricsUpdate(Struct, frozen=True):
     at: datetime
     bots: dict[str, Metrics]
     portfolio: dict[str, Metrics]
+
+
+class MetricsAnswer(Struct, frozen=True, omit_defaults=True):
+    """A MetricsUpdate, with the families where some were asked for: bot -> definition -> Family."""
+
+    at: datetime
+    bots: dict[str, Metrics]
+    portfolio: dict[str, Metrics]
+    families: dict[str, dict[str, Family]] = {}
 
 
 class EquityPoint(Struct, frozen=True, array_like=True):

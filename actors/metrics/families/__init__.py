@@ -1,0 +1,74 @@
+"""Parity families: other projects' figures, computed as those projects compute them.
+
+They stand beside the default figures and never replace them. Each is a pure function of a Record;
+what a project gives as infinity or NaN is shown as None with its reason, other oddities (-100, 0)
+as they are there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from types import ModuleType
+from typing import Final
+
+import numpy as np
+
+from actors.messages import Family
+from actors.metrics.families import empyrical, freqtrade, nautilus, quantstats
+from actors.metrics.families.record import Record
+from actors.metrics.figures import NO_STARTING_EQUITY, NO_TRADES, NOT_POSITIVE
+
+FAMILIES: Final[dict[str, ModuleType]] = {
+    "freqtrade": freqtrade,
+    "empyrical": empyrical,
+    "quantstats": quantstats,
+    "nautilus": nautilus,
+}
+
+
+def chosen(text: str) -> tuple[str, ...]:
+    """The definitions that a request names, comma-separated or `all`, each once, in its order.
+
+    Raises ValueError naming `definition` for an unknown one.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if names == ("all",):
+        return tuple(FAMILIES)
+    for name in names:
+        if name not in FAMILIES:
+            known = ", ".join(FAMILIES)
+            raise ValueError(f"definition: {name[:40]!r} is none of {known} or all")
+    return names
+
+
+def family(definition: str, record: Record) -> Family:
+    """The figures of one definition; KeyError for an unknown one."""
+    module = FAMILIES[definition]
+    compute: Callable[[Record], dict[str, float]] = module.figures
+    with np.errstate(all="ignore"):
+        raw = compute(record) if len(record.pnl) else {}
+    found: dict[str, float | None] = {}
+    undefined: dict[str, str] = {} if raw else {"figures": NO_TRADES}
+    for name, value in raw.items():
+        found[name] = value if math.isfinite(value) else None
+        if found[name] is None:
+            undefined[name] = _why(definition, value, record)
+    return Family(
+        source=module.SOURCE,
+        periods=module.PERIODS,
+        trades=len(record.pnl),
+        days=len(record.days),
+        figures=found,
+        undefined=undefined,
+    )
+
+
+def _why(definition: str, value: float, record: Record) -> str:
+    if math.isinf(value):
+        return f"infinite by {definition}'s definition"
+    if record.starting is None:
+        return NO_STARTING_EQUITY
+    if np.isnan(record.days).any():
+        return NOT_POSITIVE
+    return f"NaN by {definition}'s definition"
