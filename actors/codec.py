@@ -167,8 +167,9 @@ def _sound(events: Sequence[Event], now: datetime) -> bool:
     if given and (min(given) < EARLIEST or max(given) > latest):
         return False
     quantities = [t.quantity for t in trades]
-    amounts = [t.pnl for t in trades], [t.fee for t in trades], quantities
-    return all(map(_are_amounts, amounts)) and min(quantities) >= 0
+    risks = [t.risk for t in trades if t.risk is not None]
+    amounts = [t.pnl for t in trades], [t.fee for t in trades], quantities, risks
+    return all(map(_are_amounts, amounts)) and min(quantities) >= 0 and all(r > 0 for r in risks)
 
 
 def _are_amounts(values: Sequence[Decimal]) -> bool:

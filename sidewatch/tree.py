@@ -32,6 +32,7 @@ from actors.messages import AlertChanged, Notice, Recorded, RecordedRun, Wake
 from actors.metrics import actor as metrics_actor
 from actors.metrics.actor import MetricsActor, as_of
 from actors.metrics.ledger import LedgerOptions
+from actors.metrics.study import Studies
 from actors.place import Position
 from actors.senders.actor import SenderActor, SendNow
 from config.settings import Settings
@@ -311,6 +312,7 @@ class Tree:
             alerts=self.ref("alerts"),
             senders={name: self.ref(name) for name in self.channels},
             as_of=self._as_of,
+            studies=Studies(self.store, self._ledger_options),
             started=self.started,
             version=__version__,
         )

@@ -14,7 +14,6 @@ from actors.alerts.commands import Acknowledge, AddSilence, ListSilences, Remove
 from actors.codec import BadBatch
 from actors.health.actor import HealthQuery
 from actors.ingest import RejectedEvent
-from actors.metrics.actor import MetricsQuery
 from web import guard
 from web.app import Door, answer, read_body, scoped
 from web.guard import Refusal
@@ -103,20 +102,8 @@ def events(door: Door, services: Services) -> Blueprint:
 
 
 def reading(door: Door, services: Services) -> Blueprint:
-    """Routes that answer with figures."""
+    """Routes that answer with health, alerts and the tree."""
     routes = Blueprint("reading", __name__)
-
-    @routes.get("/api/v1/metrics/realtime")
-    @scoped(door, "read")
-    async def get_metrics() -> Response:
-        bot, at = request.args.get("bot", ""), request.args.get("at")
-        if at is not None:
-            update = await services.as_of(bot, instant("at", at))
-        else:
-            update = await services.metrics.ask(MetricsQuery(bot), timeout_s=ASK_S)
-        if bot and bot not in update.bots:
-            raise Refusal(404, f"bot: nothing known of {bot[:64]!r}")
-        return answer(update)
 
     @routes.get("/api/v1/health/status")
     @scoped(door, "read")

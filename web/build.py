@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quart import Quart
 
-from web import api, export, live, pages
+from web import api, export, figures, live, pages
 from web.app import Door, new_app, protect
 from web.services import Access, Limits, Services
 
@@ -17,6 +17,7 @@ def build(services: Services, access: Access, limits: Limits, backend: str) -> Q
     for routes in (
         api.events(door, services),
         api.reading(door, services),
+        figures.figures(door, services),
         export.exporting(door, services),
         api.operating(door, services),
         api.silencing(door, services),

@@ -9,8 +9,9 @@ import msgspec
 
 from actors.alerts.commands import Silence
 from actors.ingest import Accepted
-from actors.messages import Alert, Event, Health, MetricsUpdate, TestResult
+from actors.messages import Alert, Event, Health, MetricsAnswer, MetricsUpdate, TestResult
 from runtime.status import SystemStatus
+from web.figures import DefinitionsAnswer, DetailsAnswer
 
 REF = "#/components/schemas/{name}"
 JSON = "application/json"
@@ -27,7 +28,16 @@ ROUTES: tuple[tuple[str, str, str, str, Any, dict[str, Any]], ...] = (
         {"200": Accepted},
     ),
     ("get", "/api/v1/events/rejected", "Refused events, newest first", "read", None, {"200": None}),
-    ("get", "/api/v1/metrics/realtime", "Figures", "read", None, {"200": MetricsUpdate}),
+    ("get", "/api/v1/metrics/realtime", "Figures", "read", None, {"200": MetricsAnswer}),
+    ("get", "/api/v1/metrics/details", "Figures in detail", "read", None, {"200": DetailsAnswer}),
+    (
+        "get",
+        "/api/v1/metrics/definitions",
+        "What figures mean",
+        "read",
+        None,
+        {"200": DefinitionsAnswer},
+    ),
     ("get", "/api/v1/trades.csv", "Trades as CSV, streamed", "read", None, {"200": None}),
     ("get", "/api/v1/health/status", "Health", "read", None, {"200": Health}),
     ("get", "/api/v1/health/safety", "Safety controls of each bot", "read", None, {"200": None}),
@@ -45,7 +55,8 @@ ROUTES: tuple[tuple[str, str, str, str, Any, dict[str, Any]], ...] = (
     ("get", "/metrics", "Prometheus", "read", None, {"200": None}),
 )
 QUERIES = {
-    "/api/v1/metrics/realtime": ("bot", "at"),
+    "/api/v1/metrics/realtime": ("bot", "at", "definition"),
+    "/api/v1/metrics/details": ("bot", "at"),
     "/api/v1/trades.csv": ("bot", "from", "to"),
     "/api/v1/alerts": ("limit", "before"),
     "/api/v1/events/rejected": ("limit",),
@@ -54,6 +65,9 @@ TYPES: tuple[Any, ...] = (
     Event,
     Accepted,
     MetricsUpdate,
+    MetricsAnswer,
+    DetailsAnswer,
+    DefinitionsAnswer,
     Health,
     Alert,
     Silence,

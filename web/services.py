@@ -10,6 +10,7 @@ from typing import Any
 from actors.hub import Hub
 from actors.ingest import Ingest
 from actors.messages import MetricsUpdate
+from actors.metrics.study import Studies
 from runtime.clock import Clock
 from runtime.ref import Ref
 from runtime.status import SystemStatus
@@ -58,5 +59,6 @@ class Services:
     alerts: Ref[Any]
     senders: Mapping[str, Ref[Any]]
     as_of: Callable[[str, datetime], Awaitable[MetricsUpdate]]
+    studies: Studies
     started: datetime
     version: str

@@ -1,0 +1,121 @@
+"""Where and when the money is made: sums of closed trades by symbol, side, hour, weekday, month.
+
+Every group is exact: its amounts are sums of integers. Hours, weekdays and months are those of the
+closing instant in the account's zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
+
+from actors.metrics.history import Exact, Integers
+from actors.metrics.money import mean_money, money
+from actors.metrics.path import EPOCH_DAY, Days
+
+GROUPS_MAX = 500
+OTHERS = "(others)"
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+QUARTER = 900_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Group(Struct, frozen=True):
+    """Closed trades that share something. `profit_factor` is None without a loss."""
+
+    name: str
+    trades: int
+    wins: int
+    losses: int
+    win_rate: float
+    pnl_total: Decimal
+    fees_total: Decimal
+    expectancy: Decimal
+    profit_factor: float | None
+
+
+class Month(Struct, frozen=True):
+    """One month's compounded return (None: equity was not positive) over its `days` so far."""
+
+    month: str
+    days: int
+    value: float | None
+
+
+def groups(
+    names: Sequence[str], place: Integers, pnl: Exact, fee: Exact, scale: int
+) -> list[Group]:
+    """Sum trades by their place in `names`; groups without a trade are left out.
+
+    At most 500 groups, those with most trades; the rest is one group "(others)", last.
+    """
+    place, names = _bounded(place, list(names))
+    count = len(names)
+    trades = np.bincount(place, minlength=count)
+    wins = np.bincount(place[np.asarray(pnl > 0, dtype=bool)], minlength=count)
+    losses = np.bincount(place[np.asarray(pnl < 0, dtype=bool)], minlength=count)
+    total, won, fees = (_sums(place, amounts, count) for amounts in (pnl, np.maximum(pnl, 0), fee))
+    return [
+        Group(
+            name=name,
+            trades=int(trades[i]),
+            wins=int(wins[i]),
+            losses=int(losses[i]),
+            win_rate=int(wins[i]) / int(trades[i]),
+            pnl_total=money(total[i], scale),
+            fees_total=money(fees[i], scale),
+            expectancy=mean_money(total[i], int(trades[i]), scale),
+            profit_factor=won[i] / (won[i] - total[i]) if won[i] != total[i] else None,
+        )
+        for i, name in enumerate(names)
+        if trades[i]
+    ]
+
+
+def local_times(when: Integers, zone: str) -> tuple[Integers, Integers]:
+    """The hour (0 to 23) and weekday (0: Monday) of each instant in an IANA zone."""
+    quarters, place = np.unique(when // QUARTER, return_inverse=True)
+    tz = ZoneInfo(zone)
+    local = [
+        (_EPOCH + timedelta(microseconds=int(one) * QUARTER)).astimezone(tz) for one in quarters
+    ]
+    hours = np.array([one.hour for one in local], dtype=np.int64)
+    weekdays = np.array([one.weekday() for one in local], dtype=np.int64)
+    return hours[place], weekdays[place]
+
+
+def months(days: Days) -> list[Month]:
+    """Daily returns compounded to calendar months, oldest first; the last one is still open."""
+    if not len(days.returns):
+        return []
+    dates = np.arange(days.first, days.first + len(days.returns)) - EPOCH_DAY
+    month = dates.astype("datetime64[D]").astype("datetime64[M]")
+    names, first = np.unique(month, return_index=True)
+    value = np.multiply.reduceat(1.0 + days.returns, first) - 1.0
+    lengths = np.diff(np.append(first, len(days.returns)))
+    return [
+        Month(str(name), int(length), None if np.isnan(one) else float(one))
+        for name, length, one in zip(names, lengths, value, strict=True)
+    ]
+
+
+def _sums(place: Integers, amounts: Exact, count: int) -> list[int]:
+    totals = np.zeros(count, dtype=np.object_)
+    np.add.at(totals, place, amounts)
+    return [int(total) for total in totals]
+
+
+def _bounded(place: Integers, names: list[str]) -> tuple[Integers, list[str]]:
+    if len(names) <= GROUPS_MAX:
+        return place, names
+    most = np.argsort(-np.bincount(place, minlength=len(names)), kind="stable")[: GROUPS_MAX - 1]
+    kept = np.sort(most)
+    moved: npt.NDArray[np.int64] = np.full(len(names), len(kept), dtype=np.int64)
+    moved[kept] = np.arange(len(kept))
+    return moved[place], [*(names[int(i)] for i in kept), OTHERS]

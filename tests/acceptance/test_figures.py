@@ -1,0 +1,71 @@
+"""Figures by other definitions, in detail and explained, over a real process."""
+
+import pytest
+
+from actors.metrics.definitions import DEFINITIONS
+from actors.metrics.details import Details
+from tests.acceptance.process import Sidewatch, bearer, trade
+
+READ = bearer("READ")
+REALTIME, DETAILS = "/api/v1/metrics/realtime", "/api/v1/metrics/details"
+
+
+@pytest.fixture(scope="module")
+def sidewatch(tmp_path_factory):
+    environ = {"SIDEWATCH_STARTING_EQUITY": "1000"}
+    with Sidewatch(tmp_path_factory.mktemp("figures") / "data", environ) as running:
+        for n, pnl in enumerate(("10", "-4", "6")):
+            running.post(trade(f"t{n}", pnl, bot="alpha"))
+        yield running
+
+
+def test_it_shows_a_family_beside_the_default(sidewatch):
+    answer = sidewatch.get(REALTIME, bot="alpha", definition="freqtrade")
+    assert answer["bots"]["alpha"]["pnl_total"] == "12"
+    found = answer["families"]["alpha"]["freqtrade"]
+    assert found["figures"]["expectancy"] == pytest.approx(4.0)
+    assert found["figures"]["max_drawdown_abs"] == pytest.approx(4.0)
+    assert found["source"].startswith("freqtrade 2026.9")
+    assert "families" not in sidewatch.get(REALTIME, bot="alpha")
+
+
+def test_it_shows_all_families_as_of_an_instant(sidewatch):
+    answer = sidewatch.get(REALTIME, definition="all", at="2099-01-01T00:00:00Z")
+    assert list(answer["families"]["alpha"]) == ["freqtrade", "empyrical", "quantstats", "nautilus"]
+    assert (
+        sidewatch.get(REALTIME, definition="all", at="2020-01-01T00:00:00Z").get("families") is None
+    )
+
+
+@pytest.mark.parametrize("text", ["zipline", "", "freqtrade,zipline"])
+def test_it_refuses_an_unknown_definition(sidewatch, text):
+    answer = sidewatch.client.get(REALTIME, params={"definition": text}, headers=READ)
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith("definition: ")
+
+
+def test_it_tells_an_account_in_detail(sidewatch):
+    found = sidewatch.get(DETAILS, bot="alpha")["bots"]["alpha"]
+    assert found["best"]["pnl"] == "10"
+    assert sum(group["trades"] for group in found["by_hour"]) == 3
+    assert found["precision"]["win_rate"]["sample"] == 3
+    assert found["undefined"]["value_at_risk"] == "needs 20 days"
+    unknown = sidewatch.client.get(DETAILS, params={"bot": "nobody"}, headers=READ)
+    assert unknown.status_code == 404
+
+
+def test_it_explains_every_figure(sidewatch):
+    answer = sidewatch.get("/api/v1/metrics/definitions")
+    figures = sidewatch.get(REALTIME, bot="alpha")["bots"]["alpha"]
+    unexplained = {"at", "currency", "rolling", "undefined"}
+    assert set(figures) - set(answer["figures"]) == unexplained
+    groups = {"zone", "precision", "by_symbol", "by_side", "by_hour", "by_weekday"}
+    assert set(Details.__struct_fields__) - set(DEFINITIONS) == groups | (unexplained - {"rolling"})
+    assert answer["options"]["alpha"]["periods_per_year"] == 365
+    assert answer["options"]["alpha"]["starting_equity"] == "1000"
+    assert set(answer["families"]) == {"freqtrade", "empyrical", "quantstats", "nautilus"}
+
+
+def test_it_needs_the_read_scope(sidewatch):
+    for path in (DETAILS, "/api/v1/metrics/definitions"):
+        assert sidewatch.client.get(path).status_code == 401

@@ -1,0 +1,175 @@
+"""Other projects' figures beside ours: as their own programs printed them, or why there is none."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.messages import Equity, Trade
+from actors.metrics.details import account, record
+from actors.metrics.families import FAMILIES, chosen, family, freqtrade, nautilus, quantstats
+from actors.metrics.history import History
+from actors.metrics.options import LedgerOptions
+
+DATA = Path(__file__).parents[1] / "data"
+FIRST = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def trade(n, at, pnl, opened=None):
+    return Trade("bot", n, "X", "long", Decimal(1), opened or at, Decimal(str(pnl)), at, at)
+
+
+def families(events, now, start="1000"):
+    options = LedgerOptions(starting_equity=None if start is None else Decimal(start))
+    history = History(options)
+    for event in events:
+        history.take(event)
+    columns = record(account(history, now))
+    return {name: family(name, columns) for name in FAMILIES}
+
+
+def recorded():
+    told = json.loads((DATA / "freqtrade-trades.json").read_text())
+    events = [
+        trade(
+            row["id"],
+            datetime.fromtimestamp(row["closed_ms"] / 1_000, UTC),
+            row["pnl"],
+            datetime.fromtimestamp(row["opened_ms"] / 1_000, UTC),
+        )
+        for row in told["trades"]
+    ]
+    return told, events
+
+
+def test_it_prints_what_a_real_freqtrade_printed():
+    told, events = recorded()
+    found = families(events, events[-1].closed_at, told["starting_equity"])["freqtrade"]
+    want = {
+        "sharpe": -3.052017047578064,
+        "sortino": -8.641264362953567,
+        "calmar": -79.77342823454408,
+        "sqn": -0.0442,
+        "max_drawdown": 0.0072919820808080675,
+        "max_drawdown_abs": 7.219062259999999,
+        "current_drawdown": 0.00030447905050500087,
+        "current_drawdown_abs": 0.3014342599999993,
+        "win_rate": 0.5833333333333334,
+        "profit_factor": 0.9722853944011043,
+        "expectancy": -0.025119521666666755,
+        "expectancy_ratio": -0.011547752332873085,
+    }
+    # its CAGR is of the wallet (989.7015800826 USDT by GET /balance), which trades do not give
+    assert set(found.figures) == {*want, "cagr"}
+    assert {name: found.figures[name] for name in want} == pytest.approx(want, rel=1e-9)
+    assert freqtrade.cagr(990, 989.7015800826, 1) == pytest.approx(-0.1042017785652688)
+    assert (found.trades, found.days, found.undefined) == (12, 1, {})
+
+
+def test_it_shows_freqtrades_explosion_beside_our_silence():
+    """Three small losses within minutes: the report that facts are better than."""
+    losses = [trade(n, FIRST + timedelta(minutes=n), pnl) for n, pnl in enumerate((-1, -1.1, -0.9))]
+    found = families(losses, FIRST + timedelta(hours=1), "1000")["freqtrade"]
+    assert found.figures["sharpe"] < -600
+
+
+def test_it_follows_freqtrade_without_trades_losses_or_spread():
+    one = families([trade(1, FIRST, 5)], FIRST)["freqtrade"]
+    assert (one.figures["sharpe"], one.figures["sqn"]) == (0.0, -100.0)
+    assert one.figures["expectancy_ratio"] == 100.0
+    assert one.figures["profit_factor"] is None
+    assert one.undefined["profit_factor"] == "infinite by freqtrade's definition"
+    even = [trade(n, FIRST + timedelta(days=n), 5) for n in range(3)]
+    same = families(even, FIRST + timedelta(days=3))["freqtrade"]
+    assert (same.figures["sharpe"], same.figures["sortino"], same.figures["calmar"]) == (-100,) * 3
+
+
+def test_it_tells_the_same_trades_by_four_definitions():
+    pnl = [12.0, -5.0, 3.0, -8.0, 20.0, -2.0]
+    trades = [trade(n, FIRST + timedelta(days=3 * n), value) for n, value in enumerate(pnl)]
+    found = families(trades, FIRST + timedelta(days=15))
+    sharpes = {name: one.figures["sharpe"] for name, one in found.items()}
+    assert sharpes["empyrical"] == pytest.approx(sharpes["quantstats"], rel=1e-12)
+    assert sharpes["freqtrade"] != pytest.approx(sharpes["empyrical"], rel=0.1)
+    # days without trades are left out: fewer days, a larger mean
+    assert sharpes["nautilus"] > 1.5 * sharpes["empyrical"]
+    assert [one.periods for one in found.values()] == [365, 252, 252, 252]
+
+
+def test_it_gives_no_figures_without_trades():
+    for name, found in families([], FIRST).items():
+        assert found.figures == {}, name
+        assert found.undefined == {"figures": "no trades"}
+
+
+def test_it_needs_an_equity_for_what_is_measured_on_one():
+    found = families([trade(1, FIRST, 5), trade(2, FIRST, -2)], FIRST, None)
+    assert found["freqtrade"].undefined["sqn"] == "no starting equity"
+    assert found["freqtrade"].figures["expectancy"] == 1.5
+    assert found["nautilus"].figures["win_rate"] == 0.5
+    assert found["nautilus"].undefined["sharpe"] == "no starting equity"
+    assert set(found["empyrical"].undefined.values()) == {"no starting equity"}
+
+
+def test_it_takes_the_first_reported_equity_as_the_start():
+    mark = Equity("bot", FIRST, Decimal(500))
+    found = families([mark, trade(1, FIRST + timedelta(hours=1), 5)], FIRST, None)["freqtrade"]
+    assert found.figures["max_drawdown"] == 0.0
+    assert found.figures["cagr"] == pytest.approx(1.01**365 - 1)
+
+
+def test_it_names_the_reason_where_equity_was_not_positive():
+    events = [trade(n, FIRST + timedelta(days=n), value) for n, value in enumerate((-2_000, 3_000))]
+    found = families(events, FIRST + timedelta(days=3))
+    assert found["empyrical"].figures["stability"] is None
+    assert found["quantstats"].undefined["sharpe"] == "equity not positive"
+    for one in found.values():
+        for value in one.figures.values():
+            assert value is None or math.isfinite(value)
+
+
+def test_nautilus_compounds_a_day_and_adds_an_instant():
+    closed = np.array([1, 1, 2, 86_400_000_001])
+    instants, returns = nautilus.by_instant(closed, np.array([0.1, 0.1, 0.5, -0.25]))
+    assert (instants.tolist(), returns.tolist()) == ([1, 2, 86_400_000_001], [0.2, 0.5, -0.25])
+    assert nautilus.by_day(instants, returns) == pytest.approx([1.2 * 1.5 - 1, -0.25])
+
+
+def test_quantstats_counts_days_that_moved():
+    days = np.array([0.0, 0.01, -0.02, 0.0, 0.03])
+    assert quantstats.win_rate(days) == 2 / 3
+    assert quantstats.profit_factor(days) == pytest.approx(2.0)
+    assert quantstats.profit_factor(np.array([0.01])) == math.inf
+    assert quantstats.max_drawdown(np.array([-0.5, 0.1])) == -0.5
+
+
+def test_freqtrade_counts_a_break_even_as_a_win():
+    assert freqtrade.win_rate(np.array([0.0, -1.0])) == 0.5
+    assert nautilus.win_rate(np.array([0.0, -1.0])) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("freqtrade", ("freqtrade",)),
+        ("nautilus, freqtrade,nautilus", ("nautilus", "freqtrade")),
+        ("all", ("freqtrade", "empyrical", "quantstats", "nautilus")),
+    ],
+)
+def test_it_reads_the_definitions_of_a_request(text, names):
+    assert chosen(text) == names
+
+
+@pytest.mark.parametrize("text", ["", "sharpe", "freqtrade,", "all,freqtrade", "x" * 5_000])
+def test_it_names_the_parameter_of_an_unknown_definition(text):
+    with pytest.raises(
+        ValueError, match=r"^definition: '.{0,40}' is none of freqtrade, "
+    ) as caught:
+        chosen(text)
+    assert len(str(caught.value)) < 200

@@ -1,0 +1,108 @@
+"""The figures' routes: live or as of an instant, by other definitions, in detail, explained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+from quart import Blueprint, Response, request
+
+from actors.messages import MetricsAnswer, MetricsUpdate
+from actors.metrics.actor import MetricsQuery
+from actors.metrics.definitions import DEFINITIONS, Definition
+from actors.metrics.details import Details
+from actors.metrics.families import FAMILIES, chosen
+from actors.metrics.options import LedgerOptions
+from actors.metrics.study import StudyTooLarge
+from web.api import ASK_S, instant
+from web.app import Door, answer, scoped
+from web.guard import Refusal
+from web.services import Services
+
+
+class DetailsAnswer(Struct, frozen=True):
+    """Answer of GET /api/v1/metrics/details."""
+
+    at: datetime
+    bots: dict[str, Details]
+
+
+class DefinitionsAnswer(Struct, frozen=True):
+    """Answer of GET /api/v1/metrics/definitions: what figures mean, and the options in force."""
+
+    figures: dict[str, Definition]
+    families: dict[str, str]
+    options: dict[str, LedgerOptions]
+
+
+def figures(door: Door, services: Services) -> Blueprint:
+    """Routes that answer with figures."""
+    routes = Blueprint("figures", __name__)
+
+    @routes.get("/api/v1/metrics/realtime")
+    @scoped(door, "read")
+    async def get_metrics() -> Response:
+        definitions = _definitions()
+        bot, at = request.args.get("bot", ""), _at()
+        update = await _update(services, bot, at)
+        whole = MetricsAnswer(update.at, update.bots, update.portfolio)
+        if definitions is None:
+            return answer(whole)
+        try:
+            families = await services.studies.families(definitions, bot, at, update.at)
+        except StudyTooLarge as error:
+            raise Refusal(422, str(error)) from error
+        return answer(replace(whole, families=families))
+
+    @routes.get("/api/v1/metrics/details")
+    @scoped(door, "read")
+    async def get_details() -> Response:
+        bot, at = request.args.get("bot", ""), _at()
+        now = services.clock.now()
+        try:
+            found = await services.studies.details(bot, at, now)
+        except StudyTooLarge as error:
+            raise Refusal(422, str(error)) from error
+        _known(bot, found)
+        return answer(DetailsAnswer(at or now, found))
+
+    @routes.get("/api/v1/metrics/definitions")
+    @scoped(door, "read")
+    async def get_definitions() -> Response:
+        update = await services.metrics.ask(MetricsQuery(""), timeout_s=ASK_S)
+        options = {bot: services.studies.options(bot) for bot in update.bots}
+        sources = {name: module.SOURCE for name, module in FAMILIES.items()}
+        return answer(DefinitionsAnswer(DEFINITIONS, sources, options))
+
+    return routes
+
+
+async def _update(services: Services, bot: str, at: datetime | None) -> MetricsUpdate:
+    if at is None:
+        update: MetricsUpdate = await services.metrics.ask(MetricsQuery(bot), timeout_s=ASK_S)
+    else:
+        update = await services.as_of(bot, at)
+    _known(bot, update.bots)
+    return update
+
+
+def _known(bot: str, bots: Mapping[str, object]) -> None:
+    if bot and bot not in bots:
+        raise Refusal(404, f"bot: nothing known of {bot[:64]!r}")
+
+
+def _at() -> datetime | None:
+    text = request.args.get("at")
+    return None if text is None else instant("at", text)
+
+
+def _definitions() -> tuple[str, ...] | None:
+    text = request.args.get("definition")
+    if text is None:
+        return None
+    try:
+        return chosen(text)
+    except ValueError as error:
+        raise Refusal(422, str(error)) from error
