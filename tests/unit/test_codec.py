@@ -75,6 +75,8 @@ def test_it_reads_ndjson_and_msgpack_alike():
         ({"pnl": None}, "pnl"),
         ({"fee": "-Infinity"}, "fee"),
         ({"quantity": -1}, "quantity"),
+        ({"risk": 0}, "risk"),
+        ({"risk": "-1.5"}, "risk"),
         ({"side": "up"}, "side"),
         ({"symbol": ""}, "symbol"),
         ({"bot": "a b"}, "bot"),
@@ -129,11 +131,12 @@ instants = st.builds(
     quantity=amounts,
     pnl=amounts,
     fee=amounts,
+    risk=st.none() | amounts,
     instants=st.lists(instants, min_size=3, max_size=3),
     given=st.sets(st.sampled_from(["at", "closed_at"])),
 )
 def test_it_lets_nothing_pass_in_a_batch_that_it_would_refuse_alone(
-    quantity, pnl, fee, instants, given
+    *, quantity, pnl, fee, risk, instants, given
 ):
     opened, closed, at = instants
     times = {"closed_at": closed, "at": at}
@@ -145,6 +148,7 @@ def test_it_lets_nothing_pass_in_a_batch_that_it_would_refuse_alone(
         quantity=Decimal(quantity),
         pnl=Decimal(pnl),
         fee=Decimal(fee),
+        risk=None if risk is None else Decimal(risk),
         opened_at=opened,
         **{name: times[name] for name in given},
     )
@@ -154,7 +158,7 @@ def test_it_lets_nothing_pass_in_a_batch_that_it_would_refuse_alone(
     except ValueError:
         alone = False
     assert not whole or alone
-    digits = max(len(Decimal(text).as_tuple().digits) for text in (quantity, pnl, fee))
+    digits = max(len(Decimal(text).as_tuple().digits) for text in (quantity, pnl, fee, risk or 0))
     assert whole == alone or digits > codec.DECIMALS_MAX
 
 
