@@ -182,15 +182,8 @@ def _was_here(supervisor: Supervisor, child_id: str) -> bool:
     return given and prefix == supervisor.spec.template.id
 
 
-def _not_dynamic(supervisor: Supervisor) -> None:
-    if isinstance(supervisor.spec, DynamicSpec):
-        raise AdminError("invalid", f"{supervisor.name} is dynamic: its children have no place")
-
-
 async def _restart_child(supervisor: Supervisor, child_id: str) -> Started:
-    _not_dynamic(supervisor)
-    child = _find(supervisor, child_id)
-    _need_stopped(child)
+    child = _stopped(supervisor, child_id)
     error = await supervisor.start_one(child)
     if error is not None:
         raise error
@@ -198,16 +191,18 @@ async def _restart_child(supervisor: Supervisor, child_id: str) -> Started:
 
 
 async def _delete_child(supervisor: Supervisor, child_id: str) -> None:
-    _not_dynamic(supervisor)
+    supervisor.remove(_stopped(supervisor, child_id))
+
+
+def _stopped(supervisor: Supervisor, child_id: str) -> Child:
+    """Find a child that is stopped, of a supervisor that keeps such children."""
+    if isinstance(supervisor.spec, DynamicSpec):
+        raise AdminError("invalid", f"{supervisor.name} is dynamic: its children have no place")
     child = _find(supervisor, child_id)
-    _need_stopped(child)
-    supervisor.remove(child)
-
-
-def _need_stopped(child: Child) -> None:
     if child.state != "stopped":
         code = "restarting" if child.state == "restarting" else "running"
         raise AdminError(code, f"{child.name} is {child.state}")
+    return child
 
 
 async def _which_children(supervisor: Supervisor) -> list[tuple[str, str]]:

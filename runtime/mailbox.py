@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
 from runtime.actor import Down
 from runtime.timers import Timer
+
+if TYPE_CHECKING:
+    from runtime.incarnation import Incarnation
 
 WhenFull = Literal["wait", "refuse", "drop_oldest", "coalesce"]
 
@@ -108,13 +111,6 @@ def content(item: Any) -> Any:
     return item.message if type(item) in (Ask, Cell) else item
 
 
-class Sleeper(Protocol):
-    """A receiver that has gone to sleep at an empty mailbox."""
-
-    def wake(self) -> None:
-        """Look again: there is a message, or an end."""
-
-
 NOTHING: deque[Any] = deque(maxlen=0)  # the queue of each mailbox that never had a message
 
 
@@ -137,7 +133,7 @@ class Mailbox:
     special: int = 0
     closed: bool = False
     in_hand: bool = False
-    sleeper: Sleeper | None = None
+    sleeper: Incarnation | None = None  # who has gone to sleep at an empty queue
     putters: deque[Turn] | None = None
     _cells: dict[Hashable, Cell] = field(init=False)
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from runtime.child import Child
+from runtime.spec import ChildSpec
 from runtime.supervisor import Supervisor
 from runtime.watch import stack
 
 if TYPE_CHECKING:
-    from runtime.incarnation import Incarnation
     from runtime.slot import Slot
     from runtime.system import System
 
@@ -74,11 +74,10 @@ class SystemStatus(msgspec.Struct, frozen=True):
 
 def system_status(system: System) -> SystemStatus:
     """Take the tree as it stands now."""
-    now = system.clock.monotonic()
     root = system.root
     return SystemStatus(
         at=system.clock.now(),
-        root=_supervisor(system, root, root.spec.id, now) if root is not None else None,
+        root=_supervisor(root, system.clock.monotonic()) if root is not None else None,
         quarantine=system.quarantine_count,
         dead_letters=system.dead_letter_count,
         zombies=system.zombie_count,
@@ -86,43 +85,26 @@ def system_status(system: System) -> SystemStatus:
     )
 
 
-def _supervisor(
-    system: System, supervisor: Supervisor, id_: str, now: float, child: Child | None = None
-) -> SupervisorStatus:
-    state = "running" if supervisor.ready else "starting"
-    if supervisor.exit is not None:
-        state = "stopped"
-    elif supervisor.stop_requested:
-        state = "stopping"
+def _supervisor(place: Supervisor | Child, now: float) -> SupervisorStatus:
+    """Describe a supervisor: the root, or the child that has one running, or had."""
+    spec = place.spec
+    assert not isinstance(spec, ChildSpec)
+    child = place if isinstance(place, Child) else None
+    runner = place.runner if isinstance(place, Child) else place
+    children = runner.children.values() if isinstance(runner, Supervisor) else ()
     return SupervisorStatus(
-        id=id_,
-        name=supervisor.name,
-        strategy=supervisor.spec.strategy,
-        state=state,
+        id=spec.id,
+        name=place.name,
+        strategy=spec.strategy,
+        state=runner.state if isinstance(runner, Supervisor) else place.state,
         restarts=child.recent_restarts(now) if child is not None else 0,
         restarts_total=child.restarts_total if child is not None else 0,
-        intensity=supervisor.spec.intensity,
-        period_s=supervisor.spec.period_s,
-        children=[_child(system, entry, now) for entry in supervisor.children.values()],
-    )
-
-
-def _child(system: System, child: Child, now: float) -> ActorStatus | SupervisorStatus:
-    if child.slot is not None:
-        return _actor(child, child.slot, now)
-    if isinstance(child.runner, Supervisor):
-        return _supervisor(system, child.runner, child.id, now, child)
-    spec = child.spec
-    return SupervisorStatus(
-        id=child.id,
-        name=child.name,
-        strategy=getattr(spec, "strategy", "one_for_one"),
-        state=child.state,
-        restarts=child.recent_restarts(now),
-        restarts_total=child.restarts_total,
-        intensity=getattr(spec, "intensity", 0),
-        period_s=getattr(spec, "period_s", 0.0),
-        children=[],
+        intensity=spec.intensity,
+        period_s=spec.period_s,
+        children=[
+            _supervisor(entry, now) if entry.slot is None else _actor(entry, entry.slot, now)
+            for entry in children
+        ],
     )
 
 
@@ -153,13 +135,9 @@ def _actor(child: Child, slot: Slot, now: float) -> ActorStatus:
         dead_lettered=slot.dead_lettered,
         handling_s=slot.handling_s,
         handling=slot.handling,
-        stack=_stack(life) if state == "stuck" else [],
+        stack=stack(life.coroutine) if state == "stuck" and life is not None else [],
         since=life.started_at if life is not None else None,
     )
-
-
-def _stack(life: Incarnation | None) -> list[str]:
-    return stack(life.coroutine) if life is not None else []
 
 
 def _in_hand(slot: Slot) -> str:

@@ -68,6 +68,15 @@ class Supervisor:
 
     # ------------------------------------------------------------ asked from outside
 
+    @property
+    def state(self) -> str:
+        """One word for people."""
+        if self.exit is not None:
+            return "stopped"
+        if self.stop_requested:
+            return "stopping"
+        return "running" if self.ready else "starting"
+
     def request_stop(self, grace: Shutdown) -> None:
         """Ask it to stop its children in reverse order, and end. The asker watches the grace."""
         self.stop_requested = True
@@ -347,6 +356,6 @@ class Supervisor:
             raise
 
     def __repr__(self) -> str:
-        state = "ENDED" if self.exit else "RUNNING" if self.ready else "STARTING"
         recent = self.intensity.recent(self.system.clock.monotonic())
-        return f"<Supervisor {self.name} {state} restarts={recent}/{self.spec.intensity}>"
+        restarts = f"restarts={recent}/{self.spec.intensity}"
+        return f"<Supervisor {self.name} {self.state.upper()} {restarts}>"
