@@ -46,7 +46,7 @@ async def test_it_sends_one_plain_mail_to_all_recipients(anyio_backend):
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail.get_content_type() == "text/plain"
     assert "Alert 7f3a" in mail.get_content()
-    assert "+37 suppressed" in mail.get_content()
+    assert "+37 in 5 min" in mail.get_content()
 
 
 async def test_it_keeps_the_message_id_over_retries(anyio_backend):

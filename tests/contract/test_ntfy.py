@@ -52,8 +52,8 @@ async def test_it_publishes_title_text_priority_tags_and_link(anyio_backend):
             "message": "The drawdown passed its limit of 10 %.\n"
             "Equity: 8,760.00 USDT\n"
             "Peak: 10,000.00 USDT\n"
-            "+37 suppressed in the last window\n"
-            "3 held back by the hourly limit\n"
+            "+37 in 5 min, worst: Drawdown 13.1 %\n"
+            "3 held back for a digest\n"
             "Alert 7f3a · 2026-11-24 08:21:03 UTC\n"
             "https://watch.example/alerts/7f3a",
             "priority": 5,
