@@ -1,6 +1,5 @@
 """One account, walked through its entries in canonical order, which is all it depends on.
 
-A copy of the scalars is a checkpoint, from which a replay continues as if nothing had happened.
 Amounts are integers of one scale; `equity` is None until a starting or a reported equity is known.
 A tick replaces equity, so profit that a tick already held counts again when its trade closes, until
 the next tick: report equity after closing, not before.
@@ -8,15 +7,15 @@ the next tick: report equity after closing, not before.
 
 from __future__ import annotations
 
-import copy
 import math
 from array import array
 
 from msgspec import Struct
 
+from actors.metrics.block import Piece
 from actors.metrics.days import Calendar, week_of
 from actors.metrics.figures import Tally
-from actors.metrics.series import Chart
+from actors.metrics.moments import Closed
 from actors.metrics.window import Window
 
 
@@ -30,11 +29,10 @@ class Account(Struct):
     calendar: Calendar
     window: Window
     returns: array[float]
-    unit: int
-    chart: Chart | None
     tally: Tally
     equity: int | None
     peak: int | None
+    closed: Closed
     max_drawdown: float | None = None
     max_drawdown_abs: int = 0
     fees: int = 0
@@ -51,21 +49,6 @@ class Account(Struct):
     week_peak: int | None = None
     cut_equity: int | None = None
     cut_growth: float = 1.0
-
-    def checkpoint(self) -> Account:
-        """The scalars as they stand now; arrays, chart and window stay shared."""
-        saved = copy.copy(self)
-        saved.tally = copy.copy(self.tally)
-        return saved
-
-    def resume(self, entries: int) -> Account:
-        """From this checkpoint, taken after `entries` entries: drop what came later."""
-        closed = 0 if self.returns_from is None else self.day - self.returns_from
-        del self.returns[closed:]
-        self.window.clear()
-        if self.chart is not None:
-            self.chart.truncate(entries)
-        return self.checkpoint()
 
     def trade(self, when: int, pnl: int, fee: int) -> None:
         """Close a trade."""
@@ -94,9 +77,7 @@ class Account(Struct):
             and self.day_peak is not None
             and self.week_peak is not None
         ):
-            self.cut_growth *= self._growth_since_cut()
-            self.equity += amount
-            self.cut_equity = self.equity
+            self._cut(amount)
             self.peak += amount
             self.day_peak += amount
             self.week_peak += amount
@@ -116,6 +97,22 @@ class Account(Struct):
         self.window.mark(equity)
         self._observe()
 
+    def condensed(self, piece: Piece) -> None:
+        """Take in the day (or part of one) that a piece stands for, as far as returns see it."""
+        when, flow, marks, after, trades = piece
+        if when >= self.day_end:
+            self._begin_day(when)
+        if flow is not None and self.equity is not None:
+            self._cut(flow)
+        if marks is not None:
+            if self.equity is None:
+                self.cut_equity = marks[0]
+            self.equity = marks[1]
+        if (marks is not None or trades) and self.returns_from is None:
+            self._begin_returns()
+        if self.equity is not None:
+            self.equity += after
+
     def day_return(self) -> float:
         """The running day's return: P&L / equity at the day's open, NaN where that is no base.
 
@@ -126,6 +123,12 @@ class Account(Struct):
         if self.cut_growth == 1.0 and equity is not None and base is not None and base > 0 < equity:
             return (equity - base) / base
         return self.cut_growth * self._growth_since_cut() - 1.0
+
+    def _cut(self, amount: int) -> None:
+        assert self.equity is not None
+        self.cut_growth *= self._growth_since_cut()
+        self.equity += amount
+        self.cut_equity = self.equity
 
     def _growth_since_cut(self) -> float:
         equity, base = self.equity, self.cut_equity
@@ -165,8 +168,6 @@ class Account(Struct):
     def _observe(self) -> None:
         equity, peak, day_peak, week_peak = self.equity, self.peak, self.day_peak, self.week_peak
         if equity is None or peak is None or day_peak is None or week_peak is None:
-            if self.chart is not None:
-                self.chart.append(math.nan, 0.0)
             return
         if equity > peak:
             self.peak = peak = equity
@@ -180,22 +181,17 @@ class Account(Struct):
             self.day_peak = equity
         if equity > week_peak:
             self.week_peak = equity
-        if self.chart is not None:
-            self.chart.append(equity / self.unit, fall)
 
 
-def open_account(
-    zone: str, starting: int | None, window: int, unit: int, chart: Chart | None
-) -> Account:
+def open_account(calendar: Calendar, starting: int | None, window: int) -> Account:
     """A fresh account whose peak starts at the starting equity (scaled units; None: unknown)."""
     return Account(
-        calendar=Calendar(zone),
+        calendar=calendar,
         window=Window(window),
         returns=array("d"),
-        unit=unit,
-        chart=chart,
         tally=Tally(),
         equity=starting,
         peak=starting,
         max_drawdown=None if starting is None or starting <= 0 else 0.0,
+        closed=Closed(),
     )

@@ -1,7 +1,8 @@
 """Every ratio as a pure function of trades or daily returns: a finite float, or why there is none.
 
 Daily returns are an array of shape (days,) of fractions, one for each calendar day, zero days
-included; NaN marks a day whose return does not exist because equity was not positive.
+included, or its `Moments`; NaN marks a day whose return does not exist because equity was not
+positive.
 Undefined is never 0, NaN or infinity: the function raises `Undefined` with the reason.
 """
 
@@ -12,6 +13,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
+
+from actors.metrics.moments import Moments, moments
 
 CALENDAR_DAYS_PER_YEAR = 365
 SHARPE_DAYS_MIN = 2
@@ -26,6 +29,7 @@ NOT_POSITIVE = "equity not positive"
 ZERO_VARIANCE = "zero variance"
 
 Returns = npt.NDArray[np.float64]
+Days = Returns | Moments
 
 
 class Undefined(ArithmeticError):
@@ -53,6 +57,23 @@ class Tally(Struct):
             self.losses += 1
             self.gross_loss -= pnl
 
+    def count(self, pnl: int, sign: int) -> None:
+        """Count one trade more (`sign` 1) or less (-1)."""
+        self.trades += sign
+        self.squares += sign * pnl * pnl
+        if pnl > 0:
+            self.wins += sign
+            self.gross_win += sign * pnl
+        elif pnl < 0:
+            self.losses += sign
+            self.gross_loss -= sign * pnl
+
+    def multiply(self, factor: int) -> None:
+        """Go over to a smaller unit."""
+        self.squares *= factor * factor
+        self.gross_win *= factor
+        self.gross_loss *= factor
+
     @property
     def total(self) -> int:
         """The sum of all P&L."""
@@ -69,6 +90,8 @@ class Basis(Struct, frozen=True):
     @property
     def risk_free_daily(self) -> float:
         """The risk-free return of one period, compounding to the annual one."""
+        if not self.risk_free:
+            return 0.0
         return float(math.expm1(math.log1p(self.risk_free) / self.periods))
 
 
@@ -104,65 +127,70 @@ def sqn(tally: Tally) -> float:
     return math.copysign(math.sqrt(total * total * (n - 1) / spread), total)
 
 
-def sharpe(returns: Returns, basis: Basis) -> float:
+def sharpe(returns: Days, basis: Basis) -> float:
     """Annualised Sharpe ratio: mean / std of daily excess returns, times sqrt(periods).
 
     Source: Sharpe (1994), "The Sharpe Ratio".
     """
-    return _daily_sharpe(returns, basis) * math.sqrt(basis.periods)
+    return _daily_sharpe(_days(returns), basis) * math.sqrt(basis.periods)
 
 
-def sharpe_stderr(returns: Returns, basis: Basis) -> float:
+def sharpe_stderr(returns: Days, basis: Basis) -> float:
     """Standard error of the annualised Sharpe ratio for returns of any skew and kurtosis.
 
     sqrt((1 + SR^2 / 2 - skew SR + (kurtosis - 3) SR^2 / 4) / n) of the daily SR, with population
     moments, times sqrt(periods). Source: Mertens (2002), "Comments on variance of the IID
     estimator in Lo (2002)".
     """
-    ratio = _daily_sharpe(returns, basis)
-    centred = returns - returns.mean()
-    unit = centred / math.sqrt(float((centred * centred).mean()))
-    square = unit * unit
-    skew = float((square * unit).mean())
-    kurtosis = float((square * square).mean())
-    error = (1 + ratio**2 / 2 - skew * ratio + (kurtosis - 3) * ratio**2 / 4) / len(returns)
+    return sharpe_and_stderr(returns, basis)[1]
+
+
+def sharpe_and_stderr(returns: Days, basis: Basis) -> tuple[float, float]:
+    """Sharpe ratio and its standard error at once."""
+    days = _days(returns)
+    ratio = _daily_sharpe(days, basis)
+    count, second = days.days, days.second
+    variance = second / count
+    skew = days.third / count / (variance * math.sqrt(variance))
+    kurtosis = days.fourth / count / (variance * variance)
+    square = ratio * ratio
+    error = (1 + square / 2 - skew * ratio + (kurtosis - 3) * square / 4) / count
     # Never negative but for rounding: kurtosis >= skew^2 + 1 (Pearson)
-    return math.sqrt(max(error, 0.0) * basis.periods)
+    stderr = math.sqrt(max(error, 0.0) * basis.periods)
+    return ratio * math.sqrt(basis.periods), stderr
 
 
-def _daily_sharpe(returns: Returns, basis: Basis) -> float:
-    _require_days(returns, max(SHARPE_DAYS_MIN, basis.ddof + 1))
-    excess = returns - basis.risk_free_daily
-    mean = float(excess.mean())
-    deviation = float(excess.std(ddof=basis.ddof))
-    level = float(np.abs(returns).max())
-    if returns.min() == returns.max() or deviation <= VARIANCE_NOISE * level:
+def _daily_sharpe(days: Moments, basis: Basis) -> float:
+    _require_days(days, max(SHARPE_DAYS_MIN, basis.ddof + 1))
+    deviation = math.sqrt(days.second / (days.days - basis.ddof))
+    level = max(days.high, -days.low)
+    if days.low == days.high or deviation <= VARIANCE_NOISE * level:
         raise Undefined(ZERO_VARIANCE)
-    return mean / deviation
+    return (days.mean - basis.risk_free_daily) / deviation
 
 
-def sortino(returns: Returns, basis: Basis) -> float:
+def sortino(returns: Days, basis: Basis) -> float:
     """Annualised Sortino ratio with target 0: mean / sqrt(mean(min(r, 0)^2)) over all n days.
 
     Source: Sortino and Price (1994); the risk-free rate plays no part.
     """
-    _require_days(returns, SHARPE_DAYS_MIN)
-    downside = np.minimum(returns, 0.0)
-    deviation = math.sqrt(float((downside * downside).mean()))
+    days = _days(returns)
+    _require_days(days, SHARPE_DAYS_MIN)
+    deviation = math.sqrt(days.downside / days.days)
     if not deviation:
         raise Undefined("no losing day")
-    return float(returns.mean()) / deviation * math.sqrt(basis.periods)
+    return days.mean / deviation * math.sqrt(basis.periods)
 
 
-def cagr(returns: Returns, *, short: bool = False) -> float:
+def cagr(returns: Days, *, short: bool = False) -> float:
     """Compound annual growth rate: prod(1 + r)^(365 / days) - 1, days being calendar days.
 
     Without flows the product is last equity / starting equity. Below 30 days only with `short`.
     """
-    _require_days(returns, 1 if short else CAGR_DAYS_MIN)
-    growth = float(np.log1p(returns).sum())
+    days = _days(returns)
+    _require_days(days, 1 if short else CAGR_DAYS_MIN)
     try:
-        return math.expm1(growth * (CALENDAR_DAYS_PER_YEAR / len(returns)))
+        return math.expm1(days.growth * (CALENDAR_DAYS_PER_YEAR / days.days))
     except OverflowError:
         raise Undefined("too short to annualise") from None
 
@@ -179,8 +207,12 @@ def calmar(growth: float, max_drawdown: float | None) -> float:
     return ratio
 
 
-def _require_days(returns: Returns, days: int) -> None:
-    if len(returns) < days:
+def _days(returns: Days) -> Moments:
+    return returns if isinstance(returns, Moments) else moments(returns)
+
+
+def _require_days(given: Moments, days: int) -> None:
+    if given.days < days:
         raise Undefined(f"needs {days} day{'s' if days > 1 else ''}")
-    if np.isnan(returns).any():
+    if given.undefined:
         raise Undefined(NOT_POSITIVE)

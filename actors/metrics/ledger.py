@@ -1,8 +1,8 @@
 """A ledger gives the same figures, to the bit, for the same events in any order of arrival.
 
 Duplicates change nothing, a higher revision of a trade replaces it, and a late event counts where
-it belongs. In order, an event costs O(1); out of order the walk resumes from the last checkpoint
-before it (every 1,024 entries), so the cost is that of the entries after it.
+it belongs. In order, an event costs O(1); out of order O(log n), and the next snapshot of all
+figures O(days) more.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from datetime import datetime
 from decimal import Decimal
 
 from actors.messages import Equity, EquityPoint, Flow, Metrics, Risk, Trade
-from actors.metrics import report
+from actors.metrics import report, restate
 from actors.metrics.account import Account, open_account
 from actors.metrics.days import Calendar
+from actors.metrics.identities import Id, Index, canonical_id
 from actors.metrics.money import SCALE, micros, scale_for, scaled
 from actors.metrics.options import LedgerOptions, terms
 from actors.metrics.series import Chart
-from actors.metrics.timeline import FLOW, MARK, TRADE, Entry, Id, Timeline, canonical_id
+from actors.metrics.summary import FLOW, MARK, TRADE, Standing, opened
+from actors.metrics.timeline import Place, Row, Timeline
 
-CHECKPOINT_EVERY = 1_024
-CLEAN = 2**62
 POINTS_MIN = 8
 LATEST = 7_258_118_400_000_000  # 2200-01-01 UTC, in microseconds
 
@@ -37,16 +37,23 @@ class Ledger:
         self.name = ""
         self.timeline = Timeline()
         self.scale = SCALE
-        self._dirty = CLEAN
+        self.quantity_scale = SCALE
         self.rewrites = 0  # how often something other than the end of the timeline changed
         if options.starting_equity is not None:
             self.scale = scale_for(options.starting_equity)
-        self._closed: dict[Id, int] = {}
+        self._index = Index()
         self._revisions: dict[Id, int] = {}
         self._flows: set[Id] = set()
+        self._symbols: dict[str, int] = {}
         self._calendar = Calendar(options.zone)
         self._day_end: int | None = None
-        self._begin()
+        self._chart = Chart()
+        self._account = self._opened()
+        self._behind = False  # what triggers need is not what the timeline says
+        self._moved = False  # and not by a shift of all levels alone
+        self._shift = 0
+        self._stale = False  # the other figures are not what the timeline says
+        self._week = (0, 0)
 
     def __repr__(self) -> str:
         return f"<Ledger {self.name} {self.options.currency} entries={len(self.timeline)}>"
@@ -69,12 +76,20 @@ class Ledger:
         return taken
 
     def risk(self, now: datetime) -> Risk:
-        """The figures that triggers need: O(1) after events in order."""
-        return report.risk(self._walked(), self.scale, now)
+        """The figures that triggers need: O(1) after events in order, else O(log n)."""
+        return report.risk(self._standing(), self.scale, now)
 
     def metrics(self, now: datetime) -> Metrics:
-        """Every figure as of `now`: O(days + rolling trades) after events in order."""
-        return report.metrics(self._walked(), terms(self.options, self.scale), now)
+        """Every figure as of `now`: O(1) after events in order of one day, else O(days)."""
+        return report.metrics(self.account(), terms(self.options, self.scale), now)
+
+    def account(self) -> Account:
+        """The account as all entries leave it; to be read only."""
+        account = self._standing()
+        if self._stale:
+            restate.history(account, self.timeline, self._start())
+            self._stale = False
+        return account
 
     def series(self, points: int = 500) -> list[EquityPoint]:
         """The equity curve, oldest first, at most `points` with the extremes kept.
@@ -83,12 +98,13 @@ class Ledger:
         """
         if points < POINTS_MIN:
             raise ValueError(f"points: at least {POINTS_MIN}, not {points}")
-        self._walked()
-        starting = self._starting()
-        if starting is None or not len(self.timeline):
-            return self._chart.points(self.timeline.when, points)
-        first = EquityPoint(self.timeline.when[0] / 1e6, starting / 10**self.scale, 0.0)
-        return [first, *self._chart.points(self.timeline.when, points - 1)]
+        start = self._start()
+        self._chart.draw(self.timeline, start, 10**self.scale)
+        if start is None or not len(self.timeline):
+            return self._chart.points(self.timeline, points)
+        first = self.timeline.blocks[0].when[0]
+        opening = EquityPoint(first / 1e6, start.equity / 10**self.scale, 0.0)
+        return [opening, *self._chart.points(self.timeline, points - 1)]
 
     def turn(self, now: datetime) -> bool:
         """Whether a day began in the zone since the last call or event; False the first time."""
@@ -105,7 +121,7 @@ class Ledger:
 
     def _apply_trade(self, trade: Trade) -> bool:
         identity = canonical_id(trade.id)
-        before = self._closed.get(identity)
+        before = self._find(identity)
         if before is not None and trade.revision <= self._revisions.get(identity, 0):
             return False
         if trade.currency is not None and trade.currency != self.options.currency:
@@ -115,102 +131,135 @@ class Ledger:
         scale = self.scale
         fee = self._units(trade.fee, "fee")
         pnl *= 10 ** (self.scale - scale)
+        quantity = self._quantity(trade.quantity)
         if before is not None:
-            place = self.timeline.find(Entry(before, TRADE, identity, 0))
-            if place is None:
-                raise AssertionError(f"trade {identity} is known but not in the timeline")
-            self.timeline.remove(place)
-            self._rewrite(place)
+            reference = self.timeline.blocks[before[0]].ids[before[1]]
+            self._remove(before)
+            self._index.move(identity, when)
+        else:
+            reference = self.timeline.heap.put(identity)
+            self._index.put(identity, when)
         if trade.revision:
             self._revisions[identity] = trade.revision
-        self._closed[identity] = when
-        self._insert(Entry(when, TRADE, identity, pnl, fee))
+        symbol = 2 * self._symbol(trade.symbol) + (trade.side == "short")
+        opened_at = micros(trade.opened_at)
+        self._insert(Row(when, TRADE, reference, pnl, fee, opened_at, quantity, symbol))
         return True
 
     def _apply_flow(self, flow: Flow) -> bool:
         identity = canonical_id(flow.id)
         if identity in self._flows:
             return False
-        entry = Entry(_instant(flow.at, "at"), FLOW, identity, self._units(flow.amount, "amount"))
+        when, amount = _instant(flow.at, "at"), self._units(flow.amount, "amount")
         self._flows.add(identity)
-        self._insert(entry)
+        self._insert(Row(when, FLOW, self.timeline.heap.put(identity), amount))
         return True
 
     def _apply_equity(self, equity: Equity) -> bool:
-        entry = Entry(_instant(equity.at, "at"), MARK, 0, self._units(equity.equity, "equity"))
-        if self.timeline.find(entry) is not None:
+        when, amount = _instant(equity.at, "at"), self._units(equity.equity, "equity")
+        if self.timeline.find(when, MARK, 0, amount) is not None:
             return False
-        self._insert(entry)
+        self._insert(Row(when, MARK, 0, amount))
         return True
 
-    def _insert(self, entry: Entry) -> None:
-        end = len(self.timeline)
-        place = self.timeline.insert(entry)
-        if place < end:
-            self._rewrite(place)
-        self._pass(entry.when)
+    def _find(self, identity: Id) -> Place | None:
+        for when in self._index.candidates(identity):
+            place = self.timeline.find(when, TRADE, identity)
+            if place is not None:
+                return place
+        return None
 
-    def _rewrite(self, place: int) -> None:
+    def _insert(self, row: Row) -> None:
+        late = self.timeline.insert(row) is not None
+        self._pass(row.when)
+        if late:
+            self._changed(row, 1)
+        elif self._behind:
+            self._moved = True
+            self._count(row, 1)
+        elif row.kind == TRADE:
+            self._account.trade(row.when, row.amount, row.fee)
+        elif row.kind == MARK:
+            self._account.mark(row.when, row.amount)
+        else:
+            self._account.flow(row.when, row.amount)
+
+    def _remove(self, place: Place) -> None:
+        self._changed(self.timeline.remove(place), -1)
+
+    def _changed(self, row: Row, sign: int) -> None:
+        """Something else than the end changed: sums at once, the rest when it is asked for."""
         self.rewrites += 1
-        self._dirty = min(self._dirty, place)
+        self._behind = self._stale = True
+        self._chart.late(row.when)
+        self._count(row, sign)
+        if self.timeline.marks or self._start() is None or row.when >= self._week_start():
+            self._moved = True
+        self._shift += sign * row.amount
+
+    def _count(self, row: Row, sign: int) -> None:
+        if row.kind == TRADE:
+            self._account.tally.count(row.amount, sign)
+            self._account.fees += sign * row.fee
+
+    def _week_start(self) -> int:
+        day = self._account.day
+        if self._week[0] != day:
+            self._week = (day, self._calendar.start_of(day - (day - 1) % 7))
+        return self._week[1]
 
     def _units(self, amount: Decimal, field: str) -> int:
         units = scaled(amount, self.scale, field)
         if units is not None:
             return units
         finer = scale_for(amount)
-        self.timeline.rescale(10 ** (finer - self.scale))
+        factor = 10 ** (finer - self.scale)
+        self.timeline.rescale(factor)
         self.scale = finer
         self.rewrites += 1
-        self._begin()
+        self._chart.clear()
+        if not len(self.timeline):
+            self._account = self._opened()
+        else:
+            self._account.tally.multiply(factor)
+            self._account.fees *= factor
+            self._behind = self._stale = self._moved = True
         return scaled(amount, finer, field) or 0
 
-    # -------------------------------------------------------------- walking
+    def _quantity(self, quantity: Decimal) -> int:
+        units = scaled(quantity, self.quantity_scale, "quantity")
+        if units is not None:
+            return units
+        finer = scale_for(quantity)
+        self.timeline.rescale(10 ** (finer - self.quantity_scale), ("quantity",))
+        self.quantity_scale = finer
+        return scaled(quantity, finer, "quantity") or 0
 
-    def _starting(self) -> int | None:
+    def _symbol(self, symbol: str) -> int:
+        return self._symbols.setdefault(symbol, len(self._symbols))
+
+    # ------------------------------------------------------------- standing
+
+    def _start(self) -> Standing | None:
         starting = self.options.starting_equity
-        return None if starting is None else scaled(starting, self.scale, "starting_equity")
+        if starting is None:
+            return None
+        return opened(scaled(starting, self.scale, "starting_equity"))
 
-    def _begin(self) -> None:
-        self._chart = Chart()
-        options = self.options
-        self._account = open_account(
-            options.zone, self._starting(), options.rolling_trades, 10**self.scale, self._chart
-        )
-        self._walked_to = 0
-        self._dirty = CLEAN
-        self._checkpoints: list[Account] = []
+    def _opened(self) -> Account:
+        start = self._start()
+        equity = None if start is None else start.equity
+        return open_account(self._calendar, equity, self.options.rolling_trades)
 
-    def _walked(self) -> Account:
-        if self._dirty < self._walked_to:
-            self._rewind(self._dirty)
-        self._dirty = CLEAN
-        timeline, account = self.timeline, self._account
-        for place in range(self._walked_to, len(timeline)):
-            if place == len(self._checkpoints) * CHECKPOINT_EVERY:
-                self._checkpoints.append(account.checkpoint())
-            kind = timeline.kind[place]
-            if kind == TRADE:
-                account.trade(timeline.when[place], timeline.amount[place], timeline.fee[place])
-            elif kind == MARK:
-                account.mark(timeline.when[place], timeline.amount[place])
+    def _standing(self) -> Account:
+        if self._behind:
+            if self._moved:
+                restate.position(self._account, self.timeline, self._start())
             else:
-                account.flow(timeline.when[place], timeline.amount[place])
-        self._walked_to = len(timeline)
-        return account
-
-    def _rewind(self, place: int) -> None:
-        # Far enough back that the rolling window, which no checkpoint holds, is full again by then
-        index = place // CHECKPOINT_EVERY
-        enough = self.options.rolling_trades
-        while index and self._trades_between(index * CHECKPOINT_EVERY, place) < enough:
-            index -= 1
-        del self._checkpoints[index + 1 :]
-        self._walked_to = index * CHECKPOINT_EVERY
-        self._account = self._checkpoints[index].resume(self._walked_to)
-
-    def _trades_between(self, first: int, last: int) -> int:
-        return self.timeline.kind.count(TRADE, first, last)
+                restate.shift(self._account, self.timeline, self._shift, self._start())
+            self._behind = self._moved = False
+        self._shift = 0
+        return self._account
 
 
 class Portfolio:
@@ -234,6 +283,9 @@ class Portfolio:
         for ledger in members:
             if ledger.options.currency != self.options.currency:
                 raise ValueError(f"currency: {ledger!r} in a portfolio of {self.options.currency}")
+        if len(members) == 1 and _alike(members[0].options, self.options):
+            alone = members[0]
+            return report.metrics(alone.account(), terms(self.options, alone.scale), now)
         rewrites = [ledger.rewrites for ledger in members]
         same = [id(ledger) for ledger in members] == [id(ledger) for ledger in self._members]
         if not same or rewrites != self._rewrites or not self._follow():
@@ -253,30 +305,25 @@ class Portfolio:
             for start in (ledger.options.starting_equity for ledger in members)
         ]
         options = self.options
-        self._account = open_account(
-            options.zone, self._sum(), options.rolling_trades, 10**self._scale, None
-        )
+        self._account = open_account(Calendar(options.zone), self._sum(), options.rolling_trades)
 
     def _follow(self) -> bool:
         fresh = [self._fresh(rank) for rank in range(len(self._members))]
-        merged = heapq.merge(*fresh)
-        for when, kind, rank, place in merged:
+        for when, kind, rank, amount, fee in heapq.merge(*fresh, key=lambda entry: entry[:3]):
             if (when, kind, rank) < self._last:
                 return False
             self._last = (when, kind, rank)
-            self._take(when, kind, rank, place)
-            self._taken[rank] = place + 1
+            self._take(when, kind, rank, amount, fee)
+            self._taken[rank] += 1
         return True
 
-    def _fresh(self, rank: int) -> Iterator[tuple[int, int, int, int]]:
-        timeline = self._members[rank].timeline
-        for place in range(self._taken[rank], len(timeline)):
-            yield timeline.when[place], timeline.kind[place], rank, place
-
-    def _take(self, when: int, kind: int, rank: int, place: int) -> None:
+    def _fresh(self, rank: int) -> Iterator[tuple[int, int, int, int, int]]:
         ledger = self._members[rank]
         factor = 10 ** (self._scale - ledger.scale)
-        amount = ledger.timeline.amount[place] * factor
+        for when, kind, amount, fee in ledger.timeline.after(self._taken[rank]):
+            yield when, kind, rank, amount * factor, fee * factor
+
+    def _take(self, when: int, kind: int, rank: int, amount: int, fee: int) -> None:
         equity = self._equities[rank]
         if kind == MARK:
             self._equities[rank] = amount
@@ -286,7 +333,7 @@ class Portfolio:
             return
         self._equities[rank] = None if equity is None else equity + amount
         if kind == TRADE:
-            self._account.trade(when, amount, ledger.timeline.fee[place] * factor)
+            self._account.trade(when, amount, fee)
         else:
             self._account.flow(when, amount)
 
@@ -301,6 +348,10 @@ def portfolio(ledgers: Sequence[Ledger], options: LedgerOptions, now: datetime) 
     Walks every entry: keep a `Portfolio` where this is asked for again and again.
     """
     return Portfolio(options).metrics(ledgers, now)
+
+
+def _alike(one: LedgerOptions, other: LedgerOptions) -> bool:
+    return (one.zone, one.rolling_trades) == (other.zone, other.rolling_trades)
 
 
 def _instant(instant: datetime | None, field: str) -> int:

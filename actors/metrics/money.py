@@ -9,13 +9,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal
 
-SCALE = 12
+SCALE = 4
 SCALE_STEP = 4
 SCALE_MAX = 40
 ADJUSTED_MAX = 30
 
 _EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
 _QUOTIENT = Context(prec=28, rounding=ROUND_HALF_EVEN, traps=[])
+_TENS = [10**scale for scale in range(SCALE_MAX + 1)]
+_EXACT_WHOLE = 10**28
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -31,7 +33,9 @@ def scaled(amount: Decimal, scale: int, field: str) -> int | None:
     Decimals beyond the 40th are rounded half to even. Raises ValueError naming `field` when the
     amount is not finite or not below 1e31.
     """
-    if not amount.is_finite() or (amount and amount.adjusted() > ADJUSTED_MAX):
+    if not amount:
+        return 0
+    if amount.adjusted() > ADJUSTED_MAX or not amount.is_finite():
         raise ValueError(f"{field}: {amount} is not a finite amount below 1e31")
     shifted = amount.scaleb(scale, _EXACT)
     units = int(shifted)
@@ -43,7 +47,7 @@ def scaled(amount: Decimal, scale: int, field: str) -> int | None:
 
 
 def scale_for(amount: Decimal) -> int:
-    """The scale that holds this amount: a multiple of 4, at least 12, at most 40."""
+    """The scale that holds this amount: a multiple of 4, at least 4, at most 40."""
     exponent = amount.as_tuple().exponent
     decimals = -exponent if isinstance(exponent, int) else 0
     steps = -(-decimals // SCALE_STEP)
@@ -52,13 +56,18 @@ def scale_for(amount: Decimal) -> int:
 
 def money(units: int, scale: int) -> Decimal:
     """The exact amount, without trailing zeros, so that equal amounts are written alike."""
-    if not units % 10**scale:
-        return Decimal(units // 10**scale)
+    whole, rest = divmod(units, _TENS[scale])
+    if not rest:
+        return Decimal(whole)
     return Decimal(units).scaleb(-scale, _EXACT).normalize(_EXACT)
 
 
 def mean_money(units: int, count: int, scale: int) -> Decimal:
     """The amount divided by `count`, rounded to 28 significant digits."""
-    mean = _QUOTIENT.divide(Decimal(units), Decimal(count * 10**scale))
-    whole = mean.to_integral_value()
-    return Decimal(int(whole)) if mean == whole else mean.normalize(_QUOTIENT)
+    parts = count * _TENS[scale]
+    whole, rest = divmod(units, parts)
+    if not rest and abs(whole) < _EXACT_WHOLE:
+        return Decimal(whole)
+    mean = _QUOTIENT.divide(Decimal(units), Decimal(parts))
+    rounded = mean.to_integral_value()
+    return Decimal(int(rounded)) if mean == rounded else mean.normalize(_QUOTIENT)

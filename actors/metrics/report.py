@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
-import numpy as np
 from msgspec import Struct
 
 from actors.messages import Metrics, Ratios, Risk
 from actors.metrics import figures
 from actors.metrics.account import Account
 from actors.metrics.days import week_of
-from actors.metrics.figures import Basis, Returns, Tally, Undefined
+from actors.metrics.figures import Basis, Tally, Undefined
+from actors.metrics.moments import Moments, with_days
 from actors.metrics.money import mean_money, micros, money
 
 T = TypeVar("T")
+DAILY: Final = ("sharpe", "sharpe_stderr", "sortino", "calmar")
 
 
 class Terms(Struct, frozen=True):
@@ -35,19 +36,25 @@ class Terms(Struct, frozen=True):
 
 
 class Figures:
-    """Computes figures and keeps, for those that do not exist, the reason by name."""
+    """Collects, for figures that do not exist, the reason by name."""
 
     def __init__(self, prefix: str = "", undefined: dict[str, str] | None = None) -> None:
         self.undefined: dict[str, str] = {} if undefined is None else undefined
         self._prefix = prefix
 
-    def __call__(self, name: str, compute: Callable[[], T]) -> T | None:
-        """The figure, or None and its reason under `name`."""
+    def __call__(self, name: str, compute: Callable[..., T], *given: Any) -> T | None:
+        """The figure computed from what is given, or None and its reason under `name`."""
         try:
-            return compute()
+            return compute(*given)
         except Undefined as reason:
             self.undefined[self._prefix + name] = str(reason)
             return None
+
+    def known(self, name: str, value: T | None, reason: str) -> T | None:
+        """A figure that is there, or None and this reason."""
+        if value is None:
+            self.undefined[self._prefix + name] = reason
+        return value
 
 
 def risk(account: Account, scale: int, now: datetime) -> Risk:
@@ -76,8 +83,12 @@ def metrics(account: Account, terms: Terms, now: datetime) -> Metrics:
     instant = risk(account, scale, now)
     today = max(account.calendar.day_of(micros(now)), account.day)
     same_week = week_of(today) == week_of(account.day)
-    days = daily_returns(account, today)
-    ratios = _ratios(figure, tally, days, lambda: _max_drawdown(account), terms)
+    days = daily_moments(account, today)
+    unknown = figures.NO_STARTING_EQUITY
+    no_fall = unknown if account.equity is None else figures.NOT_POSITIVE
+    max_drawdown = None if account.equity is None else account.max_drawdown
+    deepest = None if account.equity is None else money(account.max_drawdown_abs, scale)
+    ratios, cagr = _ratios(figure, tally, days, (max_drawdown, no_fall), terms)
     return Metrics(
         at=now,
         currency=terms.currency,
@@ -90,27 +101,23 @@ def metrics(account: Account, terms: Terms, now: datetime) -> Metrics:
         pnl_today=instant.pnl_today,
         pnl_week=money(account.week_pnl if same_week else 0, scale),
         fees_total=money(account.fees, scale),
-        equity=figure("equity", lambda: _known(instant.equity)),
-        peak_equity=figure("peak_equity", lambda: _known(instant.peak_equity)),
-        drawdown=figure("drawdown", lambda: _known_fall(instant.drawdown, account)),
-        drawdown_today=figure(
-            "drawdown_today", lambda: _known_fall(instant.drawdown_today, account)
-        ),
-        drawdown_week=figure("drawdown_week", lambda: _known_fall(instant.drawdown_week, account)),
+        equity=figure.known("equity", instant.equity, unknown),
+        peak_equity=figure.known("peak_equity", instant.peak_equity, unknown),
+        drawdown=figure.known("drawdown", instant.drawdown, no_fall),
+        drawdown_today=figure.known("drawdown_today", instant.drawdown_today, no_fall),
+        drawdown_week=figure.known("drawdown_week", instant.drawdown_week, no_fall),
         max_drawdown=ratios.max_drawdown,
-        max_drawdown_abs=figure("max_drawdown_abs", lambda: _deepest(account, scale)),
+        max_drawdown_abs=figure.known("max_drawdown_abs", deepest, unknown),
         sharpe=ratios.sharpe,
         sharpe_stderr=ratios.sharpe_stderr,
         sortino=ratios.sortino,
         calmar=ratios.calmar,
-        cagr=figure("cagr", lambda: figures.cagr(_some(days), short=terms.short)),
+        cagr=figure.known("cagr", cagr, figure.undefined.get("calmar", "")),
         profit_factor=ratios.profit_factor,
         expectancy=ratios.expectancy,
         sqn=ratios.sqn,
-        avg_win=figure("avg_win", lambda: _mean(tally.gross_win, tally.wins, scale, tally, "win")),
-        avg_loss=figure(
-            "avg_loss", lambda: _mean(-tally.gross_loss, tally.losses, scale, tally, "loss")
-        ),
+        avg_win=figure("avg_win", _mean, tally.gross_win, tally.wins, scale, tally, "win"),
+        avg_loss=figure("avg_loss", _mean, -tally.gross_loss, tally.losses, scale, tally, "loss"),
         streak=account.streak,
         longest_win_streak=account.longest_win_streak,
         longest_loss_streak=account.longest_loss_streak,
@@ -120,77 +127,77 @@ def metrics(account: Account, terms: Terms, now: datetime) -> Metrics:
     )
 
 
-def daily_returns(account: Account, today: int) -> Returns | None:
-    """Returns of all days to `today`, which counts provisionally; None while equity is unknown."""
+def daily_moments(account: Account, today: int) -> Moments | None:
+    """Moments of all days to `today`, which counts provisionally; None while equity is unknown."""
     if account.equity is None:
         return None
     if account.returns_from is None:
-        return np.zeros(0)
-    idle = np.zeros(max(today - account.day, 0))
-    closed = np.array(account.returns, dtype=np.float64)
-    return np.concatenate((closed, [account.day_return()], idle))
+        return Moments()
+    return account.closed.days(account.returns, account.day_return(), today - account.day)
 
 
 def _rolling(
-    figure: Figures, account: Account, today: int, days: Returns | None, terms: Terms
+    figure: Figures, account: Account, today: int, days: Moments | None, terms: Terms
 ) -> Ratios:
     window = account.window
-    tally = Tally()
-    for pnl in window.pnls():
-        tally.add(pnl)
-    if days is not None:
+    if days is not None and days.days:
         first = today + 1 if window.first_day is None else window.first_day
-        span = min(today - first + 1, terms.rolling_days, len(days))
-        days = days[len(days) - span :]
+        span = min(today - first + 1, terms.rolling_days, days.days)
+        days = _last_days(account, today, span)
     within = Figures("rolling.", figure.undefined)
-    return _ratios(within, tally, days, lambda: _rolling_drawdown(account), terms)
+    reason = figures.NO_STARTING_EQUITY if window.tally.trades else figures.NO_TRADES
+    deepest = (window.drawdown(), reason)
+    return _ratios(within, window.tally, days, deepest, terms)[0]
+
+
+def _last_days(account: Account, today: int, span: int) -> Moments:
+    idle = today - account.day
+    if span <= idle:
+        return with_days(Moments(), 0.0, span)
+    first = len(account.returns) - (span - idle - 1)
+    return account.closed.days(account.returns, account.day_return(), idle, first)
 
 
 def _ratios(
     figure: Figures,
     tally: Tally,
-    days: Returns | None,
-    deepest: Callable[[], float],
+    days: Moments | None,
+    deepest: tuple[float | None, str],
     terms: Terms,
-) -> Ratios:
-    max_drawdown = figure("max_drawdown", deepest)
-    basis = terms.basis
-    return Ratios(
+) -> tuple[Ratios, float | None]:
+    """The ratios and CAGR. `deepest`: the largest drawdown, and why there is none."""
+    max_drawdown = figure.known("max_drawdown", *deepest)
+    sharpe = sharpe_stderr = sortino = calmar = cagr = None
+    if days is None:
+        for name in DAILY:
+            figure.known(name, None, figures.NO_STARTING_EQUITY)
+    else:
+        try:
+            sharpe, sharpe_stderr = figures.sharpe_and_stderr(days, terms.basis)
+        except Undefined as reason:
+            for name in ("sharpe", "sharpe_stderr"):
+                figure.known(name, None, str(reason))
+        sortino = figure("sortino", figures.sortino, days, terms.basis)
+        try:
+            cagr = figures.cagr(days, short=terms.short)
+            calmar = figure("calmar", figures.calmar, cagr, max_drawdown)
+        except Undefined as reason:
+            figure.known("calmar", None, str(reason))
+    ratios = Ratios(
         trades=tally.trades,
-        win_rate=figure("win_rate", lambda: figures.win_rate(tally)),
-        sharpe=figure("sharpe", lambda: figures.sharpe(_some(days), basis)),
-        sharpe_stderr=figure("sharpe_stderr", lambda: figures.sharpe_stderr(_some(days), basis)),
-        sortino=figure("sortino", lambda: figures.sortino(_some(days), basis)),
-        calmar=figure(
-            "calmar",
-            lambda: figures.calmar(figures.cagr(_some(days), short=terms.short), max_drawdown),
-        ),
-        profit_factor=figure("profit_factor", lambda: figures.profit_factor(tally)),
+        win_rate=figure("win_rate", figures.win_rate, tally),
+        sharpe=sharpe,
+        sharpe_stderr=sharpe_stderr,
+        sortino=sortino,
+        calmar=calmar,
+        profit_factor=figure("profit_factor", figures.profit_factor, tally),
         expectancy=figure(
-            "expectancy", lambda: _mean(tally.total, tally.trades, terms.scale, tally, "trade")
+            "expectancy", _mean, tally.total, tally.trades, terms.scale, tally, "trade"
         ),
-        sqn=figure("sqn", lambda: figures.sqn(tally)),
+        sqn=figure("sqn", figures.sqn, tally),
         max_drawdown=max_drawdown,
     )
-
-
-def _max_drawdown(account: Account) -> float:
-    return _known_fall(account.max_drawdown, account)
-
-
-def _rolling_drawdown(account: Account) -> float:
-    if not account.window.trades:
-        raise Undefined(figures.NO_TRADES)
-    deepest = account.window.drawdown()
-    if deepest is None:
-        raise Undefined(figures.NO_STARTING_EQUITY)
-    return deepest
-
-
-def _deepest(account: Account, scale: int) -> Decimal:
-    if account.equity is None:
-        raise Undefined(figures.NO_STARTING_EQUITY)
-    return money(account.max_drawdown_abs, scale)
+    return ratios, cagr
 
 
 def _days(account: Account, today: int) -> int:
@@ -206,26 +213,7 @@ def _mean(units: int, count: int, scale: int, tally: Tally, kind: str) -> Decima
     return mean_money(units, count, scale)
 
 
-def _some(days: Returns | None) -> Returns:
-    if days is None:
-        raise Undefined(figures.NO_STARTING_EQUITY)
-    return days
-
-
-def _known(amount: Decimal | None) -> Decimal:
-    if amount is None:
-        raise Undefined(figures.NO_STARTING_EQUITY)
-    return amount
-
-
 def _fall(equity: int | None, peak: int | None) -> float | None:
     if equity is None or peak is None or peak <= 0:
         return None
     return (peak - equity) / peak
-
-
-def _known_fall(fall: float | None, account: Account) -> float:
-    if fall is None:
-        known = account.equity is not None
-        raise Undefined(figures.NOT_POSITIVE if known else figures.NO_STARTING_EQUITY)
-    return fall

@@ -2,103 +2,342 @@
 
 The order is (instant, kind, id): at one instant flows come before trades and trades before
 reported equities, numeric ids before others. Equities of one instant are ordered by value.
-Columns rather than objects, because a bot may have a million trades.
+Entries lie in blocks of at most 1,024, above them a binary tree of summaries: an entry anywhere
+costs one block and one path of the tree.
 """
 
 from __future__ import annotations
 
-from array import array
+import itertools
 from bisect import bisect_left, bisect_right
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
-from msgspec import Struct
+import numpy as np
+import numpy.typing as npt
 
-FLOW: Final = 0
-TRADE: Final = 1
-MARK: Final = 2
+from actors.metrics.block import CODES, COLUMNS, Block, Row, packed, values
+from actors.metrics.identities import Heap, Id, canonical_id
+from actors.metrics.summary import FLOW, MARK, NOTHING, TRADE, Summary, join
 
-Id = int | str
-_NUMERIC_DIGITS_MAX = 18
+__all__ = ["FLOW", "MARK", "TRADE", "Id", "Place", "Row", "Timeline", "canonical_id"]
 
+BLOCK_MAX: Final = 1_024
+BLOCK_FILL: Final = 768  # what is appended leaves room for what comes late
+FEW: Final = 64
 
-def canonical_id(given: Id) -> Id:
-    """One id for 7 and "7": natural numbers below 10^18 as int, everything else as text."""
-    if isinstance(given, int):
-        return given if 0 <= given < 10**_NUMERIC_DIGITS_MAX else str(given)
-    if len(given) <= _NUMERIC_DIGITS_MAX and given.isascii() and given.isdecimal():
-        number = int(given)
-        return number if len(str(number)) == len(given) else given
-    return given
-
-
-class Entry(Struct, frozen=True, gc=False):
-    """One row: `when` in microseconds since 1970, `amount` and `fee` in scaled units."""
-
-    when: int
-    kind: int
-    id: Id
-    amount: int
-    fee: int = 0
+Key = tuple[int, bool, Id]
+Columns = dict[str, npt.NDArray[Any]]
+Place = tuple[int, int]
 
 
 class Timeline:
-    """Columns of entries in canonical order."""
+    """Blocks of entries in canonical order."""
 
     def __init__(self) -> None:
-        self.when = array("q")
-        self.kind = bytearray()
-        self.ids: list[Id] = []
-        self.amount: list[int] = []
-        self.fee: list[int] = []
+        self.heap = Heap()
+        self.blocks: list[Block] = []
+        self.marks = 0
+        self._lasts: list[int] = []
+        self._tree: list[Summary] = [NOTHING]
+        self._stale: set[int] = set()
+        self._grown = True
+        self._length = 0
 
     def __len__(self) -> int:
-        return len(self.when)
+        return self._length
 
-    def insert(self, entry: Entry) -> int:
-        """Put the entry in its place and return its index. O(1) at the end, else O(n) moves."""
-        if not self.when or entry.when > self.when[-1]:
-            place = len(self.when)
-        else:
-            place = self._place(entry)
-        self.when.insert(place, entry.when)
-        self.kind.insert(place, entry.kind)
-        self.ids.insert(place, entry.id)
-        self.amount.insert(place, entry.amount)
-        self.fee.insert(place, entry.fee)
-        return place
+    @property
+    def last(self) -> int:
+        """The instant of the last entry; -1 when there is none."""
+        return self._lasts[-1] if self._lasts else -1
 
-    def find(self, entry: Entry) -> int | None:
-        """The index of the entry with this instant, kind and id (an equity: and value)."""
-        place = self._place(entry)
-        if place == len(self.when) or self.when[place] != entry.when:
+    # ------------------------------------------------------------ changing
+
+    def append(self, row: Row) -> None:
+        """Put an entry later than any other at the end. O(1)."""
+        blocks = self.blocks
+        if not blocks or len(blocks[-1]) >= BLOCK_FILL:
+            self._begin_block()
+        blocks[-1].append(row)
+        self._lasts[-1] = row.when
+        self._length += 1
+        if row.kind == MARK:
+            self.marks += 1
+
+    def _begin_block(self) -> None:
+        if self.blocks:
+            self.blocks[-1].summary()
+            self._stale.add(len(self.blocks) - 1)
+        self.blocks.append(Block())
+        self._lasts.append(0)
+        self._grown = self._grown or len(self.blocks) > len(self._tree) // 2
+
+    def insert(self, row: Row) -> Place | None:
+        """Put the entry in its place and return that; None for the end."""
+        if not self._lasts or row.when > self._lasts[-1]:
+            self.append(row)
             return None
-        return place if self._key(place) == _key_of(entry) else None
+        number, place = self._place(row.when, self._key_at(row.kind, row.ids, row.amount))
+        if number == len(self.blocks) - 1 and place == len(self.blocks[number]):
+            self.append(row)
+            return None
+        block = self.blocks[number]
+        if len(block) >= BLOCK_MAX:
+            self._split(number)
+            if place > len(block):
+                number, place = number + 1, place - len(block)
+                block = self.blocks[number]
+        block.insert(place, row)
+        self._touched(number, 1)
+        self.marks += row.kind == MARK
+        return number, place
 
-    def remove(self, place: int) -> None:
-        """Take out the entry at this index."""
-        for column in (self.when, self.kind, self.ids, self.amount, self.fee):
-            del column[place]
+    def find(self, when: int, kind: int, identity: Id, amount: int = 0) -> Place | None:
+        """Where the entry with this instant, kind and id (an equity: and value) is."""
+        if when > self.last:
+            return None
+        key = (kind, False, amount) if kind == MARK else _key(kind, identity)
+        number, place = self._place(when, key)
+        block = self.blocks[number]
+        if place == len(block) or block.when[place] != when:
+            return None
+        return (number, place) if self._key(block, place) == key else None
 
-    def rescale(self, factor: int) -> None:
-        """Multiply every amount and fee, because the unit became smaller."""
-        self.amount = [amount * factor for amount in self.amount]
-        self.fee = [fee * factor for fee in self.fee]
+    def remove(self, at: Place) -> Row:
+        """Take out the entry at this place and return it."""
+        number, place = at
+        block = self.blocks[number]
+        row = block.row(place)
+        block.remove(place)
+        self.marks -= row.kind == MARK
+        if len(block):
+            self._touched(number, -1)
+            return row
+        del self.blocks[number], self._lasts[number]
+        self._length -= 1
+        self._grown = True
+        return row
 
-    def _place(self, entry: Entry) -> int:
-        first = bisect_left(self.when, entry.when)
-        last = bisect_right(self.when, entry.when)
+    def rescale(self, factor: int, names: tuple[str, ...] = ("amount", "fee")) -> None:
+        """Multiply columns of amounts, because their unit became smaller."""
+        for block in self.blocks:
+            block.multiply(factor, names)
+        self._grown = True
+
+    def merge(self, fresh: Columns) -> bool:
+        """Take in many entries at once; whether all of them came after those that were there.
+
+        `fresh` has an array for each column, of one length, in any order.
+        """
+        order = self._sorted(fresh)
+        ordered = {name: fresh[name][order] for name in COLUMNS}
+        later = self.last < int(ordered["when"][0])
+        if not later and len(order) <= FEW:
+            for place in range(len(order)):
+                self.insert(Row(*[int(ordered[name][place]) for name in COLUMNS]))
+            return False
+        if not later:
+            both = {n: np.concatenate((self.column(n), ordered[n])) for n in COLUMNS}
+            order = self._sorted(both)
+            ordered = {name: both[name][order] for name in COLUMNS}
+            self.blocks, self._lasts, self.marks, self._length = [], [], 0, 0
+        self._lay(ordered)
+        return later
+
+    def _lay(self, ordered: Columns) -> None:
+        length = len(ordered["when"])
+        for first in range(0, length, BLOCK_FILL):
+            block = Block()
+            for name in COLUMNS:
+                part = ordered[name][first : first + BLOCK_FILL]
+                wide = name != "kind"
+                column = packed(part, CODES[name]) if wide else bytearray(part.astype(np.uint8))
+                setattr(block, name, column)
+            self.blocks.append(block)
+            self._lasts.append(block.when[-1])
+        self.marks += int(np.count_nonzero(ordered["kind"] == MARK))
+        self._length += length
+        self._grown = True
+
+    # ------------------------------------------------------------- reading
+
+    def column(self, name: str, first: int = 0, last: int | None = None) -> npt.NDArray[Any]:
+        """A copy of one column of the blocks from `first` to before `last`."""
+        parts = [
+            np.array(block.kind, np.uint8)
+            if name == "kind"
+            else values(getattr(block, name))
+            if name != "symbol"
+            else np.array(block.symbol, np.uint32)
+            for block in self.blocks[first:last]
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+    def since(self, when: int) -> Place:
+        """The place of the first entry at or after an instant."""
+        number = bisect_left(self._lasts, when)
+        if number == len(self.blocks):
+            return number, 0
+        return number, bisect_left(self.blocks[number].when, when)
+
+    def summary(self, first: Place, last: Place) -> Summary:
+        """What the entries from one place to before another do to an account."""
+        self._refresh()
+        (start, inside), (stop, outside) = first, last
+        if start == stop:
+            return self.blocks[start].part(inside, outside) if inside < outside else NOTHING
+        whole = NOTHING
+        if inside:
+            whole = self.blocks[start].part(inside, len(self.blocks[start]))
+            start += 1
+        whole = join(whole, self._range(start, stop))
+        return join(whole, self.blocks[stop].part(0, outside)) if outside else whole
+
+    def total(self) -> Summary:
+        """What all entries do to an account."""
+        self._refresh()
+        return self._tree[1] if len(self._tree) > 1 else NOTHING
+
+    def end(self) -> Place:
+        """The place after the last entry."""
+        return len(self.blocks), 0
+
+    def after(self, count: int) -> Iterator[tuple[int, int, int, int]]:
+        """(instant, kind, amount, fee) of each entry but the first `count`."""
+        number, skipped = len(self.blocks), self._length
+        while number and skipped > count:
+            number -= 1
+            skipped -= len(self.blocks[number])
+        for block in self.blocks[number:]:
+            inside = max(count - skipped, 0)
+            skipped += len(block)
+            rows = zip(block.when, block.kind, block.amount, block.fee, strict=True)
+            yield from itertools.islice(rows, inside, None)
+
+    def index(self, place: Place) -> int:
+        """How many entries come before a place."""
+        number, inside = place
+        return sum(map(len, self.blocks[:number])) + inside
+
+    def at(self, index: int) -> Place:
+        """The place of the entry that so many others come before."""
+        for number, block in enumerate(self.blocks):
+            if index < len(block):
+                return number, index
+            index -= len(block)
+        return self.end()
+
+    def instants(self, indices: list[int]) -> list[int]:
+        """The instants of entries, given by their ascending indices."""
+        found, number, before = [], 0, 0
+        for index in indices:
+            while index - before >= len(self.blocks[number]):
+                before += len(self.blocks[number])
+                number += 1
+            found.append(self.blocks[number].when[index - before])
+        return found
+
+    def backwards(self) -> Iterator[Block]:
+        """The blocks, latest first."""
+        return reversed(self.blocks)
+
+    def id(self, reference: int) -> Id:
+        """The id behind a reference."""
+        return self.heap.get(reference)
+
+    # ------------------------------------------------------------ the order
+
+    def _place(self, when: int, key: Key) -> Place:
+        lasts = self._lasts
+        number, after = bisect_left(lasts, when), bisect_right(lasts, when)
+        if after > number:
+            number += bisect_left(range(number, after), key, key=self._last_key)
+        if number == len(lasts):
+            return number - 1, len(self.blocks[-1])
+        block = self.blocks[number]
+        first, last = bisect_left(block.when, when), bisect_right(block.when, when)
         ties = range(first, last)
-        return first + bisect_left(ties, _key_of(entry), key=self._key)
+        return number, first + bisect_left(ties, key, key=lambda tie: self._key(block, tie))
 
-    def _key(self, place: int) -> tuple[int, bool, Id]:
-        return _key(self.kind[place], self.ids[place], self.amount[place])
+    def _last_key(self, number: int) -> Key:
+        block = self.blocks[number]
+        return self._key(block, len(block) - 1)
+
+    def _key(self, block: Block, place: int) -> Key:
+        return self._key_at(block.kind[place], block.ids[place], block.amount[place])
+
+    def _key_at(self, kind: int, reference: int, amount: int) -> Key:
+        if kind == MARK:
+            return kind, False, amount
+        return _key(kind, self.heap.get(reference))
+
+    def _sorted(self, columns: Columns) -> npt.NDArray[np.int64]:
+        when, kind = columns["when"], columns["kind"]
+        order = np.lexsort((kind, when))
+        tied = (np.diff(when[order]) == 0) & (np.diff(kind[order]) == 0)
+        if not tied.any():
+            return order
+        starts = np.flatnonzero(tied & ~np.concatenate(([False], tied[:-1])))
+        ends = np.flatnonzero(tied & ~np.concatenate((tied[1:], [False]))) + 2
+        ids, amount = columns["ids"], columns["amount"]
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            group = order[start:end].tolist()
+            group.sort(key=lambda i: self._key_at(int(kind[i]), int(ids[i]), int(amount[i])))
+            order[start:end] = group
+        return order
+
+    # ------------------------------------------------------------- the tree
+
+    def _touched(self, number: int, more: int) -> None:
+        self._length += more
+        self._lasts[number] = self.blocks[number].when[-1]
+        self._stale.add(number)
+
+    def _split(self, number: int) -> None:
+        block = self.blocks[number]
+        self.blocks.insert(number + 1, block.split())
+        self._lasts.insert(number, block.when[-1])
+        self._grown = True
+
+    def _refresh(self) -> None:
+        leaves = len(self._tree) // 2
+        if self._grown:
+            leaves = 1 << max(len(self.blocks) - 1, 0).bit_length()
+            self._tree = [NOTHING] * (2 * leaves)
+            for number, block in enumerate(self.blocks):
+                self._tree[leaves + number] = block.summary()
+            for node in range(leaves - 1, 0, -1):
+                self._tree[node] = join(self._tree[2 * node], self._tree[2 * node + 1])
+        elif self.blocks:
+            self._stale.add(len(self.blocks) - 1)  # appending tells nobody
+            for number in self._stale:
+                self._climb(leaves + number, self.blocks[number].summary())
+        self._grown = False
+        self._stale.clear()
+
+    def _climb(self, node: int, summary: Summary) -> None:
+        tree = self._tree
+        tree[node] = summary
+        while node > 1:
+            node >>= 1
+            tree[node] = join(tree[2 * node], tree[2 * node + 1])
+
+    def _range(self, first: int, last: int) -> Summary:
+        tree = self._tree
+        left, right = NOTHING, NOTHING
+        low, high = first + len(tree) // 2, last + len(tree) // 2
+        while low < high:
+            if low & 1:
+                left = join(left, tree[low])
+                low += 1
+            if high & 1:
+                high -= 1
+                right = join(tree[high], right)
+            low >>= 1
+            high >>= 1
+        return join(left, right)
 
 
-def _key_of(entry: Entry) -> tuple[int, bool, Id]:
-    return _key(entry.kind, entry.id, entry.amount)
-
-
-def _key(kind: int, identity: Id, amount: int) -> tuple[int, bool, Id]:
-    if kind == MARK:
-        return kind, False, amount
+def _key(kind: int, identity: Id) -> Key:
     return kind, isinstance(identity, str), identity

@@ -1,0 +1,173 @@
+"""Ids are kept exactly, in a few bytes each, and an id that came before is always found.
+
+An id is a reference of 64 bits: a natural number is itself, a text is the complement of its place
+in a heap of UTF-8. Whether an id is known is asked of its CRC-32: sorted arrays, each at least
+eight times as long as the next, before them a dict of the latest. A CRC that fits proves nothing,
+so whoever asks compares the ids; one that fits nowhere proves that the id is new.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Final
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+Id = int | str
+Ints = npt.NDArray[np.int64]
+
+RECENT_MAX: Final = 16_384
+TIER: Final = 8
+_NUMERIC_DIGITS_MAX = 18
+_END = b"\xff"  # stands nowhere in UTF-8
+
+
+def canonical_id(given: Id) -> Id:
+    """One id for 7 and "7": natural numbers below 10^18 as int, everything else as text."""
+    if isinstance(given, int):
+        return given if 0 <= given < 10**_NUMERIC_DIGITS_MAX else str(given)
+    if len(given) <= _NUMERIC_DIGITS_MAX and given.isascii() and given.isdecimal():
+        number = int(given)
+        return number if len(str(number)) == len(given) else given
+    return given
+
+
+def digest(identity: Id) -> int:
+    """The CRC-32 of a canonical id as text."""
+    return crc32(str(identity).encode("utf-8", "surrogatepass"))
+
+
+class Heap:
+    """Texts, appended and never taken out."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.data = bytearray(data)
+
+    def put(self, identity: Id) -> int:
+        """Keep a canonical id and return its reference."""
+        if isinstance(identity, int):
+            return identity
+        place = len(self.data)
+        self.data += identity.encode("utf-8", "surrogatepass") + _END
+        return ~place
+
+    def put_all(self, identities: Sequence[str]) -> Ints:
+        """Keep texts and return their references."""
+        encoded = [text.encode("utf-8", "surrogatepass") for text in identities]
+        lengths = np.fromiter(map(len, encoded), np.int64, len(encoded)) + 1
+        starts = np.cumsum(lengths) - lengths + len(self.data)
+        self.data += _END.join(encoded) + _END if encoded else b""
+        return ~starts
+
+    def get(self, reference: int) -> Id:
+        """The id of a reference."""
+        if reference >= 0:
+            return reference
+        place = ~reference
+        end = self.data.index(_END, place)
+        return self.data[place:end].decode("utf-8", "surrogatepass")
+
+
+class _Run:
+    """Digests in order, each with the instant of its trade."""
+
+    def __init__(self, digests: npt.NDArray[np.uint32], instants: Ints) -> None:
+        order = np.argsort(digests, kind="stable")
+        self.digests = digests[order]
+        self.instants = instants[order]
+        self._view = memoryview(self.digests.data)
+        # A bit for each digest, in eight times as many bits: most new ids are told at one look
+        self._mask = (8 << max(len(digests) - 1, 0).bit_length()) - 1
+        there = np.zeros(self._mask + 1, np.bool_)
+        there[self.digests & np.uint32(min(self._mask, 2**32 - 1))] = True
+        self._bits = np.packbits(there, bitorder="little").tobytes()
+
+    def __len__(self) -> int:
+        return len(self._view)
+
+    def find(self, wanted: int) -> Sequence[int]:
+        bit = wanted & self._mask
+        if not self._bits[bit >> 3] >> (bit & 7) & 1:
+            return ()
+        view = self._view
+        place = bisect_left(view, wanted)
+        if place == len(view) or view[place] != wanted:
+            return ()
+        found = []
+        while place < len(view) and view[place] == wanted:
+            found.append(int(self.instants[place]))
+            place += 1
+        return found
+
+
+class Index:
+    """Where the trade of an id closed, as far as a digest can tell."""
+
+    def __init__(self) -> None:
+        self._recent: dict[Id, int] = {}
+        self._runs: list[_Run] = []
+        self._moved: dict[Id, int] = {}
+
+    def put(self, identity: Id, when: int) -> None:
+        """Keep where a new id's trade closed."""
+        self._recent[identity] = when
+        if len(self._recent) >= RECENT_MAX:
+            self._fold()
+
+    def move(self, identity: Id, when: int) -> None:
+        """A correction closed a known id's trade at another instant."""
+        if identity in self._recent:
+            self._recent[identity] = when
+        else:
+            self._moved[identity] = when
+
+    def candidates(self, identity: Id) -> Sequence[int]:
+        """Instants at which a trade of this id may have closed; none for an id that is new."""
+        found = self._recent.get(identity)
+        if found is None and self._moved:
+            found = self._moved.get(identity)
+        if found is not None:
+            return (found,)
+        if not self._runs:
+            return ()
+        wanted = digest(identity)
+        return [when for run in self._runs for when in run.find(wanted)]
+
+    def put_all(self, digests: npt.NDArray[np.uint32], instants: Ints) -> None:
+        """Keep many new ids at once."""
+        self._add(_Run(digests, instants))
+
+    def seen(self, digests: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
+        """Which digests may belong to a known id."""
+        if self._recent:
+            self._fold()
+        maybe = np.zeros(len(digests), np.bool_)
+        for run in self._runs:
+            places = np.minimum(np.searchsorted(run.digests, digests), len(run) - 1)
+            maybe |= run.digests[places] == digests
+        return maybe
+
+    def _fold(self) -> None:
+        recent = self._recent
+        digests = array("I", map(digest, recent))
+        self._add(
+            _Run(
+                np.frombuffer(digests, np.uint32).copy(),
+                np.fromiter(recent.values(), np.int64, len(recent)),
+            )
+        )
+        self._recent = {}
+
+    def _add(self, run: _Run) -> None:
+        runs = self._runs
+        while runs and len(runs[-1]) < TIER * len(run):
+            last = runs.pop()
+            run = _Run(
+                np.concatenate((last.digests, run.digests)),
+                np.concatenate((last.instants, run.instants)),
+            )
+        runs.append(run)

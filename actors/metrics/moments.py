@@ -1,0 +1,137 @@
+"""What ratios need of daily returns, in a few numbers: closed days once, then the running one.
+
+The numbers of many closed days are computed from all of them at once, in two passes, when a day
+closes; a snapshot only adds the running day and the idle days after it. So the same days give the
+same bits, whatever was asked before.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
+
+Returns = npt.NDArray[np.float64]
+
+
+class Moments(Struct, frozen=True):
+    """The moments of `days` returns.
+
+    `second` to `fourth` are sums of powers of the deviation from the mean, `downside` is the sum
+    of squares of returns below zero, `growth` the sum of log(1 + return). `undefined` counts the
+    days whose return does not exist; where there is one, nothing else is known.
+    """
+
+    days: int = 0
+    mean: float = 0.0
+    second: float = 0.0
+    third: float = 0.0
+    fourth: float = 0.0
+    low: float = math.inf
+    high: float = -math.inf
+    downside: float = 0.0
+    growth: float = 0.0
+    undefined: int = 0
+
+
+def moments(returns: Returns) -> Moments:
+    """Take the moments of an array of shape (days,)."""
+    days = len(returns)
+    if not days:
+        return Moments()
+    missing = int(np.count_nonzero(np.isnan(returns)))
+    if missing:
+        return Moments(days=days, undefined=missing)
+    mean = float(returns.sum()) / days
+    apart = returns - mean
+    square = apart * apart
+    below = np.minimum(returns, 0.0)
+    return Moments(
+        days,
+        mean,
+        float(square.sum()),
+        float((square * apart).sum()),
+        float((square * square).sum()),
+        float(returns.min()),
+        float(returns.max()),
+        float((below * below).sum()),
+        float(np.log1p(returns).sum()) if returns.min() > -1.0 else -math.inf,
+    )
+
+
+def with_days(closed: Moments, value: float, count: int = 1) -> Moments:
+    """Add `count` days of one return.
+
+    Source: Pebay (2008), "Formulas for Robust, One-Pass Parallel Computation of Covariances and
+    Arbitrary-Order Statistical Moments", for a second part without spread.
+    """
+    if not count:
+        return closed
+    before, days = closed.days, closed.days + count
+    if closed.undefined or math.isnan(value):
+        return Moments(days=days, undefined=closed.undefined + math.isnan(value) * count)
+    mean = closed.mean if before else value
+    delta = value - mean
+    part = delta / days
+    spread = delta * part * before * count
+    third = closed.third + spread * part * (before - count) - 3.0 * count * part * closed.second
+    fourth = (
+        closed.fourth
+        + spread * part * part * (before * before - before * count + count * count)
+        + 6.0 * (count * part) ** 2 * closed.second
+        - 4.0 * count * part * closed.third
+    )
+    below = min(value, 0.0)
+    return Moments(
+        days,
+        mean + part * count,
+        closed.second + spread,
+        third,
+        fourth,
+        min(closed.low, value),
+        max(closed.high, value),
+        closed.downside + below * below * count,
+        closed.growth + (math.log1p(value) * count if value > -1.0 else -math.inf),
+    )
+
+
+class Closed:
+    """Keeps the moments of an account's closed days: of all of them, and of its rolling window.
+
+    Days without a return are only counted: an idle day is the same before and after it closed.
+    """
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything, because a closed day changed."""
+        self._kept: dict[bool, tuple[tuple[float, ...], Moments, int]] = {}
+
+    def days(self, returns: array[float], running: float, idle: int, first: int = 0) -> Moments:
+        """The moments of the days from index `first` to today.
+
+        `returns` holds the closed days and only grows until `clear`; the running day's return
+        follows, then idle days, of which the last is today.
+        """
+        key = (first, len(returns), running if idle else 0.0)
+        kept = self._kept.get(first > 0)
+        if kept is None or kept[0] != key:
+            kept = self._kept[first > 0] = (key, *_closed(returns[first:], running, idle))
+        _, some, without = kept
+        if idle:
+            return with_days(some, 0.0, without + idle)
+        if running == 0.0:
+            return with_days(some, 0.0, without + 1)
+        return with_days(with_days(some, running), 0.0, without)
+
+
+def _closed(returns: array[float], running: float, idle: int) -> tuple[Moments, int]:
+    days = np.array(returns, np.float64)
+    if idle:
+        days = np.append(days, running)
+    some = days[days != 0.0]
+    return moments(some), len(days) - len(some)

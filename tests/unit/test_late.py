@@ -1,0 +1,124 @@
+"""Events out of order, at every edge of a block and of the tree above."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from actors.messages import Equity, Flow, Trade
+from actors.metrics import timeline
+from actors.metrics.ledger import Ledger, LedgerOptions
+
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(timeline, "BLOCK_MAX", 8)
+    monkeypatch.setattr(timeline, "BLOCK_FILL", 6)
+
+
+def trade(identity, when, pnl, revision=0, fee=0):
+    return Trade(
+        "alpha",
+        identity,
+        "BTC/USD",
+        "long",
+        Decimal(1),
+        when - timedelta(minutes=5),
+        pnl,
+        when,
+        when,
+        fee=Decimal(fee),
+        revision=revision,
+    )
+
+
+def amount(dice, scale):
+    if dice.random() < 0.05:
+        return Decimal(0)
+    return Decimal(dice.randrange(-3000, 3000)).scaleb(-scale)
+
+
+def history(dice, length, moves, scale):
+    """Trades with corrections, flows and marks, on a few days, many at one instant."""
+    events = []
+    for n in range(length):
+        when = MONDAY + timedelta(hours=dice.randrange(24 * 21))
+        kind = dice.random()
+        if kind < moves / 2:
+            events.append(Flow("alpha", when, n, amount(dice, scale) / 10))
+        elif kind < moves:
+            events.append(Equity("alpha", when, 1000 + amount(dice, scale)))
+        else:
+            key = dice.choice([n, f"t{n}"])
+            events.append(trade(key, when, amount(dice, scale), fee=1))
+            if dice.random() < 0.2:
+                again = when + timedelta(hours=dice.randrange(-90, 90))
+                events.append(trade(key, again, amount(dice, scale), 1))
+    return [event for event in events if not isinstance(event, Flow) or event.amount]
+
+
+def bits(figures):
+    return msgspec.json.encode(figures, order="deterministic")
+
+
+def risk(figures):
+    names = figures.__struct_fields__
+    return {name: getattr(figures, name) for name in names}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_it_tells_after_each_late_event_what_it_would_tell_in_order(seed):
+    dice = random.Random(seed)
+    moves = dice.choice([0, 0, 0.1, 0.4])
+    events = history(dice, dice.choice([12, 60, 150]), moves, dice.choice([0, 2, 2, 17]))
+    zone = dice.choice(["UTC", "America/New_York"])
+    start = dice.choice([None, Decimal(1000), Decimal(1000), Decimal("12345678901.25")])
+    options = LedgerOptions(starting_equity=start, zone=zone, rolling_trades=dice.choice([3, 20]))
+    late = Ledger(options)
+    arrived = dice.sample(events, len(events))
+    for count, event in enumerate(arrived, 1):
+        late.apply(event)
+        if dice.random() < 0.3:
+            now = MONDAY + timedelta(days=dice.choice([14, 20, 40]))
+            in_order = fresh(options, arrived[:count])
+            told = late.risk(now), in_order.risk(now)
+            assert told[0] == told[1]
+            if dice.random() < 0.5:
+                assert bits(late.metrics(now)) == bits(in_order.metrics(now))
+            assert late.series(50) == in_order.series(50)
+
+
+def fresh(options, events):
+    """A ledger that never had anything late: of each trade only what stands, sorted."""
+    stands = {}
+    for event in events:
+        key = (
+            type(event),
+            str(getattr(event, "id", (event.at, str(getattr(event, "equity", ""))))),
+        )
+        if key not in stands or getattr(event, "revision", 0) > stands[key].revision:
+            stands[key] = event
+    kinds = [Flow, Trade, Equity]
+
+    def order(event):
+        identity = getattr(event, "id", 0)
+        number = isinstance(identity, int)
+        worth = event.equity if isinstance(event, Equity) else 0
+        return (
+            event.at,
+            kinds.index(type(event)),
+            not number,
+            identity if number else 0,
+            str(identity),
+            worth,
+        )
+
+    book = Ledger(options)
+    for event in sorted(stands.values(), key=order):
+        book.apply(event)
+    assert book.rewrites == 0 or book.scale > 4
+    return book
