@@ -1,17 +1,20 @@
 """The feed: carries journaled events, in order, to whoever builds state from them.
 
-It wakes on each commit and reads on from where the slowest reader stands. The journal is the
+It wakes on each commit and reads on from where the slowest reader stands, a bounded piece at a
+time; while more events come in, those go first (`actors.rush`). The journal is the
 truth; a reader skips what it has had, and is told what came before, so that it sees a gap.
 """
 
 from __future__ import annotations
 
+import anyio
 import msgspec
 from anyio.lowlevel import checkpoint
 
 from actors import codec
 from actors.messages import Recorded, RecordedRun, Wake
 from actors.place import Position
+from actors.rush import Rush
 from runtime.actor import Actor
 from runtime.ref import Ref
 from runtime.store import Run, Store
@@ -23,9 +26,13 @@ class Feed(Actor[Wake]):
     """Tells journaled events to the readers that want their stream."""
 
     def __init__(
-        self, store: Store, readers: list[tuple[Position, Ref[Recorded | RecordedRun]]]
+        self,
+        store: Store,
+        rush: Rush,
+        readers: list[tuple[Position, Ref[Recorded | RecordedRun]]],
     ) -> None:
         self._store = store
+        self._rush = rush
         self._readers = readers
         self.undecodable = 0
 
@@ -34,15 +41,22 @@ class Feed(Actor[Wake]):
         await self.ctx.ref.tell(Wake())
 
     async def receive(self, _message: Wake) -> None:
-        """Read what is new and hand it on, a bounded piece at a time."""
-        while await self._hand_on_some():
-            pass
-
-    async def _hand_on_some(self) -> bool:
-        places = [place for place, _ in self._readers if place.told is not None]
-        after = min((place.told or 0 for place in places), default=self._store.head())
+        """Read some of what is new and hand it on, once the rush at the door allows it."""
+        after = self._slowest()
         if after >= self._store.head():
-            return False
+            self._rush.caught_up()
+            return
+        while (wait_s := self._rush.wait_s(self._store.head() - after)) > 0:  # noqa: ASYNC110
+            await anyio.sleep(wait_s)  # each arrival moves the end on
+        await self._hand_on_some(after)
+        await self.ctx.ref.tell(Wake())
+
+    def _slowest(self) -> int:
+        """Return up to where the slowest reader that has rebuilt its state was told."""
+        told = [place.told for place, _ in self._readers if place.told is not None]
+        return min(told, default=self._store.head())
+
+    async def _hand_on_some(self, after: int) -> None:
         runs = await self._store.read(lambda tx: tx.journal.runs(after, READ_EVENTS_MAX))
         for run in runs:
             for place, ref in self._readers:
@@ -50,7 +64,6 @@ class Feed(Actor[Wake]):
                     if run.stream in place.streams:
                         await self._tell(place, ref, run)
                     place.told = run.last
-        return True
 
     async def _tell(self, place: Position, ref: Ref[Recorded | RecordedRun], run: Run) -> None:
         """Tell a run in pieces, and let the reader have its turn after each."""

@@ -15,6 +15,7 @@ import msgspec
 from actors import codec
 from actors.codec import Bad, BadBatch
 from actors.messages import Event, Heartbeat, Seen
+from actors.rush import Rush
 from actors.sources import freqtrade
 from runtime.clock import Clock
 from runtime.store import Entry, Store, Tx
@@ -61,12 +62,18 @@ class RejectedEvent(msgspec.Struct, frozen=True):
 
 
 class Ingest:
-    """The service that the web's routes call. `seen` gets each sign of life, without waiting."""
+    """The service that the web's routes call, from within `rush.arrival()`.
 
-    def __init__(self, store: Store, clock: Clock, seen: Callable[[Seen], None]) -> None:
+    `seen` gets each sign of life, without waiting.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, seen: Callable[[Seen], None], rush: Rush | None = None
+    ) -> None:
         self._store = store
         self._clock = clock
         self._seen = seen
+        self.rush = rush or Rush(clock)
         self._rejected_since_trim = 0
 
     async def events(self, raw: bytes, content_type: str) -> Accepted:

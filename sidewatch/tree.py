@@ -34,6 +34,7 @@ from actors.metrics.actor import MetricsActor, as_of
 from actors.metrics.ledger import LedgerOptions
 from actors.metrics.study import Studies
 from actors.place import Position
+from actors.rush import Rush
 from actors.senders.actor import SenderActor, SendNow
 from config.settings import Settings
 from runtime.clock import Clock, SystemClock
@@ -81,7 +82,10 @@ class Tree:
         )
         self.channels = channels.builders(settings)
         self.channel_troubles = dict.fromkeys(self.channels, "")
-        self.ingest = Ingest(self.store, self.clock, lambda seen: self._offer("health", seen))
+        self.rush = Rush(self.clock)
+        self.ingest = Ingest(
+            self.store, self.clock, lambda seen: self._offer("health", seen), self.rush
+        )
         self.system = System(
             self._root(),
             clock=self.clock,
@@ -247,7 +251,7 @@ class Tree:
             (self.metrics_position, self.ref("metrics")),
             (self.health_position, self.ref("health")),
         ]
-        return Feed(self.store, readers)
+        return Feed(self.store, self.rush, readers)
 
     def _server(self) -> ServerActor:
         settings = self.settings.server

@@ -65,15 +65,17 @@ def events(door: Door, services: Services) -> Blueprint:
     @routes.post("/api/v1/events")
     async def post_events() -> Response:
         limit = door.limits.batch_bytes_max
-        if "X-HMAC-Signature" in request.headers:
-            body = await door.need_signed(limit)
-        else:
-            door.need(request, "ingest")
-            body = await read_body(limit)
-        try:
-            result = await services.ingest.events(body, request.headers.get("Content-Type", ""))
-        except BadBatch as error:
-            raise Refusal(422, str(error)) from error
+        with services.ingest.rush.arrival():
+            if "X-HMAC-Signature" in request.headers:
+                body = await door.need_signed(limit)
+            else:
+                door.need(request, "ingest")
+                body = await read_body(limit)
+            kind = request.headers.get("Content-Type", "")
+            try:
+                result = await services.ingest.events(body, kind)
+            except BadBatch as error:
+                raise Refusal(422, str(error)) from error
         nothing = not result.accepted and not result.duplicates
         return answer(result, 422 if nothing else 200)
 

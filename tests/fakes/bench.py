@@ -68,10 +68,12 @@ async def opened(tmp_path, clock=None):
 
 
 @asynccontextmanager
-async def bench(tmp_path, start, *, neighbours=(), prepare=None, mailbox=None, on_quarantine=None):
+async def bench(
+    tmp_path, start, *, neighbours=(), prepare=None, mailbox=None, on_quarantine=None, clock=None
+):
     """Run `start(bench)` as the actor "tested"; `prepare(tx)` fills the store before."""
-    async with opened(tmp_path) as (store, clock):
-        table = Bench(store, clock, heard={name: [] for name in neighbours})
+    async with opened(tmp_path, clock) as (store, its_clock):
+        table = Bench(store, its_clock, heard={name: [] for name in neighbours})
         if prepare is not None:
             await store.write(prepare)
         options = {} if mailbox is None else {"mailbox": mailbox}
@@ -82,7 +84,7 @@ async def bench(tmp_path, start, *, neighbours=(), prepare=None, mailbox=None, o
         tested = ChildSpec(id="tested", name="tested", start=lambda: start(table), **options)
         table.system = System(
             SupervisorSpec(id="root", children=[*listeners, tested], intensity=20),
-            clock=clock,
+            clock=its_clock,
             report=table.reports.append,
             on_quarantine=on_quarantine or (lambda kept, _message: table.quarantined.append(kept)),
         )

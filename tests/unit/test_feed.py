@@ -12,6 +12,8 @@ from actors.feed import Feed
 from actors.keeper import LOOK_EVERY_S, PROBE_KEY, Keep, StoreActor
 from actors.messages import ApiError, KillSwitch, Recorded, RecordedRun, Trade, Wake
 from actors.place import Position, poison_key
+from actors.rush import LAG_MAX_S, QUIET_S, Rush
+from runtime.clock import LoopClock
 from runtime.store import Entry
 from runtime.system import Quarantined
 from tests.fakes.bench import bench
@@ -33,12 +35,13 @@ def journal(*entries):
     return lambda tx: tx.journal.append(entries)
 
 
-def feeding(tmp_path, places, prepare=None):
+def feeding(tmp_path, places, prepare=None, rush=None, clock=None):
     def start(table):
         table.store.on_commit(lambda _head: table.ref("tested").offer(Wake()))
-        return Feed(table.store, [(place, table.ref(name)) for name, place in places.items()])
+        readers = [(place, table.ref(name)) for name, place in places.items()]
+        return Feed(table.store, rush or Rush(table.clock), readers)
 
-    return bench(tmp_path, start, neighbours=tuple(places), prepare=prepare)
+    return bench(tmp_path, start, neighbours=tuple(places), prepare=prepare, clock=clock)
 
 
 def seqs(table, name):
@@ -166,6 +169,42 @@ async def test_it_leaves_one_event_of_a_run_out_that_no_longer_decodes(tmp_path)
         await anyio.sleep(1)
         assert [(m.seq, m.after) for m in table.heard["reader"]] == [(1, 0), (2, 1), (4, 2)]
         assert place.told == 4
+
+
+async def test_it_lets_a_rush_pass_before_it_hands_many_events_on(tmp_path):
+    place = Position(reader="reader", streams=("trade",))
+    place.begin(0)
+    clock = LoopClock()
+    rush = Rush(clock)
+    async with feeding(tmp_path, {"reader": place}, rush=rush, clock=clock) as table:
+        with rush.arrival():
+            await table.store.write(trades(1, 10))
+            await anyio.sleep(0.001)
+            assert place.told == 10
+            await table.store.write(trades(11, 200))
+            await anyio.sleep(0.1)
+            assert place.told == 10
+        await anyio.sleep(QUIET_S + 0.001)
+        assert place.told == 200
+
+
+async def test_it_waits_no_longer_than_it_may(tmp_path):
+    place = Position(reader="reader", streams=("trade",))
+    place.begin(0)
+    clock = LoopClock()
+    rush = Rush(clock)
+    async with feeding(tmp_path, {"reader": place}, rush=rush, clock=clock) as table:
+        with rush.arrival():
+            await table.store.write(trades(1, 2_500))
+            await anyio.sleep(LAG_MAX_S - QUIET_S)
+            assert place.told == 0
+            await anyio.sleep(2 * QUIET_S)
+            assert place.told == 2_500
+            await table.store.write(trades(3_001, 3_100))
+            await anyio.sleep(LAG_MAX_S - QUIET_S)
+            assert place.told == 2_500
+            await anyio.sleep(2 * QUIET_S)
+            assert place.told == 2_600
 
 
 async def test_it_tells_nothing_twice_after_a_crash(tmp_path):

@@ -21,6 +21,7 @@ from actors.metrics.actor import (
 )
 from actors.metrics.ledger import Ledger, LedgerOptions
 from actors.place import Position, cursor_key, poison_key
+from actors.rush import Rush
 from runtime.store import Entry
 from tests.fakes.bench import bench, opened
 
@@ -168,9 +169,8 @@ async def test_it_replays_from_the_cursor_what_alerts_have_not_had(tmp_path):
         assert (table.place.told, table.place.handled) == (3, 3)
         assert (await figures(table)).bots["alpha"].pnl_total == 6
         assert table.heard["alerts"] == []
-        feed = Feed(table.store, [(table.place, table.ref("tested"))])
-        while await feed._hand_on_some():
-            pass
+        feed = Feed(table.store, Rush(table.clock), [(table.place, table.ref("tested"))])
+        await feed._hand_on_some(3)
         await anyio.sleep(0.01)
         assert [risk.seq for risk in table.heard["alerts"]] == [4, 5]
         assert (await figures(table)).bots["alpha"].pnl_total == 15
