@@ -274,6 +274,10 @@ class MetricsAnswer(Struct, frozen=True, omit_defaults=True):
     families: dict[str, dict[str, Family]] = {}
 
 
+class Refresh(Struct, frozen=True):
+    """alerts -> metrics and health: tell everything again, I have forgotten it."""
+
+
 class EquityPoint(Struct, frozen=True, array_like=True):
     """One point of the page's chart: unix seconds, equity, drawdown (fraction)."""
 

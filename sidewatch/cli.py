@@ -41,11 +41,20 @@ def _settings(config_path: Path | None) -> Settings:
     try:
         settings = load(config_path, os.environ)
         channels.check(settings)
+        _check_triggers(settings)
         auth = secret.ensure(settings.storage.data_dir, settings.auth)
     except SettingsError as error:
         click.echo(f"sidewatch: {error}", err=True)
         sys.exit(BAD_SETTING)
     return replace(settings, auth=auth)
+
+
+def _check_triggers(settings: Settings) -> None:
+    """Refuse a condition that cannot be used, before anything starts."""
+    if any(trigger.when for trigger in settings.triggers.values()):
+        from sidewatch.policy import own_triggers  # noqa: PLC0415
+
+        own_triggers(settings)
 
 
 @main.command()

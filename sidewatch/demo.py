@@ -21,6 +21,7 @@ from config import secret
 from config.sections import Api, Bot, Settings
 from config.settings import SettingsError, load
 from sidewatch.exchange import PATH
+from sidewatch.policy import own_triggers
 from sidewatch.start import start
 
 BOT = "demo"
@@ -39,6 +40,7 @@ def settings_of(config_path: Path | None, exchange_port: int) -> Settings:
         home = Path(given.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
         given["SIDEWATCH_DATA_DIR"] = str(home / DATA_DIR)
     settings = load(config_path, given)
+    own_triggers(settings)
     bot = Bot(starting_equity=STARTING_EQUITY, currency=CURRENCY, max_positions=5)
     return replace(
         settings,

@@ -1,10 +1,12 @@
-"""The policy of alerts, as the settings describe it: severities, debounce and routes."""
+"""Alerts as the settings describe them: severities, debounce, routes, and triggers of one's own."""
 
 from __future__ import annotations
 
-from actors.alerts import routing
+from actors.alerts import conditions, figures, routing
 from actors.alerts.routing import BotPolicy, Policy
+from actors.alerts.watch import Own
 from config.alerting import Routes, Rule, Trigger, chosen
+from config.names import refusal
 from config.settings import Settings
 
 
@@ -16,6 +18,7 @@ def policy(settings: Settings) -> Policy:
         debounce_s=settings.alerts.debounce_s,
         routes=_routes(settings.routes, on),
         rules={name: _rule(trigger, on) for name, trigger in settings.triggers.items()},
+        own={name: frozenset(own.bots) for name, own in settings.triggers.items() if own.when},
         bots={
             name: BotPolicy(
                 _routes(bot.routes, on),
@@ -24,6 +27,20 @@ def policy(settings: Settings) -> Policy:
             for name, bot in settings.bots.items()
         },
     )
+
+
+def own_triggers(settings: Settings) -> list[Own]:
+    """Return the operator's own triggers, their conditions checked; raises SettingsError."""
+    found = []
+    for name, trigger in settings.triggers.items():
+        if not trigger.when:
+            continue
+        try:
+            condition = conditions.read(trigger.when, figures.KINDS)
+        except conditions.BadConditionError as error:
+            raise refusal(("triggers", name, "when"), str(error)) from None
+        found.append(Own(name, condition, frozenset(trigger.bots), trigger.text))
+    return found
 
 
 def _routes(routes: Routes, on: list[str]) -> routing.Routes:

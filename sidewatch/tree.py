@@ -28,7 +28,7 @@ from actors.health.pinger import Pinger
 from actors.hub import Hub
 from actors.ingest import Ingest
 from actors.keeper import Keep, StoreActor
-from actors.messages import AlertChanged, Notice, Recorded, RecordedRun, Wake
+from actors.messages import AlertChanged, Notice, Recorded, RecordedRun, Refresh, Wake
 from actors.metrics import actor as metrics_actor
 from actors.metrics.actor import MetricsActor, as_of
 from actors.metrics.ledger import LedgerOptions
@@ -47,7 +47,7 @@ from runtime.system import Quarantined, Reported, System
 from sidewatch import __version__, channels
 from sidewatch.door import access, address
 from sidewatch.oncall import escalation_plan, failover_plan
-from sidewatch.policy import policy
+from sidewatch.policy import own_triggers, policy
 from web.build import build
 from web.server import ServerActor
 from web.services import Access, Services
@@ -81,6 +81,7 @@ class Tree:
             reader=health_actor.READER, streams=health_actor.STREAMS, together_max=1
         )
         self.channels = channels.builders(settings)
+        self.own_triggers = own_triggers(settings)
         self.channel_troubles = dict.fromkeys(self.channels, "")
         self.rush = Rush(self.clock)
         self.ingest = Ingest(
@@ -213,6 +214,7 @@ class Tree:
             self._ledger_options,
             self.ref("alerts"),
             self.ref("broadcaster"),
+            watched=bool(self.own_triggers),
         )
 
     def _health(self) -> HealthActor:
@@ -233,6 +235,8 @@ class Tree:
             broadcaster=self.ref("broadcaster"),
             wake=self._wake_senders,
             emergency=self._send_now,
+            own=self.own_triggers,
+            refresh=self._refresh,
         )
 
     def _sender(self, name: str) -> SenderActor:
@@ -338,6 +342,10 @@ class Tree:
     def _offer(self, name: str, message: Any) -> None:
         with suppress(NoSuchActor):  # the tree has ended
             self.ref(name).offer(message)
+
+    def _refresh(self) -> None:
+        for name in ("metrics", "health"):
+            self._offer(name, Refresh())
 
     def _wake_senders(self) -> None:
         for name in self.channels:

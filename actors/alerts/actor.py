@@ -9,7 +9,7 @@ one alert alone waits for nothing. When the disk refuses, alerts go out from mem
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -29,7 +29,15 @@ from actors.alerts.commands import (
 from actors.alerts.disk import SILENCES
 from actors.alerts.step import Step
 from actors.alerts.triggers import Finding, Internal, Limits
-from actors.messages import Alert, AlertChanged, HealthUpdate, Notice, RiskUpdate
+from actors.alerts.watch import Own, Watch
+from actors.messages import (
+    Alert,
+    AlertChanged,
+    HealthUpdate,
+    MetricsUpdate,
+    Notice,
+    RiskUpdate,
+)
 from runtime.actor import Actor
 from runtime.ref import Declined, Ref
 from runtime.store import Store, StoreError, Tx
@@ -42,6 +50,7 @@ SILENCE_MAX = timedelta(days=30)
 PURGE_EVERY_S = 3_600.0
 DELIVERED_KEPT = timedelta(days=90)
 
+Update = RiskUpdate | MetricsUpdate | HealthUpdate | Internal
 Command = Acknowledge | AddSilence | RemoveSilence | ListSilences
 
 
@@ -53,10 +62,11 @@ class _Purge(msgspec.Struct, frozen=True):
     pass
 
 
-class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look | _Purge]):
+class AlertsActor(Actor[Update | Command | _Look | _Purge]):
     """Decides and commits. `wake` nudges the senders.
 
-    `emergency` bypasses the outbox: a notice straight to the channels named.
+    `emergency` bypasses the outbox: a notice straight to the channels named. `refresh` asks
+    metrics and health to tell everything again, for the operator's `own` triggers.
     """
 
     def __init__(
@@ -68,6 +78,8 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         broadcaster: Ref[AlertChanged],
         wake: Callable[[], None],
         emergency: Callable[[Notice, list[str]], None],
+        own: Sequence[Own] = (),
+        refresh: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._book = book()
@@ -75,6 +87,8 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         self._broadcaster = broadcaster
         self._wake = wake
         self._emergency = emergency
+        self._watch = Watch(own, lambda key: self._book.holds_any([key]))
+        self._refresh = refresh
         self._decided: list[Step] = []
         self._together = 0
         self._backlog: list[Step] = []
@@ -86,14 +100,14 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
         now, tick = clock.now(), clock.monotonic()
         await self._store.read(lambda tx: self._book.load(tx, now, tick))
         self._wake()
+        if self._watch.wanted:
+            self._refresh()
         self.ctx.every(LOOK_EVERY_S, _Look())
         self.ctx.every(PURGE_EVERY_S, _Purge())
 
-    async def receive(
-        self, message: RiskUpdate | HealthUpdate | Internal | Command | _Look | _Purge
-    ) -> object:
+    async def receive(self, message: Update | Command | _Look | _Purge) -> object:
         """Consider an update, obey a command, or look at the clock."""
-        if isinstance(message, (RiskUpdate, HealthUpdate, Internal)):
+        if isinstance(message, Update):
             self._consider(message)
             if self._decided:
                 self._together += 1
@@ -114,14 +128,18 @@ class AlertsActor(Actor[RiskUpdate | HealthUpdate | Internal | Command | _Look |
                 raise Declined(f"the storage failed: {error}") from error
         return None
 
-    def _consider(self, message: RiskUpdate | HealthUpdate | Internal) -> None:
+    def _findings(self, message: Update) -> list[Finding]:
         if isinstance(message, RiskUpdate):
-            findings = self._risks(message)
-        elif isinstance(message, HealthUpdate):
+            return self._risks(message) + self._watch.risk(message)
+        if isinstance(message, HealthUpdate):
             bots = {bot: self._limits_of(bot) for bot in message.health.bots}
-            findings = triggers.of_health(message, bots)
-        else:
-            findings = [triggers.of_internal(message)]
+            return triggers.of_health(message, bots) + self._watch.health(message)
+        if isinstance(message, MetricsUpdate):
+            return self._watch.metrics(message)
+        return [triggers.of_internal(message)]
+
+    def _consider(self, message: Update) -> None:
+        findings = self._findings(message)
         now, tick = self.ctx.clock.now(), self.ctx.clock.monotonic()
         for finding in findings:  # one by one: should one crash, what others decided is kept
             self._decided += self._book.consider([finding], now, tick)

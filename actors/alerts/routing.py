@@ -41,13 +41,17 @@ class BotPolicy(Struct, frozen=True):
 
 
 class Policy(Struct, frozen=True):
-    """Everything that is set about alerts. `enabled` lists the channels that are switched on."""
+    """Everything that is set about alerts. `enabled` lists the channels that are switched on.
+
+    `own` has the operator's own triggers, each with its bots (none: every bot).
+    """
 
     enabled: Channels
     debounce_s: float = 300.0
     routes: Routes = Routes()
     rules: dict[str, Rule] = {}
     bots: dict[str, BotPolicy] = {}
+    own: dict[str, frozenset[str]] = {}
 
     def rule(self, trigger: str, bot: str) -> Rule:
         """Return what holds for a bot's trigger: its own, then the trigger's."""
@@ -83,6 +87,12 @@ def route(policy: Policy, trigger: str, severity: Severity, bot: str) -> Channel
 def ruled(policy: Policy, finding: Finding) -> Finding:
     """Return a finding with the severity that is set; one that is switched off holds no longer."""
     rule = policy.rule(finding.trigger, finding.bot)
-    if rule.enabled is False:
+    if rule.enabled is False or (finding.own and not _watches(policy, finding)):
         return replace(finding, band=0, cleared="This trigger was switched off.")
     return finding if rule.severity is None else replace(finding, severity=rule.severity)
+
+
+def _watches(policy: Policy, finding: Finding) -> bool:
+    """Whether a trigger of the operator's own is still there, and looks at this bot."""
+    bots = policy.own.get(finding.trigger)
+    return bots is not None and (not bots or finding.bot in bots)

@@ -33,7 +33,7 @@ class Finding(Struct, frozen=True):
     """One condition on one subject. `band` grows with badness; 0 means that it does not hold.
 
     `transition` marks what passes every debounce (kill switch, breaker). `once` marks something
-    that happened rather than a state: it never resolves. `worst` reads the figure for a roll-up.
+    that happened rather than a state: it never resolves. `own` marks a trigger of the operator's.
     """
 
     trigger: str
@@ -49,11 +49,17 @@ class Finding(Struct, frozen=True):
     transition: bool = False
     once: bool = False
     cleared: str = ""
+    own: bool = False
 
     @property
     def key(self) -> str:
         """The debounce's key: one for each trigger, bot and subject."""
-        return f"{self.trigger}|{self.bot}|{self.subject}"
+        return key_of(self.trigger, self.bot, self.subject)
+
+
+def key_of(trigger: str, bot: str, subject: str = "") -> str:
+    """Return the debounce's key of a finding."""
+    return f"{trigger}|{bot}|{subject}"
 
 
 RISKS = ("drawdown_day", "drawdown_week", "drawdown_total", "losses_in_a_row")
@@ -72,7 +78,7 @@ def is_calm(risk: Risk, limits: Limits) -> bool:
 @functools.lru_cache(maxsize=KEYS_KEPT)
 def risk_keys(bot: str) -> tuple[str, ...]:
     """Return the debounce's keys of everything that `of_risk` may find for a bot."""
-    return tuple(f"{trigger}|{bot}|" for trigger in RISKS)
+    return tuple(key_of(trigger, bot) for trigger in RISKS)
 
 
 def of_risk(update: RiskUpdate, limits: Limits) -> list[Finding]:

@@ -23,6 +23,7 @@ from actors.messages import (
     PositionRejected,
     Recorded,
     RecordedRun,
+    Refresh,
     Seen,
 )
 from actors.place import Position
@@ -50,7 +51,10 @@ class _KeepSeen(msgspec.Struct, frozen=True):
     pass
 
 
-class HealthActor(Actor[Recorded | RecordedRun | Seen | Pinged | HealthQuery | _Look | _KeepSeen]):
+Message = Recorded | RecordedRun | Seen | Pinged | HealthQuery | Refresh | _Look | _KeepSeen
+
+
+class HealthActor(Actor[Message]):
     """Keeps the facts and judges them. `position` outlives it."""
 
     SEEN = "seen/"
@@ -119,9 +123,7 @@ class HealthActor(Actor[Recorded | RecordedRun | Seen | Pinged | HealthQuery | _
     def _of(self, bot: str) -> Facts:
         return self._facts.get(bot) or Facts()
 
-    async def receive(
-        self, message: Recorded | RecordedRun | Seen | Pinged | HealthQuery | _Look | _KeepSeen
-    ) -> Health | None:
+    async def receive(self, message: Message) -> Health | None:
         """Handle an event, a sign of life, a ping, a question or the clock."""
         if isinstance(message, Recorded | RecordedRun):
             await self._record(message)
@@ -137,6 +139,8 @@ class HealthActor(Actor[Recorded | RecordedRun | Seen | Pinged | HealthQuery | _
             return self._judge()
         elif isinstance(message, _Look):
             await self._look()
+        elif isinstance(message, Refresh):
+            await self._tell("", 0)
         else:
             await self._keep_seen()
         return None

@@ -24,6 +24,7 @@ from actors.messages import (
     MetricsUpdate,
     Recorded,
     RecordedRun,
+    Refresh,
     RiskUpdate,
     Trade,
 )
@@ -125,22 +126,32 @@ class Ledgers:
         return whole.metrics([self.of[bot] for bot in bots], now)
 
 
-class MetricsActor(Actor[Recorded | RecordedRun | MetricsQuery | SeriesQuery | _Flush | _Turn]):
-    """Keeps the ledgers. `position` outlives it."""
+Message = Recorded | RecordedRun | MetricsQuery | SeriesQuery | Refresh | _Flush | _Turn
+
+
+class MetricsActor(Actor[Message]):
+    """Keeps the ledgers. `position` outlives it.
+
+    Where it is `watched`, alerts get every figure whenever the page does, because a trigger of
+    the operator's own may name any of them.
+    """
 
     def __init__(
         self,
         store: Store,
         position: Position,
         options: Callable[[str], LedgerOptions],
-        alerts: Ref[RiskUpdate],
+        alerts: Ref[RiskUpdate | MetricsUpdate],
         broadcaster: Ref[MetricsUpdate],
+        *,
+        watched: bool = False,
     ) -> None:
         self._store = store
         self._position = position
         self._options = options
         self._alerts = alerts
         self._broadcaster = broadcaster
+        self._watched = watched
         self._ledgers = Ledgers(options)
         self._changed: set[str] = set()
         self._flushed = -math.inf
@@ -174,9 +185,7 @@ class MetricsActor(Actor[Recorded | RecordedRun | MetricsQuery | SeriesQuery | _
             if event is not None and row.seq not in self._position.poisoned:
                 self._ledgers.apply(event)
 
-    async def receive(
-        self, message: Recorded | RecordedRun | MetricsQuery | SeriesQuery | _Flush | _Turn
-    ) -> object:
+    async def receive(self, message: Message) -> object:
         """Handle an event, a question or the clock."""
         if isinstance(message, Recorded | RecordedRun):
             await self._record(message)
@@ -184,6 +193,8 @@ class MetricsActor(Actor[Recorded | RecordedRun | MetricsQuery | SeriesQuery | _
             await self._flush()
         elif isinstance(message, _Turn):
             await self._turn()
+        elif isinstance(message, Refresh):
+            await self._alerts.tell(self._ledgers.update(self.ctx.clock.now()))
         elif isinstance(message, MetricsQuery):
             bots = {message.bot} if message.bot else None
             return self._ledgers.update(self.ctx.clock.now(), bots)
@@ -228,7 +239,10 @@ class MetricsActor(Actor[Recorded | RecordedRun | MetricsQuery | SeriesQuery | _
         if self._changed:
             self._flushed = self.ctx.clock.monotonic()
             changed, self._changed = self._changed, set()
-            await self._broadcaster.tell(self._ledgers.update(self.ctx.clock.now(), changed))
+            update = self._ledgers.update(self.ctx.clock.now(), changed)
+            await self._broadcaster.tell(update)
+            if self._watched:
+                await self._alerts.tell(update)
 
     async def _turn(self) -> None:
         now = self.ctx.clock.now()

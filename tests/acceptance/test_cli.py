@@ -58,6 +58,10 @@ def test_it_checks_settings_without_starting(tmp_path):
     done = call("check-config", data_dir=tmp_path, SIDEWATCH__ALERTS__DEBOUNCE_S="-1")
     assert done.returncode == 2
     assert "alerts.debounce_s" in done.stderr
+    done = call("check-config", data_dir=tmp_path, SIDEWATCH__TRIGGERS__DEEP__WHEN="drawdwn > 1")
+    assert done.returncode == 2
+    assert "triggers.deep.when (" in done.stderr
+    assert "column 1: there is no figure 'drawdwn'; did you mean drawdown?" in done.stderr
 
 
 def test_it_shows_what_is_wrong(sidewatch):

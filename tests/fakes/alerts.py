@@ -23,9 +23,11 @@ RISK = Risk(1, 0, Decimal(0), Decimal(0), None, None, None, None, None)
 class Alerts:
     """An actor under test, and what it did to its neighbours."""
 
-    def __init__(self, *, hourly_limit=10, later_s=0.0, policy=None, **plans):
+    def __init__(self, *, hourly_limit=10, later_s=0.0, policy=None, own=(), **plans):
         self.plans = plans
         self.policy = policy or Policy(["slack", "mail"])
+        self.own = own
+        self.refreshed = 0
         self.hourly_limit = hourly_limit
         self.later_s = later_s
         self.woken = 0
@@ -43,6 +45,8 @@ class Alerts:
             broadcaster=table.ref("broadcaster"),
             wake=self._wake,
             emergency=self._emergency,
+            own=self.own,
+            refresh=self._refresh,
         )
 
     def _limits(self, bot):
@@ -53,6 +57,9 @@ class Alerts:
     def _emergency(self, notice, channels):
         self.emergencies.append(notice)
         self.emergency_channels.append(channels)
+
+    def _refresh(self):
+        self.refreshed += 1
 
     def _wake(self):
         self.woken += 1

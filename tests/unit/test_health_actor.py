@@ -17,6 +17,7 @@ from actors.messages import (
     Pinged,
     PositionRejected,
     Recorded,
+    Refresh,
     Seen,
 )
 from actors.place import Position, cursor_key, poison_key
@@ -250,3 +251,12 @@ async def test_it_watches_so_many_bots_and_no_more(tmp_path, monkeypatch):
         crash(table)
         await anyio.sleep(0.01)
         assert list((await health(table)).bots) == ["b1", "b2"]
+
+
+async def test_it_tells_everything_again_when_alerts_have_forgotten(tmp_path):
+    async with watching(tmp_path) as table:
+        await anyio.sleep(5)
+        before = len(table.heard["alerts"])
+        await table.ref("tested").tell(Refresh())
+        await anyio.sleep(0.1)
+        assert len(table.heard["alerts"]) == before + 1

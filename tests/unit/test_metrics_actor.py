@@ -8,7 +8,16 @@ import pytest
 
 from actors import codec
 from actors.feed import Feed
-from actors.messages import Equity, Flow, Heartbeat, MetricsUpdate, Recorded, RiskUpdate, Trade
+from actors.messages import (
+    Equity,
+    Flow,
+    Heartbeat,
+    MetricsUpdate,
+    Recorded,
+    Refresh,
+    RiskUpdate,
+    Trade,
+)
 from actors.metrics import actor as metrics_module
 from actors.metrics.actor import (
     READER,
@@ -60,13 +69,13 @@ def cursor(seq, *events, poisoned=()):
     return prepare
 
 
-def measuring(tmp_path, prepare=None):
+def measuring(tmp_path, prepare=None, *, watched=False):
     place = Position(reader=READER, streams=STREAMS)
 
     def start(table):
         table.place = place
         refs = (table.ref("alerts"), table.ref("broadcaster"))
-        return MetricsActor(table.store, place, options, *refs)
+        return MetricsActor(table.store, place, options, *refs, watched=watched)
 
     def poison(_kept, message):
         place.poison(message.seq)
@@ -297,3 +306,37 @@ def test_it_takes_the_currency_of_the_first_trade_where_no_setting_does():
     assert not ledgers.apply(trade(2, 5, currency="DOGE"))
     whole = ledgers.update(START)
     assert (whole.bots["alpha"].currency, list(whole.portfolio)) == ("USDT", ["USDT"])
+
+
+# ---------------------------------------------------------------- triggers of the operator's own
+
+
+def figures_told(table):
+    return [m.bots["alpha"].trades for m in table.heard["alerts"] if isinstance(m, MetricsUpdate)]
+
+
+async def test_it_tells_alerts_every_figure_when_it_tells_the_page(tmp_path):
+    async with measuring(tmp_path, watched=True) as table:
+        await record(table, trade(1, 5), trade(2, 5))
+        await anyio.sleep(1)
+        assert figures_told(table)[-1] == 2
+        assert figures_told(table) == [
+            m.bots["alpha"].trades for m in table.heard["broadcaster"] if m.bots
+        ]
+
+
+async def test_it_tells_alerts_only_risk_unless_it_is_watched_or_asked(tmp_path):
+    async with measuring(tmp_path) as table:
+        await record(table, trade(1, 5))
+        await anyio.sleep(1)
+        assert figures_told(table) == []
+        await table.ref("tested").tell(Refresh())
+        await anyio.sleep(1)
+        assert figures_told(table) == [1]
+
+
+async def test_it_answers_a_refresh_though_there_is_nothing_yet(tmp_path):
+    async with measuring(tmp_path) as table:
+        await table.ref("tested").tell(Refresh())
+        await anyio.sleep(1)
+        assert [m.bots for m in table.heard["alerts"]] == [{}]

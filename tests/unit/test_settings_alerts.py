@@ -7,8 +7,8 @@ import pytest
 from actors.alerts import routing
 from actors.alerts.routing import Rule
 from config.alerting import TRIGGERS
-from config.settings import load
-from sidewatch.policy import policy
+from config.settings import SettingsError, load
+from sidewatch.policy import own_triggers, policy
 from sidewatch.tree import FAULTS
 from tests.settings import HOME, SLACK, error, from_toml, toml_error
 
@@ -92,6 +92,42 @@ def test_it_joins_the_file_and_the_environment_in_one_trigger(tmp_path):
 @pytest.mark.parametrize("empty", ["[]", '""', '["none"]'])
 def test_it_takes_an_empty_route_for_nobody(tmp_path, empty):
     assert routed(from_toml(tmp_path, f"[routes]\ncritical = {empty}", ON)) == []
+
+
+# ---------------------------------------------------------------- triggers of one's own
+
+
+def test_it_reads_a_trigger_of_ones_own(tmp_path):
+    text = """
+        [triggers.deep]
+        when = "drawdown > 0.05 and trades >= 10"
+        text = "Too deep."
+        bots = ["alpha", "beta"]
+        severity = "critical"
+        channels = ["slack"]
+        [bots.alpha.triggers.deep]
+        severity = "info"
+        [triggers.silent]
+        severity = "info"
+    """
+    settings = from_toml(tmp_path, text, ON)
+    (own,) = own_triggers(settings)
+    assert (own.name, own.text, own.bots) == ("deep", "Too deep.", {"alpha", "beta"})
+    assert own.condition.order == ("drawdown", "trades")
+    alerts = policy(settings)
+    assert alerts.own == {"deep": {"alpha", "beta"}}
+    assert alerts.rule("deep", "alpha") == Rule(severity="info", channels=["slack"])
+    assert alerts.rule("deep", "beta").severity == "critical"
+
+
+def test_it_names_the_setting_and_the_column_of_a_bad_condition(tmp_path):
+    settings = from_toml(tmp_path, '[triggers.deep]\nwhen = "trades > 1 and drawdwon > 0.05"', ON)
+    with pytest.raises(SettingsError) as caught:
+        own_triggers(settings)
+    assert str(caught.value) == (
+        "triggers.deep.when (SIDEWATCH__TRIGGERS__DEEP__WHEN): "
+        "column 16: there is no figure 'drawdwon'; did you mean drawdown?"
+    )
 
 
 # ---------------------------------------------------------------- mistakes
