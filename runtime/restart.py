@@ -31,9 +31,10 @@ class Exit:
 
 
 def describe(error: BaseException) -> str:
-    """Return one bounded line for an error."""
+    """Return one bounded, printable line for an error."""
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return text[:500]
+    text = text[:500]
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def restarts(policy: Restart, ending: Ending) -> bool:

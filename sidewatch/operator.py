@@ -12,6 +12,7 @@ import click
 import httpx
 
 from config.settings import Settings
+from sidewatch.outline import outline
 from web.guard import sign
 
 TIMEOUT_S = 30.0
@@ -104,11 +105,8 @@ class Operator:
     def actors(self) -> bool:
         """Print the actor tree."""
         tree = self._call("GET", "/api/v1/supervisor")
-        _print_node(tree["root"], 0)
-        click.echo(
-            f"quarantine {tree['quarantine']}, dead letters {tree['dead_letters']},"
-            f" zombies {tree['zombies']}"
-        )
+        for line in outline(tree):
+            click.echo(line)
         if tree["blocked"]:
             click.secho(f"blocked by {tree['blocked']}", fg="red")
         return True
@@ -150,22 +148,3 @@ def _alert_line(alert: dict[str, Any]) -> str:
     suppressed = f"  (+{alert['suppressed']})" if alert["suppressed"] else ""
     whose = f"{alert['bot']}: " if alert["bot"] else ""
     return f"{line}  {whose}{alert['title']}{suppressed}"
-
-
-def _print_node(node: dict[str, Any], depth: int) -> None:
-    pad = "  " * depth
-    if node["kind"] == "supervisor":
-        click.echo(f"{pad}{node['id']}  {node['strategy']}  {node['state']}")
-        for child in node["children"]:
-            _print_node(child, depth + 1)
-        return
-    line = (
-        f"{pad}{node['id']}  {node['state']}  restarts {node['restarts_total']}"
-        f"  mailbox {node['mailbox']}/{node['mailbox_capacity']} (high {node['mailbox_high']})"
-        f"  handled {node['handled']}"
-    )
-    if node["quarantined"]:
-        line += f"  quarantined {node['quarantined']}"
-    if node["last_error"]:
-        line += f"  last error: {node['last_error']}"
-    click.echo(line)

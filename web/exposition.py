@@ -53,10 +53,7 @@ class _View(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._counters()
-        depth = GaugeMetricFamily("sidewatch_mailbox_depth", "Messages waiting", labels=["actor"])
-        for actor in self._actors:
-            depth.add_metric([actor.name], actor.mailbox)
-        yield depth
+        yield from self._gauges()
         yield self._handling()
         yield from self._whole()
         yield from self._bots()
@@ -73,6 +70,20 @@ class _View(Collector):
             family = CounterMetricFamily(name, what, labels=["actor"])
             for actor in self._actors:
                 family.add_metric([actor.name], getattr(actor, field))
+            yield family
+
+    def _gauges(self) -> Iterator[Metric]:
+        for name, what, value in (
+            ("mailbox_depth", "Messages waiting", lambda actor: actor.mailbox),
+            ("mailbox_high", "Most messages that ever waited", lambda actor: actor.mailbox_high),
+            ("mailbox_capacity", "Messages it holds", lambda actor: actor.mailbox_capacity),
+            ("in_hand_seconds", "Age of the message in hand", lambda actor: actor.in_hand_age_s),
+            ("actor_up", "1 while it runs", lambda actor: int(actor.state == "running")),
+            ("actor_stuck", "1 over its limit", lambda actor: int(actor.state == "stuck")),
+        ):
+            family = GaugeMetricFamily(f"sidewatch_{name}", what, labels=["actor"])
+            for actor in self._actors:
+                family.add_metric([actor.name], value(actor))
             yield family
 
     def _handling(self) -> Metric:
@@ -94,6 +105,7 @@ class _View(Collector):
             ("sidewatch_store_queued", "Writes waiting for the disk", self._store.queued),
             ("sidewatch_store_failing", "1 while writes fail", int(bool(self._store.last_error))),
             ("sidewatch_zombies", "Tasks that refused to end", self._status.zombies),
+            ("sidewatch_loop_blocked", "1 while blocked", int(bool(self._status.blocked))),
         ):
             level = LEVELS[self._health.level] if value is None else value
             yield GaugeMetricFamily(name, what, value=level)
