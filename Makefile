@@ -1,7 +1,7 @@
-.PHONY: setup demo test lint bench bench-peers lock
+.PHONY: setup demo test test-parity lint bench bench-peers lock
 PYTHON ?= python3
 
-setup demo test lint lock bench-peers:
+setup demo test test-parity lint lock bench-peers:
 	@$(PYTHON) dev $@
 
 bench:

@@ -25,6 +25,7 @@ FILES = (
     "cli",
     "status",
     "metrics",
+    "recompute",
     "stop",
     "alert",
     "storm",

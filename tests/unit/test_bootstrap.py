@@ -158,7 +158,7 @@ def test_it_refuses_an_unknown_step():
     command = [sys.executable, ROOT / "dev", "everything"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 1
-    assert "is not one of: setup demo test lint bench bench-peers lock" in done.stderr
+    assert "is not one of: setup demo test test-parity lint bench bench-peers lock" in done.stderr
 
 
 @pytest.fixture

@@ -88,8 +88,11 @@ def volatility(returns: Floats, periods: int = PERIODS) -> float:
 
 
 def value_at_risk(returns: Floats) -> float:
-    """5 % quantile of the normal distribution with the returns' mean and deviation."""
-    return _mean(returns) + _deviation(returns) * _NORMAL.inv_cdf(1 - CONFIDENCE)
+    """5 % quantile of the normal distribution with the returns' mean and deviation, if any."""
+    deviation = _deviation(returns)
+    if not deviation:
+        return math.nan
+    return _mean(returns) + deviation * _NORMAL.inv_cdf(1 - CONFIDENCE)
 
 
 def expected_shortfall(returns: Floats) -> float:
