@@ -29,6 +29,8 @@ FILES = (
     "stop",
     "alert",
     "storm",
+    "outage",
+    "kills",
 )
 FILE_S = 120
 LONG_S = {"alert": 240, "kills": 900, "outage": 300}  # waits for a channel's own rate

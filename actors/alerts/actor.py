@@ -157,8 +157,8 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         return triggers.of_risk(message, bounds)
 
     async def stopping(self) -> None:
-        """Commit what earlier messages decided, also when a later one has crashed."""
-        if self._decided:
+        """Commit what earlier messages decided and counted, also when a later one has crashed."""
+        if self._decided or self._book.dirty:
             await self._commit()
 
     # ------------------------------------------------------------ committing

@@ -75,9 +75,10 @@ def decide(state: TriggerState, finding: Finding, now: float, debounce_s: float)
 
 
 def _happened(state: TriggerState, finding: Finding, now: float, debounce_s: float) -> Decision:
-    if now < state.quiet_until:
+    rank = RANK[finding.severity]
+    if now < state.quiet_until and rank <= state.told_rank:
         return Decision("suppress", _counted(state, finding, now))
-    return Decision("fire", TriggerState(quiet_until=now + debounce_s))
+    return Decision("fire", TriggerState(quiet_until=now + debounce_s, told_rank=rank))
 
 
 def _begins(state: TriggerState, finding: Finding, now: float, debounce_s: float) -> Decision:

@@ -25,6 +25,7 @@ from runtime.store import Entry, Job, Store, StoreError, Tx
 from runtime.timers import Timer
 
 TROUBLE_AFTER_PROBES = 4  # failures in a row before the other channels hear of it
+JUMP_S = 0.5
 EMERGENCY_MAX = 1_000
 ATTEMPTS_KEPT = 20_000
 TRIM_EVERY = 500
@@ -90,6 +91,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._troubled = False
         self._attempts = 0
         self._unmarked = False
+        self._wall_s = float("inf")  # the wall clock less the monotonic one: it falls in a jump
 
     async def started(self) -> None:
         """Take back what an earlier life had claimed."""
@@ -136,6 +138,10 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
     def _claim(self, tx: Tx, now: float) -> list[Job]:
         if self._unmarked:  # nobody else claims here: what is in flight is what we could not mark
             tx.queue.release_inflight(now, self._name)
+        wall_s = now - self.ctx.clock.monotonic()
+        if wall_s < self._wall_s - JUMP_S:  # else a clock set back by an hour delays by an hour
+            tx.queue.put_back_in_time(self._name, now)
+        self._wall_s = wall_s
         if self._breaker.down_since is not None:
             tx.queue.hasten(self._name, now, 1)
         return tx.queue.claim(self._name, now)

@@ -140,6 +140,17 @@ class Queue:
             (now, topic, limit),
         ).rowcount
 
+    def put_back_in_time(self, topic: str, now: float) -> int:
+        """Keep waits as long as they were where the wall clock has gone back; returns how many.
+
+        Work that was last touched after `now` was dated by a clock that was ahead.
+        """
+        return self._link.execute(
+            "UPDATE queue SET due = due - (updated - ?1), updated = ?1"
+            " WHERE topic = ?2 AND state = 'queued' AND updated > ?1",
+            (now, topic),
+        ).rowcount
+
     def get(self, topic: str, id: str) -> Job | None:  # noqa: A002
         """Return one piece of work."""
         jobs = self._jobs("topic = ? AND id = ?", (topic, id))

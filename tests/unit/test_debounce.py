@@ -119,6 +119,12 @@ def test_it_fires_an_event_at_once_and_counts_those_that_follow(run):
     assert run.state.suppressed == 1
 
 
+def test_it_tells_an_event_at_once_that_is_more_severe_than_the_last(run):
+    severe = replace(EVENT, severity="critical")
+    actions = [run.at(t, event) for t, event in ((0, EVENT), (1, severe), (2, EVENT), (3, severe))]
+    assert actions == ["fire", "fire", "suppress", "suppress"]
+
+
 def test_it_only_counts_an_edge_within_the_quiet_time_of_a_lost_alert(run):
     run.state = TriggerState(quiet_until=10.0, told_band=1, told_rank=1)
     assert [run.at(1), run.at(2, OVER), run.at(3), run.at(10)] == [

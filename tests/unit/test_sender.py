@@ -92,12 +92,34 @@ async def test_it_retries_by_the_schedule_one_probe_at_a_time(tmp_path):
         await anyio.sleep(7.6)
         waiting = await job(table)
         assert (waiting.state, waiting.attempts, waiting.detail) == ("queued", 5, "503 busy")
-        assert waiting.due == pytest.approx(table.clock.now().timestamp() + 3.5, abs=0.01)
+        assert waiting.due == pytest.approx(table.clock.now().timestamp() + 3.3, abs=0.01)
         await anyio.sleep(20)
-        expected = [0.0, 0.5, 1.5, 3.5, 7.5, 11.1, 14.7]
+        expected = [0.0, 0.5, 1.5, 3.5, 7.5, 10.9, 14.3]
         assert channel.times[:7] == pytest.approx(expected, abs=0.01)
         assert channel.ids == ["n1"] * 7 + ["n2"]
         assert [a.ok for a in await attempts(table)] == [False] * 6 + [True, True]
+
+
+@pytest.mark.parametrize("back_s", [5.0, 3_600.0])
+async def test_it_waits_no_longer_when_the_clock_goes_back(tmp_path, back_s):
+    channel = FakeChannel(SendError("429", permanent=False, retry_after_s=30.0))
+    async with sending(tmp_path, channel, "n1") as table:
+        await anyio.sleep(10)
+        table.clock.jump(-back_s)
+        await table.store.write(queue("n2"))
+        await anyio.sleep(21)
+        assert channel.sent == [(0.0, "n1"), (30.0, "n1"), (30.0, "n2")]
+
+
+async def test_it_waits_no_longer_when_the_clock_went_back_over_a_restart(tmp_path):
+    async with sending(tmp_path, FakeChannel(TRANSIENT, TRANSIENT), "n1") as table:
+        await anyio.sleep(0.1)
+        table.clock.jump(86_400.0)
+        await anyio.sleep(1)
+    channel = FakeChannel()
+    async with sending(tmp_path, channel):
+        await anyio.sleep(2)
+        assert channel.ids == ["n1"]
 
 
 async def test_it_heeds_retry_after(tmp_path):
