@@ -7,7 +7,6 @@ truth; a reader skips what it has had, and is told what came before, so that it 
 
 from __future__ import annotations
 
-import anyio
 import msgspec
 from anyio.lowlevel import checkpoint
 
@@ -20,6 +19,7 @@ from runtime.ref import Ref
 from runtime.store import Run, Store
 
 READ_EVENTS_MAX = 1_000
+TURN = 256  # events, after which a rush at the door comes first again
 
 
 class Feed(Actor[Wake]):
@@ -46,8 +46,7 @@ class Feed(Actor[Wake]):
         if after >= self._store.head():
             self._rush.caught_up()
             return
-        while (wait_s := self._rush.wait_s(self._store.head() - after)) > 0:  # noqa: ASYNC110
-            await anyio.sleep(wait_s)  # each arrival moves the end on
+        await self._rush.give_way(self._store.head() - after)
         await self._hand_on_some(after)
         await self.ctx.ref.tell(Wake())
 
@@ -69,7 +68,11 @@ class Feed(Actor[Wake]):
         """Tell a run in pieces, and let the reader have its turn after each."""
         assert place.told is not None
         lines = run.lines()
-        for start in range(max(0, place.told - run.seq + 1), run.n, place.together_max):
+        first = max(0, place.told - run.seq + 1)
+        for start in range(first, run.n, place.together_max):
+            if start - first >= TURN:
+                first = start
+                await self._rush.give_way(self._store.head() - place.told)
             piece = lines[start : start + place.together_max]
             for message in self._messages(run.seq + start, piece, place.last_told):
                 await ref.tell(message)

@@ -1,7 +1,7 @@
 """Rush: while many events come in, they are acknowledged first and carried on afterwards.
 
-The wait is bounded: after `LAG_MAX_S` figures and alerts get their share again. A few events are
-carried on without any.
+The wait is bounded: after `LAG_MAX_S` those behind get a share of the loop again, until they have
+caught up. A few events are carried on without any wait.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import anyio
+
 from runtime.clock import Clock
 
 QUIET_S = 0.005
 LAG_MAX_S = 0.25
+SHARE_S = 0.004
 FEW = 64  # events: a millisecond's work
 
 
@@ -35,8 +38,15 @@ class Rush:
             self._inside -= 1
             self._over_at = self._clock.monotonic() + QUIET_S
 
+    async def give_way(self, behind: int) -> None:
+        """Wait before a turn of carrying on, with that many events left to carry."""
+        while (wait_s := self.wait_s(behind)) > 0:  # noqa: ASYNC110
+            await anyio.sleep(wait_s)  # each arrival moves the end on
+        if behind > FEW and self._inside:
+            await anyio.sleep(SHARE_S)
+
     def wait_s(self, behind: int) -> float:
-        """Return how long to wait before carrying on, with that many events to carry."""
+        """Return how long it takes until the rush may be over, 0 where it has held up enough."""
         now = self._clock.monotonic()
         if self._behind_since is None:
             self._behind_since = now

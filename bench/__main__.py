@@ -31,6 +31,7 @@ FILES = (
     "storm",
     "outage",
     "kills",
+    "unix",
 )
 FILE_S = 120
 LONG_S = {"alert": 240, "kills": 900, "outage": 300}  # waits for a channel's own rate

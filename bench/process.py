@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,12 +39,17 @@ def body(first: int, count: int, bot: str = "native") -> bytes:
 class Poster:
     """One kept-alive connection; httpx alone would cost as much as what is measured."""
 
+    kind = "application/json"
+
     def __init__(self, url: str) -> None:
-        self._link = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+        self._link = self._connect(url)
         self._headers = {
             "Authorization": f"Bearer {TOKENS['SIDEWATCH_INGEST_TOKEN']}",
-            "Content-Type": "application/json",
+            "Content-Type": self.kind,
         }
+
+    def _connect(self, url: str) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
 
     def post(self, data: bytes) -> float:
         """Post events; return the seconds until the answer. Raises where one is not accepted."""
@@ -59,6 +65,18 @@ class Poster:
 
     def close(self) -> None:
         self._link.close()
+
+
+class UnixPoster(Poster):
+    """The same over a Unix socket, whose path is given; it posts NDJSON."""
+
+    kind = "application/x-ndjson"
+
+    def _connect(self, url: str) -> http.client.HTTPConnection:
+        link = http.client.HTTPConnection("sidewatch", timeout=30)
+        link.sock = socket.socket(socket.AF_UNIX)
+        link.sock.connect(url)
+        return link
 
 
 def caught_up(sidewatch: Sidewatch, trades: int, bot: str = "native") -> None:

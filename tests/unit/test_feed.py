@@ -12,7 +12,7 @@ from actors.feed import Feed
 from actors.keeper import LOOK_EVERY_S, PROBE_KEY, Keep, StoreActor
 from actors.messages import ApiError, KillSwitch, Recorded, RecordedRun, Trade, Wake
 from actors.place import Position, poison_key
-from actors.rush import LAG_MAX_S, QUIET_S, Rush
+from actors.rush import LAG_MAX_S, QUIET_S, SHARE_S, Rush
 from runtime.clock import LoopClock
 from runtime.store import Entry
 from runtime.system import Quarantined
@@ -198,12 +198,14 @@ async def test_it_waits_no_longer_than_it_may(tmp_path):
             await table.store.write(trades(1, 2_500))
             await anyio.sleep(LAG_MAX_S - QUIET_S)
             assert place.told == 0
-            await anyio.sleep(2 * QUIET_S)
+            await anyio.sleep(2 * QUIET_S + SHARE_S)
+            assert 0 < place.told < 2_500
+            await anyio.sleep(0.1)
             assert place.told == 2_500
             await table.store.write(trades(3_001, 3_100))
             await anyio.sleep(LAG_MAX_S - QUIET_S)
             assert place.told == 2_500
-            await anyio.sleep(2 * QUIET_S)
+            await anyio.sleep(2 * QUIET_S + SHARE_S)
             assert place.told == 2_600
 
 

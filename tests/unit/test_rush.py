@@ -1,8 +1,10 @@
 """The rush at the door: who carries events on waits for it, but never for long."""
 
+import anyio
 import pytest
 
-from actors.rush import FEW, LAG_MAX_S, QUIET_S, Rush
+from actors.rush import FEW, LAG_MAX_S, QUIET_S, SHARE_S, Rush
+from runtime.clock import LoopClock
 
 
 class Clock:
@@ -52,6 +54,25 @@ def test_it_gives_those_who_wait_their_share_until_they_have_caught_up():
         assert passing.wait_s(100_000) == 0.0
         passing.caught_up()
         assert passing.wait_s(1_000) > 0
+
+
+@pytest.mark.anyio
+async def test_it_leaves_the_door_its_share_once_it_has_waited_long_enough():
+    clock = LoopClock()
+    passing = Rush(clock)
+    with passing.arrival():
+        began = clock.monotonic()
+        await passing.give_way(1_000)
+        assert clock.monotonic() - began == pytest.approx(LAG_MAX_S + SHARE_S, abs=QUIET_S)
+        began = clock.monotonic()
+        await passing.give_way(1_000)
+        assert clock.monotonic() - began == pytest.approx(SHARE_S)
+        await passing.give_way(FEW)
+        assert clock.monotonic() - began == pytest.approx(SHARE_S)
+    await anyio.sleep(QUIET_S)
+    began = clock.monotonic()
+    await passing.give_way(1_000)
+    assert clock.monotonic() == began
 
 
 def test_it_forgets_whoever_left_with_an_error():
