@@ -424,6 +424,7 @@ class Notice(Struct, frozen=True):
     url: str = ""
     span_s: float = 0.0
     worst: str = ""
+    trigger: str = ""
     remarks: list[str] = []
 
 
@@ -440,7 +441,10 @@ class Delivery(Struct, frozen=True):
 
 
 class Alert(Struct, frozen=True):
-    """An alert as history shows it. `id` is short and the same in every message about it."""
+    """An alert as history shows it. `id` is short and the same in every message about it.
+
+    `silenced` is why its last message went to nobody: a silence's reason; empty where it went.
+    """
 
     id: str
     trigger: str
@@ -457,6 +461,7 @@ class Alert(Struct, frozen=True):
     updated: datetime | None = None
     facts: list[tuple[str, str]] = []
     deliveries: list[Delivery] = []
+    silenced: str = ""
 
 
 class AlertChanged(Struct, frozen=True):

@@ -17,6 +17,7 @@ from config.alerting import EVERYBODY, Channels
 DAY_S = 86_400
 WEEK_S = 604_800
 REASON_CHARS_MAX = 200
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::00)?")

@@ -140,7 +140,7 @@ def _zone(name: str) -> tzinfo | None:
 
 @main.group()
 def alerts() -> None:
-    """List, acknowledge, silence and test alerts."""
+    """List, show, acknowledge, silence and test alerts."""
 
 
 @alerts.command("ls")
@@ -165,12 +165,45 @@ def alerts_ack(config_path: Path | None, url: str | None, alert_id: str) -> None
 @CONFIG
 @click.option("--url", help="Of a running Sidewatch; default: from the settings.")
 @click.option("--reason", required=True)
-@click.option("--minutes", type=float, required=True, help="A silence always ends.")
+@click.option("--minutes", type=float, help="A silence always ends: this, or --until.")
+@click.option("--until", help="An instant such as 2026-12-01T22:00:00+01:00.")
+@click.option("--since", help="An instant from which it holds; default: now.")
 @click.option("--trigger", default="", help="Only this trigger; kill_switch only when named.")
 @click.option("--bot", default="", help="Only this bot.")
+@click.option(
+    "--hold",
+    is_flag=True,
+    help="A maintenance window: criticals pass, the rest is one digest at its end.",
+)
 def alerts_silence(config_path: Path | None, url: str | None, **wanted: Any) -> None:
     """Keep alerts quiet for a while."""
     _operate(config_path, url, lambda o: o.silence(**wanted))
+
+
+@alerts.command("silences")
+@CONFIG
+@click.option("--url", help="Of a running Sidewatch; default: from the settings.")
+def alerts_silences(config_path: Path | None, url: str | None) -> None:
+    """List the silences and maintenance windows in force, and what each has kept quiet."""
+    _operate(config_path, url, lambda o: o.silences())
+
+
+@alerts.command("unsilence")
+@CONFIG
+@click.option("--url", help="Of a running Sidewatch; default: from the settings.")
+@click.argument("silence_id")
+def alerts_unsilence(config_path: Path | None, url: str | None, silence_id: str) -> None:
+    """End a silence before its time."""
+    _operate(config_path, url, lambda o: o.unsilence(silence_id))
+
+
+@alerts.command("show")
+@CONFIG
+@click.option("--url", help="Of a running Sidewatch; default: from the settings.")
+@click.argument("alert_id")
+def alerts_show(config_path: Path | None, url: str | None, alert_id: str) -> None:
+    """Show one alert, with every attempt to deliver it and what the provider answered."""
+    _operate(config_path, url, lambda o: o.alert(alert_id))
 
 
 @alerts.command("test")

@@ -129,8 +129,37 @@ class Operator:
 
     def silence(self, **wanted: Any) -> bool:
         """Add a silence."""
-        silence = self._call("POST", "/api/v1/silences", wanted)["silence"]
-        click.echo(f"silence {silence['id']} until {silence['until']}")
+        given = {key: value for key, value in wanted.items() if value is not None}
+        silence = self._call("POST", "/api/v1/silences", given)["silence"]
+        click.echo(_silence_line(silence))
+        return True
+
+    def silences(self) -> bool:
+        """Print the silences and maintenance windows in force."""
+        silences = self._call("GET", "/api/v1/silences")["silences"]
+        for silence in silences:
+            click.echo(_silence_line(silence))
+        if not silences:
+            click.echo("no silence is in force")
+        return True
+
+    def unsilence(self, silence_id: str) -> bool:
+        """End a silence."""
+        self._call("DELETE", f"/api/v1/silences/{silence_id}")
+        click.echo(f"{silence_id}: ended")
+        return True
+
+    def alert(self, alert_id: str) -> bool:
+        """Print one alert with every attempt to deliver it."""
+        found = self._call("GET", f"/api/v1/alerts/{alert_id}")
+        click.echo(_alert_line(found["alert"]))
+        click.echo(f"    {found['alert']['text']}")
+        for attempt in found["attempts"]:
+            mark = "ok" if attempt["ok"] else "FAILED"
+            click.echo(
+                f"    {attempt['at'][:19]}  {attempt['channel']} attempt {attempt['attempt']}:"
+                f" {mark} in {attempt['ms']:.0f} ms: {attempt['answer']}"
+            )
         return True
 
     def test(self, channel: str, message: str) -> bool:
@@ -146,5 +175,16 @@ class Operator:
 def _alert_line(alert: dict[str, Any]) -> str:
     line = f"{alert['id']}  {alert['opened'][:19]}  {alert['severity']:8}  {alert['state']:12}"
     suppressed = f"  (+{alert['suppressed']})" if alert["suppressed"] else ""
+    if alert["silenced"]:
+        suppressed += f"  (silenced: {alert['silenced']})"
     whose = f"{alert['bot']}: " if alert["bot"] else ""
     return f"{line}  {whose}{alert['title']}{suppressed}"
+
+
+def _silence_line(silence: dict[str, Any]) -> str:
+    about = " ".join(f"{key}={silence[key]}" for key in ("trigger", "bot") if silence[key])
+    kind = "maintenance" if silence["hold"] else "silence"
+    since = f" from {silence['since'][:19]}" if silence["since"] else ""
+    kept = f"  ({silence['kept']} kept)" if silence["kept"] else ""
+    span = f"{since} until {silence['until'][:19]} UTC"
+    return f"{silence['id']}  {kind}{span}  {about or 'everything'}  {silence['reason']}{kept}"

@@ -46,7 +46,7 @@ from runtime.store import OpenReport, Store
 from runtime.system import Quarantined, Reported, System
 from sidewatch import __version__, channels
 from sidewatch.door import access, address
-from sidewatch.oncall import escalation_plan, failover_plan
+from sidewatch.oncall import escalation_plan, failover_plan, quiet_hours, windows
 from sidewatch.policy import own_triggers, policy
 from web.build import build
 from web.server import ServerActor
@@ -304,6 +304,8 @@ class Tree:
             tell_resolved=alerts.resolved,
             failover=failover_plan(self.settings),
             escalation=escalation_plan(self.settings),
+            quiet=quiet_hours(self.settings),
+            windows=windows(self.settings),
             url=self.settings.server.public_url or address(self.settings, self.sockets),
         )
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 from quart import Blueprint, Response, request
 
-from actors.alerts import outbox
+from actors.alerts import outbox, record
 from actors.alerts.commands import Acknowledge, AddSilence, ListSilences, RemoveSilence
 from actors.codec import BadBatch
 from actors.health.actor import HealthQuery
@@ -35,13 +35,18 @@ class TestRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SilenceRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of POST /api/v1/silences: `until`, or `minutes` from now."""
+    """Body of POST /api/v1/silences: `until`, or `minutes` from now; `since` to begin later.
+
+    `hold` makes it a maintenance window: what is not critical waits for a digest at its end.
+    """
 
     reason: str
     until: datetime | None = None
     minutes: float | None = None
     trigger: str = ""
     bot: str = ""
+    since: datetime | None = None
+    hold: bool = False
 
 
 class SessionRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,6 +142,16 @@ def reading(door: Door, services: Services) -> Blueprint:
         alerts = await services.store.read(lambda tx: outbox.history(tx, limit, before))
         return answer({"alerts": alerts})
 
+    @routes.get("/api/v1/alerts/<alert_id>")
+    @scoped(door, "read")
+    async def get_alert(alert_id: str) -> Response:
+        alert, attempts = await services.store.read(
+            lambda tx: (outbox.view(tx, alert_id), record.of_alert(tx, alert_id))
+        )
+        if alert is None:
+            raise Refusal(404, f"there is no alert {alert_id[:64]!r}")
+        return answer({"alert": alert, "attempts": attempts})
+
     @routes.get("/api/v1/supervisor")
     @scoped(door, "read")
     async def get_supervisor() -> Response:
@@ -199,7 +214,16 @@ def silencing(door: Door, services: Services) -> Blueprint:
         wanted = body_as(SilenceRequest, body)
         assert isinstance(wanted, SilenceRequest)
         until = _until(wanted, services.clock.now())
-        command = AddSilence(wanted.reason, until, wanted.trigger, wanted.bot)
+        if wanted.since is not None and wanted.since.tzinfo is None:
+            raise Refusal(422, "since: needs its time zone")
+        command = AddSilence(
+            wanted.reason,
+            until,
+            wanted.trigger,
+            wanted.bot,
+            since=wanted.since,
+            hold=wanted.hold,
+        )
         return answer({"silence": await services.alerts.ask(command, timeout_s=ASK_S)}, 201)
 
     @routes.delete("/api/v1/silences/<silence_id>")

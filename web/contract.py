@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from actors.alerts.commands import Silence
+from actors.alerts.record import Made
 from actors.ingest import Accepted
 from actors.messages import Alert, Event, Health, MetricsAnswer, MetricsUpdate, TestResult
 from runtime.status import SystemStatus
@@ -15,6 +16,14 @@ from web.figures import DefinitionsAnswer, DetailsAnswer
 
 REF = "#/components/schemas/{name}"
 JSON = "application/json"
+
+
+class OneAlert(msgspec.Struct, frozen=True):
+    """An alert with every attempt to deliver it, oldest first."""
+
+    alert: Alert
+    attempts: list[Made]
+
 
 # (method, path, summary, scope, request type or None, {status: response type or None})
 ROUTES: tuple[tuple[str, str, str, str, Any, dict[str, Any]], ...] = (
@@ -42,6 +51,7 @@ ROUTES: tuple[tuple[str, str, str, str, Any, dict[str, Any]], ...] = (
     ("get", "/api/v1/health/status", "Health", "read", None, {"200": Health}),
     ("get", "/api/v1/health/safety", "Safety controls of each bot", "read", None, {"200": None}),
     ("get", "/api/v1/alerts", "Alert history, newest first", "read", None, {"200": None}),
+    ("get", "/api/v1/alerts/{id}", "One alert with its attempts", "read", None, {"200": OneAlert}),
     ("post", "/api/v1/alerts/test", "A test alert", "HMAC", None, {"200": TestResult}),
     ("post", "/api/v1/alerts/{id}/ack", "Acknowledge", "operate or HMAC", None, {"200": Alert}),
     ("get", "/api/v1/silences", "Silences in force", "read", None, {"200": None}),
@@ -70,6 +80,7 @@ TYPES: tuple[Any, ...] = (
     DefinitionsAnswer,
     Health,
     Alert,
+    OneAlert,
     Silence,
     SystemStatus,
     TestResult,

@@ -27,6 +27,7 @@ from actors.alerts.commands import (
     Unknown,
 )
 from actors.alerts.disk import SILENCES
+from actors.alerts.quiet import is_quiet
 from actors.alerts.step import Step
 from actors.alerts.triggers import Finding, Internal, Limits
 from actors.alerts.watch import Own, Watch
@@ -218,7 +219,9 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         await self._fail_over()
         if self._decided or self._backlog or self._book.dirty:
             await self._commit()
-        if limits.digest_due(self._book.limit, now.timestamp(), self._book.hourly_limit):
+        book = self._book
+        quiet = is_quiet(book.hush.quiet, now)
+        if limits.digest_due(book.limit, now.timestamp(), book.hourly_limit, quiet=quiet):
             await self._digest()
 
     async def _fail_over(self) -> None:
@@ -290,20 +293,28 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
             raise Declined("reason: a silence needs one")
         if not now < command.until <= now + SILENCE_MAX:
             raise Declined("until: needs to be within the next 30 days")
+        if command.since is not None and command.since >= command.until:
+            raise Declined("since: needs to be before until")
         if len(self._silences_in_force()) >= SILENCES_MAX:
             raise Declined(f"there are {SILENCES_MAX} silences already")
         id_ = outbox.new_id(now, max(self._book.silences, default=""))
-        silence = Silence(id_, command.reason, command.until, now, command.trigger, command.bot)
+        silence = Silence(
+            id_,
+            command.reason,
+            command.until,
+            now,
+            command.trigger,
+            command.bot,
+            since=command.since,
+            hold=command.hold,
+        )
         await self._keep_silences(self._book.silences | {id_: silence})
         return silence
 
     def _silences_in_force(self) -> list[Silence]:
-        now = self.ctx.clock.now()
-        book = self._book
-        book.silences = {key: s for key, s in book.silences.items() if now < s.until}
-        return list(book.silences.values())
+        return self._book.hush.in_force(self.ctx.clock.now())
 
     async def _keep_silences(self, silences: dict[str, Silence]) -> None:
         data = msgspec.json.encode(list(silences.values()))
         await self._store.write(lambda tx: tx.state.put(SILENCES, data))
-        self._book.silences = silences
+        self._book.hush.silences = silences

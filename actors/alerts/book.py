@@ -13,13 +13,15 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from actors.alerts import digest, disk, escalation, failover, limits, message, outbox, routing
-from actors.alerts.commands import Silence, covers
+from actors.alerts.commands import Silence
 from actors.alerts.debounce import UNCOUNTED, Decision, TriggerState, decide, settled
 from actors.alerts.escalation import Chase, Due
 from actors.alerts.escalation import Plan as Escalation
 from actors.alerts.failover import Plan as Failover
 from actors.alerts.failover import Pressing
+from actors.alerts.hush import LIMITED, QUIET, Hush
 from actors.alerts.limits import LimitState
+from actors.alerts.quiet import Hours
 from actors.alerts.routing import Policy
 from actors.alerts.step import Action, Moment, Step
 from actors.alerts.triggers import Finding
@@ -41,6 +43,8 @@ class Book:
         url: str = "",
         failover: Failover | None = None,
         escalation: Escalation | None = None,
+        quiet: Hours | None = None,
+        windows: Iterable[Silence] = (),
     ) -> None:
         self.policy = policy
         self.hourly_limit = hourly_limit
@@ -48,9 +52,9 @@ class Book:
         self.url = url
         self.failover = failover or Failover(policy.enabled)
         self.escalation = escalation or Escalation()
+        self.hush = Hush(quiet, windows)
         self.states: dict[str, TriggerState] = {}
         self.open: dict[str, Alert] = {}
-        self.silences: dict[str, Silence] = {}
         self.limit = LimitState()
         self.cursors: dict[str, int] = {}
         self.last_id = ""
@@ -60,6 +64,11 @@ class Book:
         self.pressing: dict[str, Pressing] = {}  # by the notice's id
         self.unsaved: set[str] = set()
         self.changed = False
+
+    @property
+    def silences(self) -> dict[str, Silence]:
+        """The silences by their ids, those of the settings left out."""
+        return self.hush.silences
 
     # ------------------------------------------------------------ deciding
 
@@ -104,7 +113,7 @@ class Book:
         state = self.states[key]
         assert state.chase is not None
         due = escalation.due(state.chase, self.escalation, tick)
-        if due is None or self._silence_of(finding.trigger, finding.bot, now) is not None:
+        if due is None or self.hush.silence_of(finding.trigger, finding.bot, now) is not None:
             return []
         told = replace(
             state,
@@ -125,16 +134,20 @@ class Book:
         `jobs` are its deliveries, `alert` is the one it belongs to.
         """
         known = self.pressing[id_]
-        if alert is None or failover.over(jobs, self.failover):
+        plan = replace(
+            self.failover, order=[c for c in self.failover.order if c not in known.asked]
+        )
+        if alert is None or failover.over(jobs, plan):
             del self.pressing[id_]
             return None
-        channel = failover.due(jobs, self.failover, tick - known.since, now.timestamp())
+        channel = failover.due(jobs, plan, tick - known.since, now.timestamp())
         if channel is None:
             return None
         notice = outbox.notice_of(jobs[0])
         notice = replace(notice, remarks=[*notice.remarks, failover.remark(jobs)])
         if alert.id in self.open:
             self.went.setdefault(alert.id, set()).add(channel)
+        self.pressing[id_] = Pressing(known.alert, tick, (*known.asked, channel))
         return Step("failover", alert, notice, [channel])
 
     def at(self, reader: str, seq: int) -> None:
@@ -151,7 +164,7 @@ class Book:
     @property
     def dirty(self) -> bool:
         """Whether there is something to write."""
-        return bool(self.unsaved) or self.changed
+        return bool(self.unsaved) or self.changed or self.hush.changed
 
     def _judged(
         self, state: TriggerState, finding: Finding, now: datetime, tick: float
@@ -268,17 +281,12 @@ class Book:
         at: Moment,
         due: Due | None = None,
     ) -> Step:
-        if self._silence_of(alert.trigger, alert.bot, at.now) is not None:
-            return Step(action, alert, None)
+        silence = self.hush.silence_of(alert.trigger, alert.bot, at.now)
+        alert = self._silenced(alert, silence)
         channels = self._channels(action, alert, due)
-        if not channels:
+        if silence is not None or not channels:
             return Step(action, alert, None)
-        held = False
-        if action != "resolve":
-            self.limit, goes = limits.admit(
-                self.limit, alert.severity, at.now.timestamp(), self.hourly_limit
-            )
-            held = not goes
+        why_held = self._why_held(action, alert, at.now)
         number = self.numbers.get(alert.id, 0) + 1
         if alert.id in self.open:
             self.numbers[alert.id] = number
@@ -288,12 +296,32 @@ class Book:
             held=self.limit.held,
             url=self.url,
         )
-        return Step(action, alert, notice, channels, held)
+        return Step(action, alert, notice, channels, bool(why_held), why_held)
 
-    def _silence_of(self, trigger: str, bot: str, now: datetime) -> Silence | None:
-        """Return the silence that keeps an alert quiet now."""
-        found = (s for s in self.silences.values() if covers(s, trigger, bot, now))
-        return next(found, None)
+    def _why_held(self, action: Action, alert: Alert, now: datetime) -> str:
+        """Say why a message waits for a digest; empty: it goes now."""
+        calm = alert.severity != "critical"
+        if calm and self.hush.waits(alert.trigger, alert.bot, now, count=True):
+            messages = int(action != "resolve")
+            self.limit = limits.hold(self.limit, now.timestamp(), messages=messages)
+            return QUIET
+        if action == "resolve":
+            return ""
+        self.limit, goes = limits.admit(
+            self.limit, alert.severity, now.timestamp(), self.hourly_limit
+        )
+        return "" if goes else LIMITED
+
+    def _silenced(self, alert: Alert, silence: Silence | None) -> Alert:
+        """Show on an alert that it is silenced, or no longer is, and count on the silence."""
+        if silence is not None:
+            self.hush.count(silence)
+        why = silence.reason if silence is not None else ""
+        if alert.silenced != why:
+            alert = replace(alert, silenced=why)
+            if alert.id in self.open:
+                self.open[alert.id] = alert
+        return alert
 
     def _channels(self, action: str, alert: Alert, due: Due | None) -> list[str]:
         """Return where a message goes.
@@ -328,7 +356,7 @@ class Book:
     def written(self) -> None:
         """Note that the last `write` was committed."""
         self.unsaved.clear()
-        self.changed = False
+        self.changed = self.hush.changed = False
 
     # ------------------------------------------------------------ the digest
 
@@ -337,24 +365,28 @@ class Book:
 
         It goes wherever one of them was to go.
         """
-        held = {(job.topic, job.id): outbox.notice_of(job) for job in jobs}
-        for step in unwritten:
-            if step.notice is not None and step.held:
-                held |= {(c, outbox.job_id(step.notice, c)): step.notice for c in step.channels}
-        for pair in [pair for step in unwritten for pair in step.told]:
-            held.pop(pair, None)
-        notices = list({notice.id: notice for notice in held.values()}.values())
+        held = digest.gathered(jobs, unwritten)
+        waiting = {
+            pair: (notice, why)
+            for pair, (notice, why) in held.items()
+            if notice.severity != "critical" and self.hush.waits(notice.trigger, notice.bot, now)
+        }
+        held = {pair: told for pair, told in held.items() if pair not in waiting}
+        notices = list({notice.id: notice for notice, _ in held.values()}.values())
         self.limit = limits.digested(
             self.limit,
             now.timestamp(),
             told=len(notices),
             more=bool(notices) and len(jobs) >= HELD_MAX,
+            left=len({notice.id for notice, _ in waiting.values()}),
         )
         self.changed = True
         if not notices:
             return None
         self.last_id = outbox.new_id(now, self.last_id)
-        alert, notice = digest.of(notices, self.last_id, now, self.url)
+        alert, notice = digest.of(
+            notices, {why for _, why in held.values()}, self.last_id, now, self.url
+        )
         routed = routing.route(self.policy, "digest", alert.severity, "")
         channels = self._enabled({topic for topic, _ in held}) or routed
         return Step("fire", alert, notice, channels, told=list(held))

@@ -27,9 +27,11 @@ class Acknowledge(Struct, frozen=True):
 
 
 class Silence(Struct, frozen=True):
-    """Send nothing about what matches, until `until`. Empty trigger or bot: any.
+    """Send nothing about what matches, from `since` until `until`. Empty trigger or bot: any.
 
-    The kill switch is silenced only where `trigger` names it.
+    The kill switch is silenced only where `trigger` names it. With `hold` it is a maintenance
+    window: what is not critical waits, and is told in one digest at its end; criticals pass.
+    `kept` counts the messages that it kept quiet, or made wait.
     """
 
     id: str
@@ -38,6 +40,9 @@ class Silence(Struct, frozen=True):
     created: datetime
     trigger: str = ""
     bot: str = ""
+    since: datetime | None = None
+    hold: bool = False
+    kept: int = 0
 
 
 class AddSilence(Struct, frozen=True):
@@ -47,6 +52,8 @@ class AddSilence(Struct, frozen=True):
     until: datetime
     trigger: str = ""
     bot: str = ""
+    since: datetime | None = None
+    hold: bool = False
 
 
 class RemoveSilence(Struct, frozen=True):
@@ -60,8 +67,8 @@ class ListSilences(Struct, frozen=True):
 
 
 def covers(silence: Silence, trigger: str, bot: str, now: datetime) -> bool:
-    """Say whether a silence keeps an alert quiet now."""
-    if now >= silence.until:
+    """Say whether a silence is about an alert now: keeps it quiet, or with `hold` lets it wait."""
+    if now >= silence.until or (silence.since is not None and now < silence.since):
         return False
     if trigger == "kill_switch" and silence.trigger != "kill_switch":
         return False

@@ -5,16 +5,35 @@ from __future__ import annotations
 from datetime import datetime
 
 from actors.alerts import outbox
+from actors.alerts.hush import QUIET
+from actors.alerts.step import Step
 from actors.messages import Alert, Notice
+from runtime.store import Job
 
 LINES_MAX = 20
 
+Held = tuple[Notice, str]  # and why it is held
 
-def of(notices: list[Notice], id_: str, now: datetime, url: str) -> tuple[Alert, Notice]:
-    """Return the digest of what was held, as severe as the worst of it."""
+
+def gathered(jobs: list[Job], unwritten: list[Step]) -> dict[tuple[str, str], Held]:
+    """Return what is held by (channel, id): in the queue, and in what could not be written."""
+    held = {(job.topic, job.id): (outbox.notice_of(job), job.detail) for job in jobs}
+    for step in unwritten:
+        if step.notice is not None and step.held:
+            kept = (step.notice, step.why_held)
+            held |= {(c, outbox.job_id(step.notice, c)): kept for c in step.channels}
+    for pair in [pair for step in unwritten for pair in step.told]:
+        held.pop(pair, None)
+    return held
+
+
+def of(
+    notices: list[Notice], why: set[str], id_: str, now: datetime, url: str
+) -> tuple[Alert, Notice]:
+    """Return the digest of what was held, as severe as the worst of it. `why` it was held."""
     severity = max(notices, key=lambda n: outbox.PRIORITY[n.severity]).severity
-    title = f"{len(notices)} alerts held back by the limit"
-    lines = [f"{n.at:%H:%M:%S} {n.title}" for n in notices[:LINES_MAX]]
+    title = f"{len(notices)} alerts held back{_reason(why)}"
+    lines = [_line(notice) for notice in notices[:LINES_MAX]]
     if len(notices) > LINES_MAX:
         lines.append(f"and {len(notices) - LINES_MAX} more, on the page")
     alert = Alert(
@@ -42,3 +61,14 @@ def of(notices: list[Notice], id_: str, now: datetime, url: str) -> tuple[Alert,
         url=url,
     )
     return alert, notice
+
+
+def _reason(why: set[str]) -> str:
+    if QUIET not in why:
+        return " by the limit"
+    return " in quiet times" if why == {QUIET} else ""
+
+
+def _line(notice: Notice) -> str:
+    over = " (over)" if notice.kind == "resolved" else ""
+    return f"{notice.at:%H:%M:%S} {notice.title}{over}"

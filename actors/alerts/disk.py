@@ -96,24 +96,9 @@ def _recall(book: Book, alert_id: str, jobs: list[Job]) -> None:
 
 def write(book: Book, tx: Tx, steps: list[Step], now: datetime, tick: float) -> None:
     """Write steps with the states that led to them, and the cursors, all in one."""
-    stamp = now.timestamp()
     for step in steps:
-        if step.action != "failover":  # another step of these may know the alert better
-            outbox.put(tx, step.alert)
-        if step.notice is None:
-            continue
-        if step.action == "failover":
-            outbox.fail_over(tx, step.notice, step.channels, stamp)
-        elif step.action == "resolve":
-            combined = replace(step.notice, kind="fired", title=f"{step.notice.title} (over)")
-            outbox.resolve(tx, step.notice, combined, book.policy.enabled, stamp)
-        else:
-            outbox.enqueue(tx, step.notice, step.channels, stamp, held=step.held)
-        for topic, id_ in step.told:
-            tx.queue.done(topic, id_, stamp, f"told in digest {step.alert.id}")
-        if step.pressing:
-            book.pressing[step.notice.id] = Pressing(step.alert.id, tick)
-    shift = stamp - tick
+        _write_step(book, tx, step, now.timestamp(), tick)
+    shift = now.timestamp() - tick
     for key in book.unsaved:
         state = book.states[key]
         quiet = max(state.quiet_until + shift, 0.0)
@@ -127,5 +112,26 @@ def write(book: Book, tx: Tx, steps: list[Step], now: datetime, tick: float) -> 
         )
         tx.state.put(STATE + key, msgspec.json.encode(kept))
     tx.state.put(LIMIT, msgspec.json.encode(book.limit))
+    if book.hush.changed:
+        tx.state.put(SILENCES, msgspec.json.encode(list(book.silences.values())))
     for reader, seq in book.cursors.items():
         tx.state.put(cursor_key(reader), str(seq).encode())
+
+
+def _write_step(book: Book, tx: Tx, step: Step, stamp: float, tick: float) -> None:
+    if step.action != "failover":  # another step of these may know the alert better
+        outbox.put(tx, step.alert)
+    if step.notice is None:
+        return
+    if step.action == "failover":
+        outbox.fail_over(tx, step.notice, step.channels, stamp)
+    elif step.action == "resolve":
+        combined = replace(step.notice, kind="fired", title=f"{step.notice.title} (over)")
+        enabled = book.policy.enabled
+        outbox.resolve(tx, step.notice, combined, enabled, stamp, why_held=step.why_held)
+    else:
+        outbox.enqueue(tx, step.notice, step.channels, stamp, held=step.held, detail=step.why_held)
+    for topic, id_ in step.told:
+        tx.queue.done(topic, id_, stamp, f"told in digest {step.alert.id}")
+    if step.pressing and step.action != "failover":
+        book.pressing[step.notice.id] = Pressing(step.alert.id, tick)

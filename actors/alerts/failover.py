@@ -29,10 +29,14 @@ class Plan(Struct, frozen=True):
 
 
 class Pressing(Struct, frozen=True):
-    """A critical notice that no channel has delivered; `since` is monotonic seconds."""
+    """A critical notice that no channel has delivered; `since` is monotonic seconds.
+
+    `asked` are the channels that it has gone over to in this process, on disk or not yet.
+    """
 
     alert: str
     since: float
+    asked: tuple[str, ...] = ()
 
 
 def over(jobs: Sequence[Job], plan: Plan) -> bool:

@@ -36,33 +36,45 @@ def admit(
             return replace(state, criticals=(*state.criticals, now)), True
     elif len(state.sent) < hourly_limit:
         return replace(state, sent=(*state.sent, now)), True
-    held = replace(
+    return hold(state, now, critical=severity == "critical"), False
+
+
+def hold(state: LimitState, now: float, *, messages: int = 1, critical: bool = False) -> LimitState:
+    """Return the state with more held; quiet hours hold what the limit would let go."""
+    return replace(
         state,
-        held=state.held + 1,
+        held=state.held + messages,
         holding_since=now if state.holding_since is None else state.holding_since,
-        held_critical=state.held_critical or severity == "critical",
+        held_critical=state.held_critical or critical,
     )
-    return held, False
 
 
-def digest_due(state: LimitState, now: float, hourly_limit: int) -> bool:
-    """Say whether what is held may be told: there is room again, or a critical has waited."""
+def digest_due(state: LimitState, now: float, hourly_limit: int, *, quiet: bool = False) -> bool:
+    """Say whether what is held may be told: there is room again, or a critical has waited.
+
+    While it is quiet, only a critical may.
+    """
     if state.holding_since is None:
         return False
     if state.held_critical:
         return now - state.holding_since >= COMBINE_AFTER_S or now < state.holding_since
-    return len(_recent(state, now).sent) < hourly_limit
+    return not quiet and len(_recent(state, now).sent) < hourly_limit
 
 
-def digested(state: LimitState, now: float, *, told: int, more: bool = False) -> LimitState:
+def digested(
+    state: LimitState, now: float, *, told: int, more: bool = False, left: int = 0
+) -> LimitState:
     """Return the state after a digest of `told`, which counts as one message unless it is empty.
 
-    `more` says that it did not hold everything: the rest stays due.
+    `more` says that it did not hold everything: the rest stays due. `left` are those that wait for
+    the end of a quiet time.
     """
     state = _recent(state, now)
     sent = (*state.sent, now) if told else state.sent
     if more:
         return replace(state, sent=sent, held=max(0, state.held - told))
+    if left:
+        return replace(state, sent=sent, held=left, held_critical=False)
     return LimitState(sent, state.criticals)
 
 

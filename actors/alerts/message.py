@@ -27,6 +27,7 @@ def of(
         kind=KINDS[action],
         severity=alert.severity,
         bot=alert.bot,
+        trigger=alert.trigger,
         title=alert.title,
         text=alert.text,
         at=at.now,

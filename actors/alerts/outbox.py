@@ -79,7 +79,9 @@ def job_id(notice: Notice, channel: str) -> str:
     return f"{notice.id}/{channel}"
 
 
-def enqueue(tx: Tx, notice: Notice, channels: list[str], now: float, *, held: bool) -> None:
+def enqueue(
+    tx: Tx, notice: Notice, channels: list[str], now: float, *, held: bool, detail: str = ""
+) -> None:
     """Queue one notice on each channel; its id is the same over retries and restarts."""
     data = msgspec.json.encode(notice)
     for channel in channels:
@@ -91,6 +93,7 @@ def enqueue(tx: Tx, notice: Notice, channels: list[str], now: float, *, held: bo
             priority=PRIORITY[notice.severity],
             group=notice.alert_id,
             held=held,
+            detail=detail,
         )
 
 
@@ -120,7 +123,15 @@ def _delivery(job: Job) -> Delivery:
     )
 
 
-def resolve(tx: Tx, notice: Notice, combined: Notice, enabled: list[str], now: float) -> None:
+def resolve(
+    tx: Tx,
+    notice: Notice,
+    combined: Notice,
+    enabled: list[str],
+    now: float,
+    *,
+    why_held: str = "",
+) -> None:
     """Tell that an alert is over where it was told of: as one message where earlier ones wait.
 
     Where nobody was told of the alert (silenced, or no channel), nobody is told of its end.
@@ -133,7 +144,7 @@ def resolve(tx: Tx, notice: Notice, combined: Notice, enabled: list[str], now: f
         if waiting:
             _fold(tx, waiting, combined, now)
         elif channel in enabled:
-            enqueue(tx, notice, [channel], now, held=False)
+            enqueue(tx, notice, [channel], now, held=bool(why_held), detail=why_held)
 
 
 def fail_over(tx: Tx, notice: Notice, channels: list[str], now: float) -> None:

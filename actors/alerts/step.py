@@ -30,6 +30,7 @@ class Step(Struct, frozen=True):
     notice: Notice | None
     channels: list[str] = []
     held: bool = False
+    why_held: str = ""
     told: list[tuple[str, str]] = []  # (topic, id) of the held jobs that this one tells
 
     @property

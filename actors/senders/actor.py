@@ -14,20 +14,20 @@ from random import Random
 
 import msgspec
 
-from actors.alerts import outbox
+from actors.alerts import outbox, record
+from actors.alerts.record import Attempt
 from actors.alerts.triggers import Internal
 from actors.messages import AlertChanged, Notice, SendTest, TestResult, Wake
 from actors.senders import retry
 from actors.senders.channel import Channel, Recalls, SendError
 from runtime.actor import Actor
 from runtime.ref import Ref
-from runtime.store import Entry, Job, Store, StoreError, Tx
+from runtime.store import Job, Store, StoreError, Tx
 from runtime.timers import Timer
 
 TROUBLE_AFTER_PROBES = 4  # failures in a row before the other channels hear of it
 JUMP_S = 0.5
 EMERGENCY_MAX = 1_000
-ATTEMPTS_KEPT = 20_000
 TRIM_EVERY = 500
 KEPT = "channel/"  # in the store's state, by the channel's name
 
@@ -36,18 +36,6 @@ class SendNow(msgspec.Struct, frozen=True):
     """Send from memory: the outbox cannot be written."""
 
     notice: Notice
-
-
-class Attempt(msgspec.Struct, frozen=True):
-    """One attempt, as the append-only record keeps it. `answer` is redacted."""
-
-    notice: str
-    alert: str
-    channel: str
-    attempt: int
-    ok: bool
-    answer: str
-    ms: float
 
 
 def no_faults(_point: str) -> None:
@@ -221,10 +209,10 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             notice.id, notice.alert_id, self._name, job.attempts, ok, answer, round(ms, 2)
         )
         at = self.ctx.clock.now().timestamp()
-        tx.journal.append([Entry("attempt", msgspec.json.encode(attempt), at)])
+        record.append(tx, attempt, at)
         self._attempts += 1
         if self._attempts % TRIM_EVERY == 0:
-            tx.journal.trim("attempt", ATTEMPTS_KEPT)
+            tx.journal.trim(record.STREAM, record.KEPT)
 
     async def _mark(self, mark: Callable[[Tx], None], notice: Notice) -> bool:
         def all_of_it(tx: Tx) -> None:

@@ -86,10 +86,33 @@ def test_it_lists_silences_tests_and_acknowledges_alerts(sidewatch):
     assert (done.returncode, "acknowledged" in done.stdout) == (0, True)
     done = call("alerts", "ack", "nothing", **place)
     assert (done.returncode, "no alert" in done.stderr) == (1, True)
-    done = call("alerts", "silence", "--reason", "maintenance", "--minutes", "5", **place)
-    assert (done.returncode, "until" in done.stdout) == (0, True)
+    done = call("alerts", "show", sidewatch.alert, **place)
+    assert (done.returncode, "console attempt 1: ok" in done.stdout) == (0, True)
+    done = call("alerts", "show", "nothing", **place)
+    assert (done.returncode, "no alert" in done.stderr) == (1, True)
     done = call("alerts", "test", "--channel", "console", **place)
     assert (done.returncode, "console: ok" in done.stdout) == (0, True)
+
+
+def test_it_silences_lists_and_ends_a_silence(sidewatch):
+    place = {"data_dir": sidewatch.data_dir, "port": sidewatch.port}
+    done = call("alerts", "silences", **place)
+    assert (done.returncode, done.stdout) == (0, "no silence is in force\n")
+    done = call("alerts", "silence", "--reason", "no end", **place)
+    assert (done.returncode, "until" in done.stderr) == (1, True)
+    made = [
+        call("alerts", "silence", "--reason", "known", "--minutes", "5", "--bot", "b", **place),
+        call("alerts", "silence", "--reason", "up", "--minutes", "5", "--hold", **place),
+    ]
+    assert [done.returncode for done in made] == [0, 0]
+    listed = call("alerts", "silences", **place).stdout
+    assert listed == "".join(done.stdout for done in made)
+    assert "bot=b" in listed
+    assert "maintenance until" in listed
+    for done in made:
+        ended = call("alerts", "unsilence", done.stdout.split()[0], **place)
+        assert (ended.returncode, "ended" in ended.stdout) == (0, True)
+    assert call("alerts", "unsilence", "nothing", **place).returncode == 1
 
 
 def test_it_prints_a_curl_line_that_works(sidewatch):

@@ -190,6 +190,35 @@ def test_it_silences_and_acknowledges_for_operators(sidewatch):
     path = f"/api/v1/silences/{silence['silence']['id']}"
     assert sidewatch.client.delete(path, headers=operate).status_code == 204
     assert sidewatch.client.delete(path, headers=operate).status_code == 404
+    for naive in ("until", "since"):
+        body = {**good, naive: "2026-12-01T22:00:00"}
+        if naive == "until":
+            del body["minutes"]
+        answer = sidewatch.client.post("/api/v1/silences", json=body, headers=operate)
+        assert (answer.status_code, naive in answer.json()["error"]) == (422, True)
+
+
+def test_it_shows_one_alert_with_every_attempt(sidewatch):
+    operate = bearer("OPERATE")
+    switch = {"type": "kill_switch", "bot": "one", "at": instant(), "active": True, "reason": "r"}
+    with sidewatch.live() as live:
+        until(live, lambda m: m["type"] == "snapshot")
+        sidewatch.post(switch)
+        told = until(
+            live,
+            lambda m: (
+                m["type"] == "alert_update"
+                and m["alert"]["bot"] == "one"
+                and all(d["state"] == "delivered" for d in m["alert"]["deliveries"])
+            ),
+        )["alert"]
+    found = sidewatch.get(f"/api/v1/alerts/{told['id']}")
+    assert found["alert"] == told
+    assert {a["channel"] for a in found["attempts"]} == {d["channel"] for d in told["deliveries"]}
+    assert all(a["ok"] and a["attempt"] == 1 and a["at"] for a in found["attempts"])
+    assert sidewatch.client.get(f"/api/v1/alerts/{told['id']}").status_code == 401
+    missing = sidewatch.client.get("/api/v1/alerts/none", headers=operate)
+    assert (missing.status_code, "none" in missing.json()["error"]) == (404, True)
 
 
 def test_it_takes_events_over_the_unix_socket_without_a_token(sidewatch):

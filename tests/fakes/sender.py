@@ -8,8 +8,9 @@ import anyio
 import msgspec
 
 from actors.alerts import outbox
+from actors.alerts.record import Attempt
 from actors.messages import Alert
-from actors.senders.actor import Attempt, SenderActor, no_faults
+from actors.senders.actor import SenderActor, no_faults
 from actors.senders.channel import Receipt, SendError
 from tests.fakes.bench import bench
 from tests.fakes.notices import notice

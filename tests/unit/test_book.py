@@ -180,6 +180,38 @@ def test_it_sends_nothing_about_what_is_silenced_nor_of_its_end(desk):
     assert desk.jobs() == []
 
 
+def test_it_shows_and_counts_what_is_silenced_until_it_is_told_again(desk):
+    desk.book.silences["s"] = silence(bot="native")
+    desk.take(BAD, other(1))
+    assert {alert.bot: alert.silenced for alert in desk.alerts()} == {"native": "known", "bot1": ""}
+    assert desk.book.silences["s"].kept == 1
+    desk.restart()
+    assert desk.book.silences["s"].kept == 1
+    desk.wait(3_600)
+    desk.take(BAD)
+    assert {alert.silenced for alert in desk.alerts()} == {""}
+
+
+def test_it_silences_the_kill_switch_by_its_name_alone(desk):
+    switch = replace(BAD, trigger="kill_switch", transition=True)
+    for number, scope in enumerate([{}, {"bot": "native"}, {"trigger": "drawdown_day"}]):
+        desk.book.silences[f"s{number}"] = silence(**scope)
+    desk.take(switch)
+    assert desk.sent() == [("fired", "Drawdown")]
+    desk.book.silences["s"] = silence(trigger="kill_switch", bot="native")
+    desk.take(replace(switch, band=0))
+    desk.take(switch)
+    assert desk.sent() == [("fired", "Drawdown")]
+
+
+def test_it_silences_nothing_before_a_silence_begins(desk):
+    desk.book.silences["s"] = replace(silence(), since=START + timedelta(minutes=30))
+    desk.take(BAD, OVER)
+    desk.wait(1_800)
+    desk.take(BAD)
+    assert desk.sent() == [("fired", "Drawdown (over)")]
+
+
 def test_it_reminds_once_a_silence_is_over(desk):
     desk.book.silences["s"] = silence()
     desk.take(BAD)

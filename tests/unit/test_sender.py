@@ -6,9 +6,10 @@ import anyio
 import msgspec
 import pytest
 
+from actors.alerts import record
+from actors.alerts.record import Attempt
 from actors.messages import AlertChanged, SendTest, Wake
 from actors.senders import actor as sender_module
-from actors.senders.actor import Attempt
 from actors.senders.channel import SendError
 from tests.fakes.notices import notice
 from tests.fakes.sender import REFUSED, TRANSIENT, FakeChannel, attempts, job, queue, sending
@@ -234,7 +235,7 @@ async def test_it_sends_again_in_the_next_process(tmp_path):
 
 async def test_it_keeps_a_bounded_record_of_attempts(tmp_path, monkeypatch):
     monkeypatch.setattr(sender_module, "TRIM_EVERY", 5)
-    monkeypatch.setattr(sender_module, "ATTEMPTS_KEPT", 3)
+    monkeypatch.setattr(record, "KEPT", 3)
     channel = FakeChannel()
     async with sending(tmp_path, channel, *[f"n{n}" for n in range(5)]) as table:
         await anyio.sleep(1)

@@ -72,6 +72,7 @@ function One({ alert, now }: { alert: Alert; now: number }) {
         </time>
         {alert.closed && ` · closed ${instant(alert.closed)}`}
         {alert.suppressed > 0 && ` · ${count(alert.suppressed, "repeat")} suppressed`}
+        {alert.silenced && ` · silenced: ${alert.silenced}`}
       </p>
       {alert.text && <p class="text">{alert.text}</p>}
       <Facts facts={alert.facts} />

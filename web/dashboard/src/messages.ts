@@ -162,4 +162,5 @@ export interface Alert {
   readonly updated: string | null;
   readonly facts: readonly (readonly [string, string])[];
   readonly deliveries: readonly Delivery[];
+  readonly silenced: string;
 }

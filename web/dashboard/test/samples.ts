@@ -73,6 +73,7 @@ export function alert(id: string, change: Partial<Alert> = {}): Alert {
     updated: null,
     facts: [],
     deliveries: [],
+    silenced: "",
     ...change,
   };
 }
