@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from actors.alerts.actor import AlertsActor
+from actors.alerts.actor import AlertsActor, Left
 from actors.alerts.book import Book
 from actors.alerts.triggers import Internal, Limits
 from actors.broadcaster import Broadcaster, coalesces
@@ -76,6 +76,7 @@ class Tree:
         self.started = self.clock.now()
         self.store = Store(settings.storage.data_dir / DATABASE, self.clock)
         self.hub = Hub(self.clock, settings.server.dashboards_max)
+        self.left = Left()
         self.metrics_position = Position(reader=metrics_actor.READER, streams=metrics_actor.STREAMS)
         self.health_position = Position(
             reader=health_actor.READER, streams=health_actor.STREAMS, together_max=1
@@ -237,6 +238,7 @@ class Tree:
             emergency=self._send_now,
             own=self.own_triggers,
             refresh=self._refresh,
+            left=self.left,
         )
 
     def _sender(self, name: str) -> SenderActor:

@@ -63,11 +63,20 @@ class _Purge(msgspec.Struct, frozen=True):
     pass
 
 
+class Left:
+    """What a crash leaves to the next incarnation while the disk refuses: nobody else has it."""
+
+    def __init__(self) -> None:
+        self.book: Book | None = None
+        self.backlog: list[Step] = []
+
+
 class AlertsActor(Actor[Update | Command | _Look | _Purge]):
     """Decides and commits. `wake` nudges the senders.
 
     `emergency` bypasses the outbox: a notice straight to the channels named. `refresh` asks
-    metrics and health to tell everything again, for the operator's `own` triggers.
+    metrics and health to tell everything again, for the operator's `own` triggers. `left` outlives
+    the incarnations.
     """
 
     def __init__(
@@ -81,6 +90,7 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         emergency: Callable[[Notice, list[str]], None],
         own: Sequence[Own] = (),
         refresh: Callable[[], None] = lambda: None,
+        left: Left | None = None,
     ) -> None:
         self._store = store
         self._book = book()
@@ -94,12 +104,17 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         self._together = 0
         self._backlog: list[Step] = []
         self._degraded = False
+        self._left = left or Left()
 
     async def started(self) -> None:
-        """Load what was decided before."""
+        """Load what was decided before, or take over what could not be written."""
         clock = self.ctx.clock
         now, tick = clock.now(), clock.monotonic()
-        await self._store.read(lambda tx: self._book.load(tx, now, tick))
+        if self._left.book is None:
+            await self._store.read(lambda tx: self._book.load(tx, now, tick))
+        else:
+            self._book, self._backlog, self._degraded = self._left.book, self._left.backlog, True
+            self._left.book = None
         self._wake()
         if self._watch.wanted:
             self._refresh()
@@ -159,8 +174,10 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
 
     async def stopping(self) -> None:
         """Commit what earlier messages decided and counted, also when a later one has crashed."""
-        if self._decided or self._book.dirty:
+        if self._decided or self._backlog or self._book.dirty:
             await self._commit()
+        if self._degraded:
+            self._left.book, self._left.backlog = self._book, self._backlog
 
     # ------------------------------------------------------------ committing
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from actors.alerts import outbox
-from actors.alerts.actor import AlertsActor
+from actors.alerts.actor import AlertsActor, Left
 from actors.alerts.book import Book
 from actors.alerts.commands import ListSilences
 from actors.alerts.routing import Policy
@@ -31,6 +31,7 @@ class Alerts:
         self.hourly_limit = hourly_limit
         self.later_s = later_s
         self.woken = 0
+        self.left = Left()
         self.emergencies = []
         self.emergency_channels = []
 
@@ -47,6 +48,7 @@ class Alerts:
             emergency=self._emergency,
             own=self.own,
             refresh=self._refresh,
+            left=self.left,
         )
 
     def _limits(self, bot):

@@ -15,7 +15,7 @@ from random import Random
 import anyio
 
 from actors.alerts import outbox
-from actors.alerts.actor import AlertsActor
+from actors.alerts.actor import AlertsActor, Left
 from actors.alerts.book import Book
 from actors.alerts.commands import ListSilences
 from actors.alerts.debounce import RANK
@@ -189,6 +189,7 @@ class Life:
         self.world = world
         self.dead = False
         self.crash_at = None
+        self.left = Left()
         self.store = Store(world.path, world.clock, inline=True)
         senders = [ChildSpec(id=n, name=n, start=self._sender, args=(n,)) for n in CHANNELS]
         self.system = System(
@@ -225,6 +226,7 @@ class Life:
             broadcaster=self.ref("broadcaster"),
             wake=lambda: [self.ref(name).offer(Wake()) for name in CHANNELS],
             emergency=self._emergency,
+            left=self.left,
         )
         actor.world = world
         return actor

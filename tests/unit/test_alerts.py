@@ -270,6 +270,19 @@ async def test_it_sends_from_memory_where_the_alert_is_routed(tmp_path):
         assert [notice.kind for _, notice in await alerts.jobs("mail")] == ["fired"]
 
 
+async def test_it_keeps_what_the_disk_refused_over_a_crash(alerts):
+    alerts.table.break_disk()
+    await alerts.risk(0.06)
+    await alerts.risk(0.06)
+    await alerts.risk(0.06, bot="poison")
+    assert alerts.table.actor("tested").restarts_total == 3
+    alerts.table.mend_disk()
+    await anyio.sleep(1.1)
+    assert await alerts.sent() == [notice.id for notice in alerts.emergencies]
+    await alerts.risk(0.01)
+    assert [notice.suppressed for _, notice in await alerts.jobs()] == [1]
+
+
 async def test_it_tells_no_end_from_memory_of_what_was_silenced(alerts):
     await alerts.ref.ask(AddSilence("r", START + timedelta(seconds=60)))
     await alerts.risk(0.06)

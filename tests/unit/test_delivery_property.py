@@ -110,8 +110,6 @@ class Schedule:
         await self.tell_risk(life, self.chance.choice("ab"), drawdown)
 
     async def poison(self, life):
-        if self.failing:
-            return  # both at once: what only memory holds is lost, see docs/delivery.md
         await self.tell_risk(life, "poison", None)
 
     async def tell_risk(self, life, bot, drawdown):
