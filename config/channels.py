@@ -116,6 +116,13 @@ class Apprise(Struct, frozen=True, forbid_unknown_fields=True):
     urls: Annotated[Secret, APPRISE] | None = None
 
 
+class Template(Struct, frozen=True, forbid_unknown_fields=True):
+    """A user's own wording, in Jinja2; "" for the built-in one. `text` may have several lines."""
+
+    title: str = ""
+    text: Annotated[str, rules.LINES] = ""
+
+
 class Console(Struct, frozen=True, forbid_unknown_fields=True):
     """Alerts on standard error."""
 

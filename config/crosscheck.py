@@ -8,12 +8,13 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from config import alertcheck
-from config.channels import NEEDED, Email, Webhook
+from config.channels import CHANNELS, NEEDED, Email, Webhook
 from config.names import Place, refusal
 from config.rules import is_address, is_loopback, is_public
 from config.secret import Secret, check_distinct
 from config.sections import Server, Settings
 
+EVERY = "all"  # the templates of every channel that has no own
 EXAMPLES = ("your_bot_token", "your-bot-token")
 EXAMPLE_ENDS = (
     ".slack.com/services/xxx",
@@ -39,6 +40,10 @@ def faults(settings: Settings) -> Iterator[Fault]:
         yield from _incomplete(name, getattr(settings, name))
     yield from _email(settings.email)
     yield from _webhook(settings.webhook)
+    for name in settings.templates:
+        if name not in (EVERY, *CHANNELS):
+            known = ", ".join((EVERY, *CHANNELS))
+            yield ("templates", name), f"is no channel; there are: {known}"
     for name, api in settings.apis.items():
         if not api.url:
             yield ("apis", name, "url"), "is missing: what should be pinged?"

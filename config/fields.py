@@ -52,6 +52,11 @@ class Field(Struct, frozen=True):
         return self.base is Secret
 
     @property
+    def lines(self) -> bool:
+        """Whether a text may have several lines."""
+        return any(rule.lines for rule in self.rules)
+
+    @property
     def shows(self) -> bool:
         """Whether an error may quote a bad value: not a secret, nor a URL that may hold one."""
         return not self.secret and all(rule.shows for rule in self.rules)
@@ -177,8 +182,9 @@ def _text(raw: object, field: Field) -> str:
         raise _must("text", raw, field)
     if len(raw) > TEXT_CHARS_MAX:
         raise BadValueError(f"must be at most {TEXT_CHARS_MAX} characters, got {len(raw)}")
-    if not raw.isprintable():
-        raise _must("printable text on one line", raw, field)
+    plain = raw.replace("\n", "").replace("\t", "") if field.lines else raw
+    if not plain.isprintable():
+        raise _must("printable text" if field.lines else "printable text on one line", raw, field)
     if field.choices and raw not in field.choices:
         raise _must("one of " + ", ".join(field.choices), raw, field)
     return raw

@@ -37,10 +37,14 @@ _CHAT = re.compile(r"-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{3,31}")
 
 
 class Rule(Struct, frozen=True):
-    """`reason(value)` is None for a good value; `shows` allows the error to quote a bad one."""
+    """`reason(value)` is None for a good value; `shows` allows the error to quote a bad one.
+
+    `lines` lets a text have several lines.
+    """
 
     reason: Callable[[Any], str | None]
     shows: bool = True
+    lines: bool = False
 
 
 def rule(holds: Callable[[Any], bool], what: str, *, shows: bool = True) -> Rule:
@@ -178,6 +182,7 @@ def is_zone(text: str) -> bool:
     return text == "UTC" or text in available_timezones()
 
 
+LINES = Rule(lambda _text: None, lines=True)
 HOST = rule(is_host, "an IP address or a host name")
 HOST_PORT = rule(is_host_port, "a host or host:port")
 URL = rule(is_url, "an http:// or https:// URL with a host and no user name", shows=False)

@@ -26,6 +26,7 @@ from config.channels import (
     PagerDuty,
     Slack,
     Telegram,
+    Template,
     Webhook,
 )
 from config.oncall import Oncall, Quiet, Rung, Window
@@ -183,6 +184,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     triggers: dict[str, Trigger] = {}
     escalation: dict[str, Rung] = {}
     maintenance: dict[str, Window] = {}
+    templates: dict[str, Template] = {}
 
     @property
     def channels(self) -> list[str]:
@@ -237,4 +239,5 @@ ITEMS: dict[str, type[Struct]] = {
     "triggers": Trigger,
     "escalation": Rung,
     "maintenance": Window,
+    "templates": Template,
 }

@@ -18,6 +18,7 @@ from msgspec import Struct
 from config import environ as environment
 from config import files
 from config.alerting import TRIGGER_CHARS_MAX, Routes, Rule, Trigger, is_trigger_name
+from config.channels import Template
 from config.crosscheck import check
 from config.environ import Given
 from config.fields import BadValueError, Field, convert, fields_of
@@ -38,7 +39,14 @@ from config.sections import ITEMS, SECTIONS, Api, Bot, Settings, Storage, TopLev
 __all__ = ["Auth", "Bot", "Secret", "Settings", "SettingsError", "every_place", "load"]
 
 FILE_BYTES_MAX = 1_048_576
-ITEMS_MAX = {"bots": 256, "apis": 32, "triggers": 64, "escalation": 16, "maintenance": 64}
+ITEMS_MAX = {
+    "bots": 256,
+    "apis": 32,
+    "triggers": 64,
+    "escalation": 16,
+    "maintenance": 64,
+    "templates": 16,
+}
 
 
 def load(config_path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -220,6 +228,7 @@ def _build(values: Mapping[Place, Any], environ: Mapping[str, str]) -> Settings:
         triggers={name: Trigger(**keys) for name, keys in tree["triggers"].items()},
         escalation={name: Rung(**keys) for name, keys in tree["escalation"].items()},
         maintenance={name: Window(**keys) for name, keys in tree["maintenance"].items()},
+        templates={name: Template(**keys) for name, keys in tree["templates"].items()},
         **built,
     )
 

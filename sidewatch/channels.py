@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from actors.senders.channel import Channel
+from actors.senders.wording import Words
 from config.names import refusal
 from config.settings import Settings
 
 Builder = Callable[[], Channel]
+
+
+def words(settings: Settings, channel: str) -> Words:
+    """Give a channel's words: its own templates, else those of all channels, else the built-in."""
+    from actors.senders.templates import worded  # noqa: PLC0415
+
+    return worded({key: (name, source) for key, name, source in _templates(settings, channel)})
+
+
+def _templates(settings: Settings, channel: str) -> Iterator[tuple[str, str, str]]:
+    """Which template stands for the title and for the text, and where it is set."""
+    for key in ("title", "text"):
+        for name in (channel, "all"):
+            source = getattr(settings.templates.get(name), key, "")
+            if source:
+                yield key, f"templates.{name}.{key}", source
+                break
 
 
 def _slack(settings: Settings) -> Channel:
@@ -16,7 +34,7 @@ def _slack(settings: Settings) -> Channel:
 
     url = settings.slack.webhook_url
     assert url is not None  # config checks it
-    return SlackChannel(url.reveal(), any_host=True)
+    return SlackChannel(url.reveal(), any_host=True, words=words(settings, "slack"))
 
 
 def _email(settings: Settings) -> Channel:
@@ -31,6 +49,7 @@ def _email(settings: Settings) -> Channel:
         user=email.user or None,
         password=email.password.reveal() if email.password is not None else None,
         security=email.security,
+        words=words(settings, "email"),
     )
 
 
@@ -44,6 +63,7 @@ def _telegram(settings: Settings) -> Channel:
         telegram.chat_id,
         thread_id=telegram.thread_id,
         api_base=telegram.api_base,
+        words=words(settings, "telegram"),
     )
 
 
@@ -52,7 +72,11 @@ def _discord(settings: Settings) -> Channel:
 
     discord = settings.discord
     assert discord.webhook_url is not None  # config checks it
-    return DiscordChannel(discord.webhook_url.reveal(), thread_id=discord.thread_id)
+    return DiscordChannel(
+        discord.webhook_url.reveal(),
+        thread_id=discord.thread_id,
+        words=words(settings, "discord"),
+    )
 
 
 def _pagerduty(settings: Settings) -> Channel:
@@ -60,7 +84,11 @@ def _pagerduty(settings: Settings) -> Channel:
 
     pagerduty = settings.pagerduty
     assert pagerduty.routing_key is not None  # config checks it
-    return PagerDutyChannel(pagerduty.routing_key.reveal(), api_base=pagerduty.api_base)
+    return PagerDutyChannel(
+        pagerduty.routing_key.reveal(),
+        api_base=pagerduty.api_base,
+        words=words(settings, "pagerduty"),
+    )
 
 
 def _ntfy(settings: Settings) -> Channel:
@@ -69,7 +97,9 @@ def _ntfy(settings: Settings) -> Channel:
     ntfy = settings.ntfy
     assert ntfy.topic is not None  # config checks it
     token = None if ntfy.token is None else ntfy.token.reveal()
-    return NtfyChannel(ntfy.topic.reveal(), token=token, api_base=ntfy.api_base)
+    return NtfyChannel(
+        ntfy.topic.reveal(), token=token, api_base=ntfy.api_base, words=words(settings, "ntfy")
+    )
 
 
 def _webhook(settings: Settings) -> Channel:
@@ -84,6 +114,7 @@ def _webhook(settings: Settings) -> Channel:
         webhook.secret.reveal(),
         previous=None if previous is None else previous.reveal(),
         allow_private=webhook.allow_private,
+        words=words(settings, "webhook"),
     )
 
 
@@ -92,13 +123,13 @@ def _apprise(settings: Settings) -> Channel:
 
     urls = settings.apprise.urls
     assert urls is not None  # config checks it
-    return AppriseChannel(urls.reveal())
+    return AppriseChannel(urls.reveal(), words=words(settings, "apprise"))
 
 
-def _console(_settings: Settings) -> Channel:
+def _console(settings: Settings) -> Channel:
     from actors.senders.console import ConsoleChannel  # noqa: PLC0415
 
-    return ConsoleChannel()
+    return ConsoleChannel(words=words(settings, "console"))
 
 
 CHANNELS: dict[str, Callable[[Settings], Channel]] = {
@@ -121,6 +152,9 @@ def builders(settings: Settings) -> dict[str, Builder]:
 
 def check(settings: Settings) -> None:
     """Raise SettingsError for what only a channel's own code can tell, such as a missing extra."""
+    for name, template in settings.templates.items():
+        for key in ("title", "text"):
+            _check_template(name, key, getattr(template, key))
     if settings.apprise.enabled:
         from actors.senders.apprise import ExtraMissingError  # noqa: PLC0415
 
@@ -130,3 +164,13 @@ def check(settings: Settings) -> None:
             raise refusal(("apprise", "enabled"), str(error).partition(": ")[2]) from None
         except ValueError as error:
             raise refusal(("apprise", "urls"), str(error).partition(": ")[2]) from None
+
+
+def _check_template(name: str, key: str, source: str) -> None:
+    from actors.senders.templates import BadTemplateError, compiled  # noqa: PLC0415
+
+    try:
+        if source:
+            compiled(source)
+    except BadTemplateError as error:
+        raise refusal(("templates", name, key), str(error)) from None

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from actors.messages import Notice
 from actors.senders.channel import Receipt, SendError
-from actors.senders.wording import word
+from actors.senders.wording import Wording, Words, word
 
 LINES_CHARS_MAX = 20_000
 
@@ -21,13 +21,14 @@ class ConsoleChannel:
     name = "console"
     rate_s = 0.0
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, *, words: Words = word) -> None:
         self._stream = stream
+        self._words = words
 
     async def send(self, notice: Notice) -> Receipt:
         """Write and flush one block; raises a transient SendError if the stream is gone."""
         stream = self._stream or sys.stderr
-        block = lines(notice).encode(stream.encoding or "utf-8", "backslashreplace")
+        block = lines(self._words(notice)).encode(stream.encoding or "utf-8", "backslashreplace")
         try:
             stream.write(block.decode(stream.encoding or "utf-8"))
             stream.flush()
@@ -39,7 +40,7 @@ class ConsoleChannel:
         """Leave the stream open: it belongs to the process."""
 
 
-def lines(notice: Notice) -> str:
-    """Lay the notice out: its title, indented lines and one empty line."""
-    title, *rest = word(notice).plain(LINES_CHARS_MAX).split("\n")
+def lines(wording: Wording) -> str:
+    """Lay a notice out: its title, indented lines and one empty line."""
+    title, *rest = wording.plain(LINES_CHARS_MAX).split("\n")
     return "\n".join([title, *(f"    {line}".rstrip() for line in rest), "", ""])

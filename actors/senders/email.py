@@ -31,7 +31,7 @@ from actors.senders.channel import (
     deadline,
     redact,
 )
-from actors.senders.wording import word
+from actors.senders.wording import Words, word
 
 Security = Literal["starttls", "tls", "none"]
 
@@ -66,6 +66,7 @@ class EmailChannel:
         password: str | None = None,
         security: Security = "starttls",
         tls_context: ssl.SSLContext | None = None,
+        words: Words = word,
     ) -> None:
         if not host or _CONTROL.search(host):
             raise ValueError("email host: must be a host name or address")
@@ -73,6 +74,7 @@ class EmailChannel:
             raise ValueError(f"email recipients: must be 1 to {RECIPIENTS_MAX}")
         if security == "none" and password and not _loopback(host):
             raise ValueError("email security: 'none' would send the password in clear")
+        self._words = words
         self._host = host
         self._port = port
         self._sender = sender
@@ -88,7 +90,7 @@ class EmailChannel:
 
     async def send(self, notice: Notice) -> Receipt:
         """Hand the notice to the server; refused recipients of an accepted mail are named."""
-        message = compose(notice, self._sender, self._recipients)
+        message = compose(notice, self._sender, self._recipients, self._words)
         # The attempt keeps its own 10 s; this one is for a thread that cannot be stopped.
         with deadline(ATTEMPT_S + 2 * QUIT_S):
             return await _on_asyncio(partial(self._attempt, message))
@@ -157,9 +159,11 @@ class EmailChannel:
         return SendError(redact(reason, self._password or ""), permanent=permanent)
 
 
-def compose(notice: Notice, sender: str, recipients: Sequence[str]) -> EmailMessage:
+def compose(
+    notice: Notice, sender: str, recipients: Sequence[str], words: Words = word
+) -> EmailMessage:
     """Write the notice as a 7-bit plain-text mail; `sender` may be "Name <address>"."""
-    wording = word(notice)
+    wording = words(notice)
     message = EmailMessage()
     message["From"] = sender
     message["To"] = ", ".join(recipients)

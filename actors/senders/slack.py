@@ -23,7 +23,7 @@ from actors.senders.channel import (
     redact,
     url_secrets,
 )
-from actors.senders.wording import Wording, fit, utf16_units, word
+from actors.senders.wording import Wording, Words, fit, utf16_units, word
 
 HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
 HEADER_CHARS_MAX = 150
@@ -54,10 +54,12 @@ class SlackChannel:
         webhook_url: str,
         *,
         any_host: bool = False,
+        words: Words = word,
         client: httpx.AsyncClient | None = None,
     ) -> None:
         self._url = _checked(webhook_url, any_host=any_host)
         self._secrets = url_secrets(webhook_url)
+        self._words = words
         self._owns_client = client is None
         self._client = client or http_client()
 
@@ -66,7 +68,7 @@ class SlackChannel:
 
     async def send(self, notice: Notice) -> Receipt:
         """Post the notice; what Slack cannot render is posted once more as plain text."""
-        wording = word(notice)
+        wording = self._words(notice)
         with deadline():
             answer = await self._post(payload(wording))
             if answer.status == HTTPStatus.BAD_REQUEST and answer.body in _FORMAT_ERRORS:

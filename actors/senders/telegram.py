@@ -24,7 +24,7 @@ from actors.senders.channel import (
     post_json,
     redact,
 )
-from actors.senders.wording import utf16_units, word
+from actors.senders.wording import Wording, Words, utf16_units, word
 
 API_BASE = "https://api.telegram.org"
 MESSAGE_CHARS_MAX = 4_096  # after entities are parsed, in UTF-16 units
@@ -76,6 +76,7 @@ class TelegramChannel:
         *,
         thread_id: int | None = None,
         api_base: str = API_BASE,
+        words: Words = word,
         client: httpx.AsyncClient | None = None,
     ) -> None:
         if not _TOKEN.fullmatch(token):
@@ -87,6 +88,7 @@ class TelegramChannel:
         self.chat_id = self._configured = str(chat_id)
         self._thread_id = thread_id
         self.kept = ""
+        self._words = words
         self._owns_client = client is None
         self._client = client or http_client()
         self.rate_s = GROUP_RATE_S if self.chat_id[0] in "-@" else CHAT_RATE_S
@@ -96,7 +98,7 @@ class TelegramChannel:
 
     async def send(self, notice: Notice) -> Receipt:
         """Send the notice; once more each when the chat has moved or the HTML is refused."""
-        html, plain = texts(notice)
+        html, plain = texts(self._words(notice))
         message: dict[str, object] = {
             "text": html,
             "parse_mode": "HTML",
@@ -156,12 +158,11 @@ class TelegramChannel:
         )
 
 
-def texts(notice: Notice) -> tuple[str, str]:
-    """Write the notice as HTML and as the same text plain, both within Telegram's limit.
+def texts(wording: Wording) -> tuple[str, str]:
+    """Write a notice as HTML and as the same text plain, both within Telegram's limit.
 
     The text is cut before it is escaped, so that no cut falls into a tag or an entity.
     """
-    wording = word(notice)
     room = MESSAGE_CHARS_MAX - utf16_units(wording.title) - 1
     below = wording.below_title(room, utf16_units)
     html = f"<b>{_escape(wording.title)}</b>\n{_escape(below)}"

@@ -198,8 +198,11 @@ def message_id(notice: Notice) -> str:
 
 
 def encoded(wording: Wording, notice: Notice) -> bytes:
-    """Write the body, within 20,000 bytes: facts give way first, then the text."""
-    facts = [(fit(name, 256), fit(value, 1_024)) for name, value in wording.facts]
+    """Write the body, within 20,000 bytes: facts give way first, then the text.
+
+    The facts are there for a program, whatever a template makes of the text.
+    """
+    facts = [(fit(name, 256), fit(value, 1_024)) for name, value in word(notice).facts]
     text = wording.text
     body = _encode(wording, notice, text, facts)
     while len(body) > BODY_BYTES_MAX and (facts or text):

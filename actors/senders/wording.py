@@ -138,10 +138,13 @@ def fit(text: str, limit: int, size: Callable[[str], int] = len) -> str:
     return text[:kept].rstrip() + ELLIPSIS
 
 
-def _title(notice: Notice) -> str:
+def mark(notice: Notice) -> str:
+    """Say in a colour and a word what kind of message it is, or how severe."""
     if notice.kind == "reminder":
-        mark = f"{_SEVERITY[notice.severity]} REMINDER"
-    else:
-        mark = _KIND.get(notice.kind, _SEVERITY[notice.severity])
-    parts = [mark, one_line(notice.bot), one_line(notice.title)]
+        return f"{_SEVERITY[notice.severity]} REMINDER"
+    return _KIND.get(notice.kind, _SEVERITY[notice.severity])
+
+
+def _title(notice: Notice) -> str:
+    parts = [mark(notice), one_line(notice.bot), one_line(notice.title)]
     return fit(" · ".join(part for part in parts if part), TITLE_CHARS_MAX)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from actors.senders.channel import SendError
 from actors.senders.telegram import TelegramChannel, texts
-from actors.senders.wording import utf16_units
+from actors.senders.wording import utf16_units, word
 from tests.fakes.notices import notice
 from tests.fakes.telegram import CHAT, TOKEN, Drop, FakeTelegram, RateLimit, Status, check
 
@@ -262,7 +262,7 @@ HOSTILE = "</b><b>&amp;<a href='x'>&<!channel>"
 
 @given(st.text(min_size=1, max_size=30) | st.just(HOSTILE), st.integers(1, 3_000))
 def test_it_cuts_at_4096_never_inside_a_tag_or_entity(part, times):
-    html, plain = texts(notice(title=part, text=part * times, facts=[(part, part)] * 30))
+    html, plain = texts(word(notice(title=part, text=part * times, facts=[(part, part)] * 30)))
     assert check({"text": html, "parse_mode": "HTML"}) == ""
     assert check({"text": plain}) == ""
     assert utf16_units(plain) <= 4_096
@@ -270,7 +270,7 @@ def test_it_cuts_at_4096_never_inside_a_tag_or_entity(part, times):
 
 
 def test_it_keeps_the_id_and_the_link_of_a_long_message():
-    html, _ = texts(notice(text="&<" * 4_000))
+    html, _ = texts(word(notice(text="&<" * 4_000)))
     assert html.endswith("Alert 7f3a · 2026-11-24 08:21:03 UTC\nhttps://watch.example/alerts/7f3a")
     assert "…\n+37 in 5 min" in html
 
