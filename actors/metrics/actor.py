@@ -1,15 +1,15 @@
 """The metrics actor: feeds each bot's ledger, and tells what changed.
 
-Alerts hear of every single event (`RiskUpdate`); browsers get the latest figures at once, in
-a burst 20 times a second. The journal is the truth: a new life rebuilds its
-ledgers from it, without telling anyone what was told before.
+Alerts hear of every single event (`RiskUpdate`), but of a history that is sent in later only how it
+ends; browsers get the latest figures at once, in a burst 20 times a second. The journal is the
+truth: a new life rebuilds its ledgers from it, without telling anyone what was told before.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from anyio.lowlevel import checkpoint
@@ -40,6 +40,9 @@ REBUILD_ROWS = 2_000
 TURN_EVERY_S = 5.0
 FLUSH_EVERY_S = 0.05
 BOTS_MAX = 256
+HISTORY_AGE = timedelta(days=1)  # older than this when it arrives, an event is no news
+HISTORY_QUIET_S = 1.0  # without more of it, a history has ended
+HISTORY_MAX_S = 30.0
 
 
 class MetricsQuery(msgspec.Struct, frozen=True):
@@ -59,6 +62,10 @@ class _Flush(msgspec.Struct, frozen=True):
 
 
 class _Turn(msgspec.Struct, frozen=True):
+    pass
+
+
+class _HistoryOver(msgspec.Struct, frozen=True):
     pass
 
 
@@ -126,7 +133,9 @@ class Ledgers:
         return whole.metrics([self.of[bot] for bot in bots], now)
 
 
-Message = Recorded | RecordedRun | MetricsQuery | SeriesQuery | Refresh | _Flush | _Turn
+Message = (
+    Recorded | RecordedRun | MetricsQuery | SeriesQuery | Refresh | _Flush | _Turn | _HistoryOver
+)
 
 
 class MetricsActor(Actor[Message]):
@@ -154,6 +163,8 @@ class MetricsActor(Actor[Message]):
         self._watched = watched
         self._ledgers = Ledgers(options)
         self._changed: set[str] = set()
+        self._history: dict[str, int] = {}
+        self._history_began = self._history_last = -math.inf
         self._flushed = -math.inf
 
     async def started(self) -> None:
@@ -193,6 +204,8 @@ class MetricsActor(Actor[Message]):
             await self._flush()
         elif isinstance(message, _Turn):
             await self._turn()
+        elif isinstance(message, _HistoryOver):
+            await self._tell_history()
         elif isinstance(message, Refresh):
             await self._alerts.tell(self._ledgers.update(self.ctx.clock.now()))
         elif isinstance(message, MetricsQuery):
@@ -215,8 +228,11 @@ class MetricsActor(Actor[Message]):
         self._ledgers.apply(event)
         if self._ledgers.refused:
             self.ctx.system.report("refused", self.ctx.name, self._ledgers.refused)
-        if event.bot in self._ledgers.of:
-            await self._tell_risk(event.bot, seq)
+        if event.bot in self._history or _happened(event) < self.ctx.clock.now() - HISTORY_AGE:
+            self._put_off(event.bot, seq)
+        elif event.bot in self._ledgers.of:
+            # While a history is untold, the cursor stays before it: a crash tells both again.
+            await self._tell_risk(event.bot, 0 if self._history else seq)
         if not self._changed:
             self._flush_soon()
         self._changed.add(event.bot)
@@ -235,6 +251,27 @@ class MetricsActor(Actor[Message]):
         currency = self._ledgers.of[bot].options.currency
         await self._alerts.tell(RiskUpdate(bot, seq, now, currency, risk))
 
+    def _put_off(self, bot: str, seq: int) -> None:
+        """Tell alerts of this bot once the history that comes in has ended."""
+        now = self.ctx.clock.monotonic()
+        if not self._history:
+            self._history_began = now
+            self.ctx.after(HISTORY_QUIET_S, _HistoryOver())
+        self._history[bot] = seq
+        self._history_last = now
+
+    async def _tell_history(self) -> None:
+        """Tell how the history has ended, one state of each bot; or wait while more comes in."""
+        now = self.ctx.clock.monotonic()
+        quiet_s = self._history_last + HISTORY_QUIET_S - now
+        if quiet_s > 0 and now - self._history_began < HISTORY_MAX_S:
+            self.ctx.after(quiet_s, _HistoryOver())
+            return
+        history, self._history = self._history, {}
+        for bot, seq in sorted(history.items(), key=lambda item: item[1]):
+            if bot in self._ledgers.of:
+                await self._tell_risk(bot, seq)
+
     async def _flush(self) -> None:
         if self._changed:
             self._flushed = self.ctx.clock.monotonic()
@@ -248,7 +285,8 @@ class MetricsActor(Actor[Message]):
         now = self.ctx.clock.now()
         for bot, ledger in self._ledgers.of.items():
             if ledger.turn(now):
-                await self._tell_risk(bot, 0)
+                if bot not in self._history:
+                    await self._tell_risk(bot, 0)
                 self._changed.add(bot)
         await self._flush()
 

@@ -99,6 +99,38 @@ def crash(table):
     table.ref("tested")._slot.incarnation.kill()
 
 
+async def test_it_tells_alerts_only_how_a_history_ends(tmp_path):
+    day = 24 * 60
+    async with measuring(tmp_path) as table:
+        for n, pnl in enumerate([-300, 400, 5], 1):
+            await record(table, trade(n, pnl, minutes=n - 40 * day))
+            await anyio.sleep(0.5)
+        assert table.heard["alerts"] == []
+        await anyio.sleep(metrics_module.HISTORY_QUIET_S)
+        [told] = table.heard["alerts"]
+        assert (told.seq, told.risk.pnl_total, told.risk.drawdown) == (3, 105, 0)
+        await record(table, trade(4, -1))
+        assert table.heard["alerts"][-1].seq == 4
+
+
+async def test_it_tells_of_others_at_once_while_a_history_comes_in(tmp_path):
+    async with measuring(tmp_path) as table:
+        await record(table, trade(1, -300, minutes=-2_000), trade(2, 7, bot="beta"), trade(3, 400))
+        assert [(risk.bot, risk.seq) for risk in table.heard["alerts"]] == [("beta", 0)]
+        await anyio.sleep(metrics_module.HISTORY_QUIET_S)
+        [_, told] = table.heard["alerts"]
+        assert (told.bot, told.seq, told.risk.pnl_total) == ("alpha", 3, 100)
+
+
+async def test_it_tells_of_an_endless_history_within_30_s(tmp_path):
+    async with measuring(tmp_path) as table:
+        for n in range(80):
+            await record(table, trade(n, 1, minutes=n - 10_000))
+            await anyio.sleep(0.5)
+        told = table.heard["alerts"]
+        assert [risk.risk.trades for risk in told] == [pytest.approx(60, abs=2)]
+
+
 async def test_it_tells_alerts_of_each_event_and_browsers_of_what_changed(tmp_path):
     async with measuring(tmp_path) as table:
         await anyio.sleep(0.01)
