@@ -40,7 +40,7 @@ class StoreActor(Actor[_Look | Keep]):
     def __init__(self, store: Store, alerts: Ref[Internal]) -> None:
         self._store = store
         self._alerts = alerts
-        self._failing = False
+        self._failing: bool | None = None  # None: an earlier life may have told of it
         self._unwritten: deque[Keep] = deque(maxlen=UNWRITTEN_MAX)
 
     async def started(self) -> None:

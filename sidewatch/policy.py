@@ -18,6 +18,10 @@ def policy(settings: Settings) -> Policy:
         debounce_s=settings.alerts.debounce_s,
         routes=_routes(settings.routes, on),
         rules={name: _rule(trigger, on) for name, trigger in settings.triggers.items()},
+        subjects={
+            "channel": frozenset(on),
+            "exchange_unreachable": frozenset(settings.apis),
+        },
         own={name: frozenset(own.bots) for name, own in settings.triggers.items() if own.when},
         bots={
             name: BotPolicy(

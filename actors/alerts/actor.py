@@ -16,6 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from actors.alerts import limits, outbox, triggers
+from actors.alerts.account import Accounts
 from actors.alerts.book import HELD_MAX, Book
 from actors.alerts.commands import (
     SILENCES_MAX,
@@ -74,9 +75,9 @@ class Left:
 class AlertsActor(Actor[Update | Command | _Look | _Purge]):
     """Decides and commits. `wake` nudges the senders.
 
-    `emergency` bypasses the outbox: a notice straight to the channels named. `refresh` asks
-    metrics and health to tell everything again, for the operator's `own` triggers. `left` outlives
-    the incarnations.
+    `emergency` bypasses the outbox: a notice straight to the channels named. `own` are the
+    operator's own triggers. `refresh` asks metrics and health to tell everything again. `left`
+    outlives the incarnations.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         self._broadcaster = broadcaster
         self._wake = wake
         self._emergency = emergency
+        self._accounts = Accounts()
         self._watch = Watch(own, lambda key: self._book.holds_any([key]))
         self._refresh = refresh
         self._decided: list[Step] = []
@@ -116,8 +118,7 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
             self._book, self._backlog, self._degraded = self._left.book, self._left.backlog, True
             self._left.book = None
         self._wake()
-        if self._watch.wanted:
-            self._refresh()
+        self._refresh()
         self.ctx.every(LOOK_EVERY_S, _Look())
         self.ctx.every(PURGE_EVERY_S, _Purge())
 
@@ -155,10 +156,13 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         return [triggers.of_internal(message)]
 
     def _consider(self, message: Update) -> None:
+        if not isinstance(message, Internal):
+            self._accounts.hear(message)
         findings = self._findings(message)
         now, tick = self.ctx.clock.now(), self.ctx.clock.monotonic()
         for finding in findings:  # one by one: should one crash, what others decided is kept
-            self._decided += self._book.consider([finding], now, tick)
+            told = self._accounts.completed(finding)
+            self._decided += self._book.consider([told], now, tick)
         if isinstance(message, RiskUpdate):
             self._book.at("metrics", message.seq)
         elif isinstance(message, HealthUpdate):

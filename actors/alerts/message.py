@@ -6,6 +6,7 @@ from actors.alerts import escalation
 from actors.alerts.debounce import TriggerState
 from actors.alerts.escalation import Due
 from actors.alerts.step import Action, Moment
+from actors.alerts.triggers import instant
 from actors.messages import Alert, Notice, NoticeKind
 
 KINDS: dict[Action, NoticeKind] = {"fire": "fired", "repeat": "reminder", "resolve": "resolved"}
@@ -20,6 +21,9 @@ def of(
     happened.
     """
     counted = before.suppressed > 0
+    facts = list(alert.facts)
+    if action != "fire" and "Since" not in {label for label, _ in facts}:
+        facts.append(("Since", instant(alert.opened)))
     remarks = [] if due is None else [escalation.remark(due.what, at.tick - due.chase.since)]
     return Notice(
         id=alert.id,
@@ -31,7 +35,7 @@ def of(
         title=alert.title,
         text=alert.text,
         at=at.now,
-        facts=alert.facts,
+        facts=facts,
         suppressed=before.suppressed,
         span_s=round(at.tick - before.counted_since, 3) if counted else 0.0,
         worst=before.worst_said if counted else "",

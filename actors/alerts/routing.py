@@ -43,7 +43,8 @@ class BotPolicy(Struct, frozen=True):
 class Policy(Struct, frozen=True):
     """Everything that is set about alerts. `enabled` lists the channels that are switched on.
 
-    `own` has the operator's own triggers, each with its bots (none: every bot).
+    `own` has the operator's own triggers, each with its bots (none: every bot); `subjects` what
+    some triggers can be about at all: a channel or an exchange that is gone has no trouble left.
     """
 
     enabled: Channels
@@ -52,6 +53,7 @@ class Policy(Struct, frozen=True):
     rules: dict[str, Rule] = {}
     bots: dict[str, BotPolicy] = {}
     own: dict[str, frozenset[str]] = {}
+    subjects: dict[str, frozenset[str]] = {}
 
     def rule(self, trigger: str, bot: str) -> Rule:
         """Return what holds for a bot's trigger: its own, then the trigger's."""
@@ -89,6 +91,9 @@ def ruled(policy: Policy, finding: Finding) -> Finding:
     rule = policy.rule(finding.trigger, finding.bot)
     if rule.enabled is False or (finding.own and not _watches(policy, finding)):
         return replace(finding, band=0, cleared="This trigger was switched off.")
+    known = policy.subjects.get(finding.trigger)
+    if known is not None and finding.subject not in known:
+        return replace(finding, band=0, cleared=f"{finding.subject} was taken out of the settings.")
     return finding if rule.severity is None else replace(finding, severity=rule.severity)
 
 

@@ -8,10 +8,19 @@ that a worse one is told at once.
 from __future__ import annotations
 
 import functools
+from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from actors.messages import ApiHealth, BotHealth, HealthUpdate, Risk, RiskUpdate, Severity
+from actors.messages import (
+    ApiHealth,
+    BotHealth,
+    HealthUpdate,
+    PositionState,
+    Risk,
+    RiskUpdate,
+    Severity,
+)
 
 PING_FAILURES = 2  # one lost ping is a blip on the page, two in a row are an alert
 BANDS = (1, 2, 4)
@@ -133,7 +142,7 @@ def _streak(bot: str, losses: int, threshold: int, facts: list[tuple[str, str]])
         text=f"{losses} trades lost in a row, the limit is {threshold}.",
         value=float(losses),
         threshold=float(threshold),
-        facts=[("Losses in a row", str(losses)), *facts],
+        facts=[("Losses in a row", str(losses)), ("Limit", str(threshold)), *facts],
         cleared="The losing streak has ended.",
     )
 
@@ -162,10 +171,13 @@ def of_health(update: HealthUpdate, limits: dict[str, Limits]) -> list[Finding]:
 
 
 def _controls(bot: str, health: BotHealth, limits: Limits) -> list[Finding]:
-    switch, breaker, places = health.kill_switch, health.circuit_breaker, health.positions
-    facts = [("Open positions", _of(places.open, places.limit))]
+    switch, breaker, positions = health.kill_switch, health.circuit_breaker, health.positions
+    open_ = places(positions)
+    facts = [("Open positions", open_)]
     errors = health.api_errors_per_minute
-    full = bool(places.limit) and places.open >= places.limit
+    limit = str(limits.api_errors_per_minute)
+    until = [("Until", instant(breaker.until))] if breaker.until is not None else []
+    full = bool(positions.limit) and positions.open >= positions.limit
     return [
         Finding(
             trigger="kill_switch",
@@ -174,7 +186,7 @@ def _controls(bot: str, health: BotHealth, limits: Limits) -> list[Finding]:
             severity="critical",
             title="Kill switch on",
             text=switch.reason or "The kill switch was activated.",
-            facts=facts,
+            facts=[*_since(switch.since), *facts],
             transition=True,
             cleared="The kill switch is off.",
         ),
@@ -185,7 +197,7 @@ def _controls(bot: str, health: BotHealth, limits: Limits) -> list[Finding]:
             severity="critical",
             title="Circuit breaker open",
             text=breaker.reason or "The circuit breaker tripped.",
-            facts=facts,
+            facts=[*_since(breaker.since), *until, *facts],
             transition=True,
             cleared="The circuit breaker is closed.",
         ),
@@ -197,7 +209,7 @@ def _controls(bot: str, health: BotHealth, limits: Limits) -> list[Finding]:
             title="Bot silent",
             text=f"No sign of life for more than {limits.silent_after_s:.0f} s.",
             threshold=limits.silent_after_s,
-            facts=[*facts, ("Last seen", _when(health))],
+            facts=[*facts, ("Last seen", instant(health.last_seen))],
             cleared="The bot is heard again.",
         ),
         Finding(
@@ -206,11 +218,11 @@ def _controls(bot: str, health: BotHealth, limits: Limits) -> list[Finding]:
             band=int(errors > limits.api_errors_per_minute),
             severity="warning",
             title=f"{errors} API errors within a minute",
-            text=f"More than {limits.api_errors_per_minute} API errors within a minute.",
+            text=f"{errors} API errors within a minute, the limit is {limit}.",
             value=float(errors),
             threshold=float(limits.api_errors_per_minute),
-            facts=facts,
-            cleared="The exchange answers the bot again.",
+            facts=[("API errors", str(errors)), ("Limit", limit), *facts],
+            cleared=f"Now {errors} API errors within a minute.",
         ),
         Finding(
             trigger="position_limit",
@@ -218,21 +230,27 @@ def _controls(bot: str, health: BotHealth, limits: Limits) -> list[Finding]:
             band=int(full),
             severity="warning",
             title="Position limit reached",
-            text=f"{_of(places.open, places.limit)} positions are open.",
-            value=float(places.open),
-            threshold=float(places.limit) if places.limit else None,
-            cleared=f"{_of(places.open, places.limit)} positions are open.",
+            text=f"{open_} positions are open.",
+            value=float(positions.open),
+            threshold=float(positions.limit) if positions.limit else None,
+            facts=facts,
+            cleared=f"Now {open_} positions are open.",
         ),
     ]
 
 
-def _of(open_: int, limit: int) -> str:
-    return f"{open_} of {limit}" if limit else str(open_)
+def places(positions: PositionState) -> str:
+    """Return how many positions are open, of how many where that is known."""
+    return f"{positions.open} of {positions.limit}" if positions.limit else str(positions.open)
 
 
-def _when(health: BotHealth) -> str:
-    seen = health.last_seen
-    return seen.strftime("%Y-%m-%d %H:%M:%S UTC") if seen is not None else "never"
+def instant(at: datetime | None) -> str:
+    """Return an instant as a fact shows it, to the second."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if at is not None else "never"
+
+
+def _since(at: datetime | None) -> list[tuple[str, str]]:
+    return [("Since", instant(at))] if at is not None else []
 
 
 def _api(name: str, api: ApiHealth) -> Finding:
@@ -246,6 +264,10 @@ def _api(name: str, api: ApiHealth) -> Finding:
         text=f"The exchange's API does not answer: {api.detail or 'no detail'}.",
         value=float(api.failures),
         threshold=float(PING_FAILURES),
+        facts=[
+            ("Failed in a row", str(api.failures)),
+            ("Last ping", instant(api.checked_at)),
+        ],
         cleared="The exchange's API answers again.",
     )
 
@@ -288,5 +310,5 @@ def of_internal(trouble: Internal) -> Finding:
         title=trouble.title,
         text=trouble.text,
         once=trouble.once,
-        cleared=f"{trouble.title}: over.",
+        cleared="It is over." if trouble.holds else trouble.text,
     )

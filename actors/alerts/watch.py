@@ -51,7 +51,6 @@ class Watch:
         self._risk: dict[str, Figures] = {}
         self._metrics: dict[str, Figures] = {}
         self._health: dict[str, Figures] = {}
-        self._currency: dict[str, str] = {}
         self._metrics_heard = False
         self._health_heard = False
 
@@ -64,7 +63,6 @@ class Watch:
         """Hear of a bot's figures after one event."""
         if not self.wanted:
             return []
-        self._currency[update.bot] = update.currency
         self._risk[update.bot] = figures.of_risk(update.risk)
         return self._found(update.bot, self._of_risk)
 
@@ -74,7 +72,6 @@ class Watch:
         self._metrics_heard = True
         for bot, metrics in update.bots.items():
             new = bot not in self._risk
-            self._currency[bot] = metrics.currency
             self._metrics[bot] = figures.of_metrics(metrics)
             if new:
                 self._risk[bot] = figures.of_risk(metrics)
@@ -129,16 +126,7 @@ class Watch:
             severity="warning",
             title=f"{own.name.replace('_', ' ').capitalize()}: {when}",
             text=f"{own.text} Now: {told}.".strip(),
-            facts=[*used, *self._account(bot, known, condition.names)],
+            facts=used,
             cleared=f"It no longer holds: {told}.",
             own=True,
         )
-
-    def _account(self, bot: str, known: Figures, used: frozenset[str]) -> list[tuple[str, str]]:
-        facts = []
-        if known.get("equity") is not None and "equity" not in used:
-            equity = f"{known['equity']:.2f} {self._currency.get(bot, '')}".strip()
-            facts.append(("Equity", equity))
-        if "positions_open" in known and "positions_open" not in used:
-            facts.append(("Open positions", figures.shown(known["positions_open"])))
-        return facts

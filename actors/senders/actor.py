@@ -76,7 +76,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._next_s = float("-inf")
         self._timer: Timer | None = None
         self._from_memory: deque[str] = deque(maxlen=EMERGENCY_MAX)
-        self._troubled = False
+        self._troubled: bool | None = None  # None: an earlier life may have told of trouble
         self._attempts = 0
         self._unmarked = False
         self._wall_s = float("inf")  # the wall clock less the monotonic one: it falls in a jump
@@ -258,7 +258,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
     async def _recovered(self) -> None:
         self._note(self._name, "")
         self._breaker = retry.after_success(self._breaker)
-        if self._troubled:
+        if self._troubled is not False:
             self._troubled = False
             await self._alerts.tell(
                 Internal(

@@ -159,26 +159,15 @@ def test_it_wants_nothing_where_there_is_nothing_to_watch():
 # ---------------------------------------------------------------- what is said
 
 
-def test_it_tells_the_condition_its_figures_and_the_account():
+def test_it_tells_the_condition_and_its_figures():
     watch = Watch([own("drawdown > 0.05 and trades >= 10", "too_deep", text="Deeper than ever.")])
     watch.health(health(alpha=CALM))
     (finding,) = watch.risk(risk())
     assert finding.title == "Too deep: drawdown > 0.05 and trades >= 10"
     assert finding.text == "Deeper than ever. Now: drawdown 0.06, trades 12."
-    assert finding.facts == [
-        ("drawdown", "0.06"),
-        ("trades", "12"),
-        ("Equity", "9000.50 USDT"),
-    ]
+    assert finding.facts == [("drawdown", "0.06"), ("trades", "12")]
     (over,) = watch.risk(risk(drawdown=0.01))
     assert over.cleared == "It no longer holds: drawdown 0.01, trades 12."
-
-
-def test_it_tells_the_open_positions_where_health_was_heard():
-    watch = Watch([own("drawdown > 0.05 and not silent")])
-    watch.health(health(alpha=CALM))
-    (finding,) = watch.risk(risk(equity=None))
-    assert finding.facts[-1] == ("Open positions", "2")
 
 
 def test_it_shortens_a_long_condition_in_the_title():
