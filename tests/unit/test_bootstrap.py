@@ -154,11 +154,34 @@ def test_it_installs_with_pip_where_uv_fails(dev, tmp_path, monkeypatch):
     assert asked.read_text() == "install --require-hashes -r lock.txt\n"
 
 
+def test_it_repeats_tests_with_other_schedules_until_one_fails(dev, monkeypatch):
+    runs = []
+
+    def run(*command, env):
+        runs.append((command[-1], env["SIDEWATCH_FIRST_SCHEDULE"]))
+        if len(runs) == 3:
+            raise SystemExit(1)
+
+    monkeypatch.setattr(dev, "setup", lambda lock: None)
+    monkeypatch.setattr(dev, "run", run)
+    monkeypatch.setenv("SIDEWATCH_SCHEDULES", "50")
+    with pytest.raises(SystemExit):
+        dev.repeat(["9", "tests/unit"])
+    assert runs == [("tests/unit", "0"), ("tests/unit", "50"), ("tests/unit", "100")]
+
+
+@pytest.mark.parametrize("arguments", [[], ["tests/unit"], ["-1"]])
+def test_it_asks_how_often_to_repeat(dev, arguments):
+    with pytest.raises(SystemExit, match="repeat how often"):
+        dev.repeat(arguments)
+
+
 def test_it_refuses_an_unknown_step():
     command = [sys.executable, ROOT / "dev", "everything"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 1
-    assert "is not one of: setup demo test test-parity lint bench bench-peers lock" in done.stderr
+    steps = "setup demo test test-parity repeat lint bench bench-peers lock"
+    assert f"is not one of: {steps}" in done.stderr
 
 
 @pytest.fixture
