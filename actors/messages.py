@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-BotName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+# `$` alone would let a line feed pass behind the name.
+BotName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(?!\n)$")]
 EventId = Annotated[str, Meta(min_length=1, max_length=128)] | int
 Instant = Annotated[datetime, Meta(tz=True)]
 Short = Annotated[str, Meta(max_length=256)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -247,7 +248,7 @@ def _until(wanted: SilenceRequest, now: datetime) -> datetime:
 
 def _limit(default: int) -> int:
     raw = request.args.get("limit", str(default))
-    if not raw.isdigit() or not 1 <= int(raw) <= HISTORY_MAX:
+    if not re.fullmatch(r"[0-9]{1,9}", raw) or not 1 <= int(raw) <= HISTORY_MAX:
         raise Refusal(422, f"limit: needs to be 1 to {HISTORY_MAX}")
     return int(raw)
 
@@ -256,8 +257,9 @@ def instant(name: str, text: str) -> datetime:
     """Read a query's instant; raises Refusal 422 naming the parameter."""
     try:
         given = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
+        utc = given.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise Refusal(422, f"{name}: not an RFC 3339 instant: {text[:40]!r}") from None
     if given.tzinfo is None:
         raise Refusal(422, f"{name}: needs its time zone, as in 2026-01-01T00:00:00Z")
-    return given.astimezone(UTC)
+    return utc

@@ -36,7 +36,7 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
-UNREAD = frozenset({401, 403, 408, 413, 421, 429})
+UNREAD = frozenset({400, 401, 403, 408, 413, 421, 429, 431})
 TEXTS = {413: "the body is too large", 408: "the body did not come in time"}
 
 _encode = msgspec.json.Encoder().encode
@@ -119,7 +119,8 @@ class Door:
         return await read_body(self.limits.body_bytes_max)
 
     def check(self, source: Any, *, unsafe: bool) -> None:
-        """Check Host, and Origin where something may change."""
+        """Check the headers, Host, and Origin where something may change."""
+        guard.check_headers(source.scope["headers"])
         if local(source):
             return
         guard.check_host(source.headers.get("Host", ""), self.access.hosts)

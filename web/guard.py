@@ -1,7 +1,7 @@
 """The guard: every check that stands before a route, pure, in one order, cheapest first.
 
-Host (421), Origin (403), rate (429), size (413), auth (401). A fixed list of hosts stops DNS
-rebinding; comparing Origin with Host would not.
+Headers (400, 431), Host (421), Origin (403), rate (429), size (413), auth (401). A fixed list of
+hosts stops DNS rebinding; comparing Origin with Host would not.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ WINDOW_S = 300
 NONCE = re.compile(r"^[A-Za-z0-9_-]{16,64}$")
 NONCES_MAX = 10_000
 SIGNATURES_MAX = 4
+HEADER_BYTES_MAX = 16_384
 ADDRESSES_MAX = 1_000
 HOST_PREFIX = 64
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -35,6 +36,21 @@ class Refusal(Exception):
         self.status = status
         self.error = error
         self.retry_after_s = retry_after_s
+
+
+def check_headers(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Refuse headers that are too long in all, and a body whose end two headers tell.
+
+    A proxy that believes the other one of them would see another request in it.
+    """
+    names, size = set(), 0
+    for name, value in headers:
+        names.add(name.lower())
+        size += len(name) + len(value)
+    if size > HEADER_BYTES_MAX:
+        raise Refusal(431, f"the headers are larger than {HEADER_BYTES_MAX} bytes")
+    if names >= {b"content-length", b"transfer-encoding"}:
+        raise Refusal(400, "Content-Length and Transfer-Encoding: one of them, not both")
 
 
 def check_host(host: str, allowed: frozenset[str]) -> None:

@@ -21,11 +21,11 @@ from quart import Quart
 
 from actors.hub import Hub
 from runtime.actor import Actor
+from web.guard import HEADER_BYTES_MAX
 
 BACKLOG = 256
 STUCK_CLIENT_MS = 10_000
 STOP_S = 1.0
-HEADER_BYTES_MAX = 16_384
 
 
 class AddressError(OSError):

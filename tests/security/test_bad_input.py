@@ -1,0 +1,220 @@
+"""Bad input against a running server: each gets its own clear error, and nothing falls."""
+
+import json
+import socket
+
+import msgspec
+import pytest
+
+from tests.acceptance.process import TOKENS, Sidewatch, bearer, instant, trade
+
+INGEST, READ = bearer("INGEST"), bearer("READ")
+EVENTS = "/api/v1/events"
+FREQTRADE = f"/api/v1/sources/freqtrade/x/{TOKENS['SIDEWATCH_FREQTRADE_SECRET']}"
+CLOSED = {
+    "msg_type": "exit_fill",
+    "trade_id": "1",
+    "pair": "A/B",
+    "direction": "Long",
+    "stake_currency": "USDT",
+    "amount": "1",
+    "open_date": "2026-01-01 00:00:00+00:00",
+    "close_date": "2026-01-01 00:00:00+00:00",
+    "profit_amount": "1",
+    "is_final_exit": "True",
+}
+
+
+@pytest.fixture(scope="module")
+def sidewatch(tmp_path_factory):
+    with Sidewatch(tmp_path_factory.mktemp("bad") / "data") as running:
+        yield running
+        status = running.get("/api/v1/supervisor")
+        assert status["quarantine"] == 0
+        assert restarts(status["root"]) == 0
+        assert running.client.get("/livez").status_code == 200
+        assert [line for line in running.log if "Traceback" in line] == []
+
+
+def restarts(node):
+    below = sum(map(restarts, node.get("children", [])))
+    return node.get("restarts_total", 0) + below
+
+
+def with_raw(**fields):
+    """A trade with fields as they stand in JSON, which json.dumps would not write."""
+    body = json.dumps({**trade("bad", 1), **{name: f"@{name}" for name in fields}})
+    for name, raw in fields.items():
+        body = body.replace(f'"@{name}"', raw)
+    return body.encode()
+
+
+def without(name):
+    return json.dumps({key: value for key, value in trade("bad", 1).items() if key != name})
+
+
+def event(kind, **fields):
+    return json.dumps({"type": kind, "bot": "b", "at": instant(), **fields})
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (with_raw(pnl="1e999"), "pnl: the absolute value must be below"),
+        (with_raw(pnl="1" + "0" * 400), "pnl: the absolute value must be below"),
+        (with_raw(pnl="1e-999"), "pnl: more than 40 decimals"),
+        (with_raw(pnl='"0e999999999"'), "pnl: 0E+999999999 is a strange way to write 0"),
+        (with_raw(pnl='"1e99999999999999999999"'), "$.pnl"),
+        (with_raw(pnl='"' + "9" * 60_000 + '"'), "pnl: the absolute value must be below"),
+        (with_raw(pnl="NaN"), "malformed"),
+        (with_raw(pnl="-Infinity"), "malformed"),
+        (with_raw(pnl='"-Infinity"'), "pnl: -Infinity is not a finite number"),
+        (with_raw(quantity="-1"), "quantity: -1 is negative"),
+        (with_raw(id='"\\ud800"'), "surrogate"),
+        (with_raw(bot='"a\\u0000b"'), "$.bot"),
+        (with_raw(bot='"a\\n"'), "$.bot"),
+        (with_raw(bot='"\\u202ea"'), "$.bot"),
+        (with_raw(id="1.5"), "$.id"),
+        (with_raw(id='""'), "$.id"),
+        (with_raw(symbol="[" * 60_000), "$.symbol"),
+        (with_raw(opened_at='"0001-01-01T00:00:00+23:59"'), "opened_at: "),
+        (with_raw(closed_at='"9999-12-31T23:59:59-23:59"'), "closed_at: "),
+        (with_raw(opened_at='"1970-01-01T00:00:00Z"'), "opened_at: 1970-01-01T00:00:00+00:00 is"),
+        (with_raw(closed_at='"2099-01-01T00:00:00Z"'), "more than a day ahead of this clock"),
+        (with_raw(closed_at="1766836800000"), "$.closed_at"),
+        (with_raw(closed_at='"2026-02-30T00:00:00Z"'), "$.closed_at"),
+        (with_raw(type="[]"), "$.type"),
+        (with_raw(type='"mystery"'), "mystery"),
+        (without("type"), "`type`"),
+        (without("bot"), "`bot`"),
+        (without("pnl"), "`pnl`"),
+        (b'{"type":"equity",' + json.dumps(trade("bad", 1)).encode()[1:], "$.type"),
+        (event("equity", equity="NaN"), "equity: NaN is not a finite number"),
+        (event("flow", id=1, amount=0), "amount: a flow of 0"),
+        (event("positions", open=-1), "$.open"),
+        (event("positions", open=10**30), "$.open"),
+        (event("kill_switch", active="yes"), "$.active"),
+        (event("circuit_breaker", open=True, until="soon"), "$.until"),
+        (b"", "truncated"),
+        (b"null", "object"),
+        (b"[null]", "object"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"x":' * 100_000, "nested too deeply"),
+        (b'{"type":"trade","x":' + b"[" * 100_000, "nested too deeply"),
+        (b'{"type":"\xff"}', "utf-8"),
+        (json.dumps(trade("bad", 1)).encode() * 2, "trailing"),
+        (b"[" + b"{}," * 10_000 + b"{}]", "more than 10000 events"),
+    ],
+)
+def test_it_names_what_is_wrong_with_an_event(sidewatch, body, named):
+    answer = sidewatch.client.post(EVENTS, content=body, headers=INGEST)
+    assert answer.status_code == 422
+    assert named in answer.text
+    assert "bots" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (b"\xc1", "malformed"),
+        (b"\xdd\xff\xff\xff\xff", "truncated"),
+        (b"\x91" * 5_000, "nested too deeply"),
+        (msgspec.msgpack.encode({**trade("bad", 1), "pnl": float("inf")}), "pnl: Infinity"),
+        (msgspec.msgpack.encode({**trade("bad", 1), "pnl": float("nan")}), "pnl: NaN"),
+    ],
+)
+def test_it_names_what_is_wrong_with_a_packed_event(sidewatch, body, named):
+    headers = INGEST | {"Content-Type": "application/msgpack"}
+    answer = sidewatch.client.post(EVENTS, content=body, headers=headers)
+    assert (answer.status_code, named in answer.text) == (422, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"amount": "1e999"}, "quantity: the absolute value"),
+        ({"profit_amount": "nan"}, "pnl: NaN"),
+        ({"close_date": "0001-01-01T00:00:00+23:59"}, "close_date"),
+        ({"open_date": "9999-12-31T23:59:59-23:59"}, "open_date"),
+        ({"pair": "X" * 65}, "$.symbol"),
+        ({"trade_id": None}, "trade_id"),
+        ({"trade_id": {}}, "object"),
+    ],
+)
+def test_it_names_what_is_wrong_with_a_webhook(sidewatch, changes, named):
+    answer = sidewatch.client.post(FREQTRADE, json=CLOSED | changes)
+    assert (answer.status_code, named in answer.text) == (422, True)
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("alerts?limit=1e9", "limit: "),
+        ("alerts?limit=0", "limit: "),
+        ("alerts?limit=%C2%B2", "limit: "),
+        ("metrics/realtime?at=2026-13-01T00:00:00Z", "at: "),
+        ("metrics/realtime?at=0001-01-01T00:00:00%2B23:59", "at: "),
+        ("metrics/realtime?at=9999-12-31T23:59:59-23:59", "at: "),
+        ("metrics/realtime?at=2026-01-01", "at: needs its time zone"),
+    ],
+)
+def test_it_names_what_is_wrong_with_a_question(sidewatch, query, named):
+    answer = sidewatch.client.get(f"/api/v1/{query}", headers=READ)
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith(named)
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_it_answers_as_of_the_first_and_the_last_instant(sidewatch, at):
+    sidewatch.post(trade("edge", 1, bot="edge"))
+    answer = sidewatch.client.get(f"/api/v1/metrics/realtime?at={at}", headers=READ)
+    assert answer.status_code == 200
+
+
+def said(sidewatch, request):
+    """Send bytes on a socket of their own; return what came until the server closed it."""
+    host, port = sidewatch.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as link:
+        link.sendall(request.replace(b"HOST", f"{host}:{port}".encode()))
+        parts = []
+        while part := link.recv(65_536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+POST = b"POST /api/v1/events HTTP/1.1\r\nHost: HOST\r\n" + (
+    f"Authorization: {INGEST['Authorization']}\r\n".encode()
+)
+SMUGGLED = b"0\r\n\r\nGET /livez HTTP/1.1\r\nHost: HOST\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "error"),
+    [
+        (
+            POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + SMUGGLED,
+            400,
+            b"Content-Length and Transfer-Encoding",
+        ),
+        (
+            POST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n" + SMUGGLED,
+            400,
+            b"Content-Length and Transfer-Encoding",
+        ),
+        (POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n12345", 400, b""),
+        (POST + b"Content-Length: -5\r\n\r\n", 400, b""),
+        (POST + b"Content-Length: 1" + b"0" * 400 + b"\r\n\r\n", 400, b""),
+        (POST + b"Content-Length: 99999999\r\n\r\n", 413, b"larger than 1048576 bytes"),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\nabc", 400, b""),
+        (POST + b"Transfer-Encoding: gzip\r\n\r\n", 501, b""),
+        (POST + b"X: " + b"a" * 17_000 + b"\r\n\r\n", 431, b"larger than 16384 bytes"),
+        (POST + b"X: " + b"a" * 100_000 + b"\r\n\r\n", 431, b""),
+        (b"GET /livez HTTP/1.1\r\n\r\n", 400, b""),
+        (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400, b""),
+    ],
+)
+def test_it_refuses_a_request_that_is_none_and_hangs_up(sidewatch, request_, status, error):
+    answer = said(sidewatch, request_)
+    assert answer.startswith(b"HTTP/1.1 %d" % status)
+    assert error in answer
+    assert answer.count(b"HTTP/1.1") == 1
