@@ -91,7 +91,7 @@ def main(trades: int) -> int:
     for name, want in expected.items():
         holder = ours.rolling if name.startswith("rolling.") else ours
         have = getattr(holder, name.removeprefix("rolling."))
-        good = oracle.agree(have, want, oracle.TOLERANCE)
+        good = oracle.agree(have, want)
         wrong += not good
         print(f"{'ok ' if good else 'BAD'} {name:24} {have} {off(have, want)}")
     print(f"{len(expected) - wrong} of {len(expected)} figures agree on {ours.trades:,} trades")

@@ -18,7 +18,6 @@ EXACT = Context(prec=200, traps=[Inexact])
 SHOWN = Context(prec=28, rounding=ROUND_HALF_EVEN)
 ZERO, ONE = Decimal(0), Decimal(1)
 TOLERANCE = Decimal("1e-12")
-OF_RETURNS = {"sharpe", "sharpe_stderr", "sortino", "cagr", "calmar"}
 KINDS = {Flow: 0, Trade: 1, Equity: 2}
 
 
@@ -369,26 +368,22 @@ def sqn(pnls):
 # ---------------------------------------------------------------- comparing
 
 
-def differences(ours, events, start, now, *, ratio=TOLERANCE, **options):
-    """Figures of a Metrics that disagree: money and counts at all, ratios beyond 1e-12.
-
-    `ratio` is what ratios of daily returns may differ by, relative to the larger of 1 and them.
-    """
+def differences(ours, events, start, now, **options):
+    """Figures of a Metrics that disagree: money and counts at all, ratios beyond 1e-12."""
     expected = figures(events, start, now, **options)
     wrong = {}
     for name, want in expected.items():
         holder = ours.rolling if name.startswith("rolling.") else ours
-        base = name.removeprefix("rolling.")
-        have = getattr(holder, base)
-        if not agree(have, want, ratio if base in OF_RETURNS else TOLERANCE):
+        have = getattr(holder, name.removeprefix("rolling."))
+        if not agree(have, want):
             wrong[name] = (have, want)
     return wrong
 
 
-def agree(have, want, tolerance):
+def agree(have, want):
     if have is None or want is None:
         return have is want
     if isinstance(have, float):
         with localcontext(Context(prec=DIGITS)):
-            return abs(Decimal(have) - want) <= tolerance * max(ONE, abs(want))
+            return abs(Decimal(have) - want) <= TOLERANCE * max(ONE, abs(want))
     return have == want

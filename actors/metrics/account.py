@@ -48,7 +48,7 @@ class Account(Struct):
     week_pnl: int = 0
     week_peak: int | None = None
     cut_equity: int | None = None
-    cut_growth: float = 1.0
+    cut_return: float = 0.0
 
     def trade(self, when: int, pnl: int, fee: int) -> None:
         """Close a trade."""
@@ -119,22 +119,21 @@ class Account(Struct):
         Flows cut the day: the returns between them are compounded (time-weighted), so that each
         is measured on the equity that was there to earn it.
         """
-        equity, base = self.equity, self.cut_equity
-        if self.cut_growth == 1.0 and equity is not None and base is not None and base > 0 < equity:
-            return (equity - base) / base
-        return self.cut_growth * self._growth_since_cut() - 1.0
+        before, since = self.cut_return, self._return_since_cut()
+        # (1 + before)(1 + since) - 1, but a small return keeps the digits it would lose to the 1
+        return before + since + before * since
 
     def _cut(self, amount: int) -> None:
         assert self.equity is not None
-        self.cut_growth *= self._growth_since_cut()
+        self.cut_return = self.day_return()
         self.equity += amount
         self.cut_equity = self.equity
 
-    def _growth_since_cut(self) -> float:
+    def _return_since_cut(self) -> float:
         equity, base = self.equity, self.cut_equity
         if equity == base or equity is None or base is None:
-            return 1.0
-        return equity / base if base > 0 < equity else math.nan
+            return 0.0
+        return (equity - base) / base if base > 0 < equity else math.nan
 
     def _begin_returns(self) -> None:
         if self.first_day is None:
@@ -155,7 +154,7 @@ class Account(Struct):
         self.day_end = self.calendar.end_of_day(when)
         self.day_pnl = 0
         self.day_peak = self.cut_equity = self.equity
-        self.cut_growth = 1.0
+        self.cut_return = 0.0
 
     def _count_streak(self, pnl: int) -> None:
         if pnl > 0:

@@ -134,7 +134,7 @@ def _returns(account: Account, timeline: Timeline, start: Standing | None) -> No
             walk.condensed(piece)
     account.returns = walk.returns
     account.first_day, account.returns_from = walk.first_day, walk.returns_from
-    account.cut_equity, account.cut_growth = walk.cut_equity, walk.cut_growth
+    account.cut_equity, account.cut_return = walk.cut_equity, walk.cut_return
     account.closed.clear()
 
 
@@ -155,7 +155,7 @@ def _window(account: Account, timeline: Timeline, start: Standing | None) -> Non
         steps = np.union1d(steps, [path.first])  # the first equity that became known
     feed = _Feed(account, path, opening)
     feed.marks(0, int(steps[0]) if len(steps) else len(kinds))
-    ends = [*steps[1:].tolist(), len(kinds)]
+    ends = [*steps[1:].tolist(), len(kinds)] if len(steps) else []
     rows = zip(
         steps.tolist(),
         ends,

@@ -497,6 +497,15 @@ def test_it_takes_reported_equity_for_the_truth():
     assert book.metrics(at(0)).equity == 700
 
 
+def test_it_takes_equities_alone_that_arrive_late():
+    late, early = equity(at(1, 9), 990), equity(at(1, 8), 995)
+    book = ledger(late)
+    assert book.metrics(at(1)).equity == 990
+    book.apply(early)
+    assert bits(book.metrics(at(1))) == bits(ledger(early, late).metrics(at(1)))
+    assert book.metrics(at(1)).max_drawdown == 0.01
+
+
 def test_it_bases_everything_on_the_first_tick_when_no_start_is_known():
     book = ledger(trade(1, at(0), 10), start=None)
     unknown = book.metrics(at(1))
