@@ -294,9 +294,13 @@ class Book:
             message.of(action, alert, before, at, due),
             id=f"{alert.id}.{number}",
             held=self.limit.held,
-            url=self.url,
+            url=self.link(alert.id),
         )
         return Step(action, alert, notice, channels, bool(why_held), why_held)
+
+    def link(self, alert_id: str) -> str:
+        """Return the address of an alert on the page; empty where the page has none."""
+        return f"{self.url.rstrip('/')}/#alert-{alert_id}" if self.url else ""
 
     def _why_held(self, action: Action, alert: Alert, now: datetime) -> str:
         """Say why a message waits for a digest; empty: it goes now."""
@@ -385,7 +389,7 @@ class Book:
             return None
         self.last_id = outbox.new_id(now, self.last_id)
         alert, notice = digest.of(
-            notices, {why for _, why in held.values()}, self.last_id, now, self.url
+            notices, {why for _, why in held.values()}, self.last_id, now, self.link(self.last_id)
         )
         routed = routing.route(self.policy, "digest", alert.severity, "")
         channels = self._enabled({topic for topic, _ in held}) or routed

@@ -110,6 +110,8 @@ def test_it_carries_real_events_to_figures_page_and_every_channel(tmp_path, prov
             assert fired["value"] == pytest.approx(60 / 990)
             expect(page.get_by_test_id(f"alert-{fired['id']}")).to_be_visible(timeout=15_000)
             expect(page.get_by_test_id("health-level")).to_contain_text("CRITICAL")
+            page.goto(f"{sidewatch.url}/#alert-{fired['id']}")  # as each message has it
+            expect(page.get_by_test_id(f"alert-{fired['id']}")).to_be_in_viewport()
 
             # More of the same within the debounce: no second message.
             sidewatch.post([trade(2, "-0.01"), trade(3, "-0.01")])

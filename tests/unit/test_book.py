@@ -46,6 +46,15 @@ def test_it_writes_an_alert_with_a_delivery_for_each_channel(desk):
     assert desk.tx.state.get(cursor_key("metrics")) == b"7"
 
 
+def test_each_message_leads_to_its_alert_on_the_page():
+    desk = Desk(url="https://watch.example/")
+    desk.take(BAD)
+    desk.take(OVER)
+    (alert,) = desk.alerts()
+    assert {notice.url for _, notice in desk.jobs()} == {f"https://watch.example/#alert-{alert.id}"}
+    desk.link.close()
+
+
 def test_it_never_moves_a_cursor_back_nor_for_the_clock(desk):
     desk.book.at("metrics", 7)
     desk.book.at("metrics", 3)

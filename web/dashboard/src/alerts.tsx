@@ -1,6 +1,7 @@
 // The alerts, newest first, each with what became of it on every channel.
 
 import { signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import { ago, count, instant } from "./format";
 import type { Alert, Delivery, DeliveryState, Severity } from "./messages";
 
@@ -35,7 +36,8 @@ export function Alerts({
       </p>
     );
   }
-  const shown = all.value ? alerts : alerts.slice(0, SHOWN);
+  const linked = alerts.findIndex((alert) => isLinked(alert));
+  const shown = all.value || linked >= SHOWN ? alerts : alerts.slice(0, SHOWN);
   return (
     <>
       <ol class="alerts" data-testid="alerts">
@@ -54,10 +56,26 @@ export function Alerts({
   );
 }
 
+/** Every message names its alert in the address that it gives: #alert-<id>. */
+function isLinked(alert: Alert): boolean {
+  return location.hash === `#alert-${alert.id}`;
+}
+
 function One({ alert, now }: { alert: Alert; now: number }) {
   const { tone, mark } = SEVERITIES[alert.severity] ?? SEVERITIES.info;
+  const place = useRef<HTMLElement>(null);
+  const linked = isLinked(alert);
+  // The browser looked for the address's place before there was any alert.
+  useEffect(() => {
+    if (linked) place.current?.scrollIntoView({ block: "center" });
+  }, [linked]);
   return (
-    <article class={`alert tone-${tone} is-${alert.state}`} data-testid={`alert-${alert.id}`}>
+    <article
+      ref={place}
+      id={`alert-${alert.id}`}
+      class={`alert tone-${tone} is-${alert.state}${linked ? " is-linked" : ""}`}
+      data-testid={`alert-${alert.id}`}
+    >
       <header>
         <span class={`badge tone-${tone}`}>
           <span aria-hidden="true">{mark}</span> {alert.severity}
@@ -109,8 +127,8 @@ function Deliveries({ alert }: { alert: Alert }) {
           <b>{channel}</b>
           {alert.deliveries
             .filter((delivery) => delivery.channel === channel)
-            .map((delivery) => (
-              <Sent key={delivery.kind} delivery={delivery} />
+            .map((delivery, number) => (
+              <Sent key={number} delivery={delivery} />
             ))}
         </li>
       ))}
