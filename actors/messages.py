@@ -409,6 +409,7 @@ class Notice(Struct, frozen=True):
     `id` is the stable idempotency id of this notice: the same over retries and restarts.
     `facts` are (label, value) pairs in reading order. `suppressed` were counted within `span_s`
     seconds, and the worst of them said `worst`. `remarks` say why this message comes, a line each.
+    `over`: it tells the beginning and the end in one.
     """
 
     id: str
@@ -427,6 +428,7 @@ class Notice(Struct, frozen=True):
     worst: str = ""
     trigger: str = ""
     remarks: list[str] = []
+    over: bool = False
 
 
 class Delivery(Struct, frozen=True):

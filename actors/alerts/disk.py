@@ -126,7 +126,8 @@ def _write_step(book: Book, tx: Tx, step: Step, stamp: float, tick: float) -> No
     if step.action == "failover":
         outbox.fail_over(tx, step.notice, step.channels, stamp)
     elif step.action == "resolve":
-        combined = replace(step.notice, kind="fired", title=f"{step.notice.title} (over)")
+        title = f"{step.notice.title} (over)"
+        combined = replace(step.notice, kind="fired", title=title, over=True)
         enabled = book.policy.enabled
         outbox.resolve(tx, step.notice, combined, enabled, stamp, why_held=step.why_held)
     else:

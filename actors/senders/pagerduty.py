@@ -77,18 +77,23 @@ class PagerDutyChannel:
         return "<PagerDutyChannel ***>"
 
     async def send(self, notice: Notice) -> Receipt:
-        """Hand the event over; PagerDuty has then queued it."""
-        message = {"routing_key": self._routing_key, **event(self._words(notice), notice)}
+        """Hand the event over; what began and ended in one message is resolved at once."""
         with deadline():
-            encoded = msgspec.json.encode(message)
-            secrets = (self._routing_key,)
-            answer = await post_json(self._client, self._url, encoded, secrets=secrets)
-        return self._receipt(answer, _decoded(answer.body))
+            receipt = await self._post(event(self._words(notice), notice))
+            if notice.over:
+                await self._post(closing(notice, "resolve"))
+            return receipt
 
     async def close(self) -> None:
         """Close the connections that the channel opened."""
         if self._owns_client:
             await self._client.aclose()
+
+    async def _post(self, made: Json) -> Receipt:
+        encoded = msgspec.json.encode({"routing_key": self._routing_key, **made})
+        secrets = (self._routing_key,)
+        answer = await post_json(self._client, self._url, encoded, secrets=secrets)
+        return self._receipt(answer, _decoded(answer.body))
 
     def _receipt(self, answer: Answer, said: EventAnswer) -> Receipt:
         if answer.status == HTTPStatus.ACCEPTED and said.status == "success":
@@ -105,7 +110,7 @@ class PagerDutyChannel:
 def event(wording: Wording, notice: Notice) -> Json:
     """Build the event, without the key that routes it."""
     action = ACTIONS.get(notice.kind, "trigger")
-    made: Json = {"event_action": action, "dedup_key": dedup_key(notice)}
+    made = closing(notice, action)
     if action != "trigger":
         return made
     made |= {"client": "Sidewatch", "payload": _payload(wording, notice)}
@@ -113,6 +118,11 @@ def event(wording: Wording, notice: Notice) -> Json:
         made["client_url"] = wording.url
         made["links"] = [{"href": wording.url, "text": "Open in Sidewatch"}]
     return made
+
+
+def closing(notice: Notice, action: str) -> Json:
+    """Build an event that says no more than what becomes of the incident."""
+    return {"event_action": action, "dedup_key": dedup_key(notice)}
 
 
 def dedup_key(notice: Notice) -> str:

@@ -98,6 +98,16 @@ def test_it_maps_each_severity(severity):
     assert made["payload"]["severity"] == severity
 
 
+async def test_it_resolves_at_once_what_began_and_ended_in_one_message(anyio_backend):
+    pagerduty = wire(accepted(), accepted())
+    await pagerduty.send(over=True)
+    assert [one["event_action"] for one in pagerduty.sent] == ["trigger", "resolve"]
+    assert len({one["dedup_key"] for one in pagerduty.sent}) == 1
+    # Not resolved: the whole is tried again, on the same incident.
+    pagerduty = wire(accepted(), said(500))
+    assert not (await pagerduty.refusal(over=True)).permanent
+
+
 def test_it_keeps_one_incident_for_each_alert():
     keys = {dedup_key(notice(id=f"n{i}", title=str(i), at=notice().at)) for i in range(3)}
     assert keys == {"sidewatch/alpha/7f3a"}
