@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Iterator
 
 from actors.senders.channel import Channel
 from actors.senders.wording import Words
 from config.names import refusal
-from config.settings import Settings
+from config.settings import Secret, Settings
 
 Builder = Callable[[], Channel]
 
@@ -148,6 +149,16 @@ CHANNELS: dict[str, Callable[[Settings], Channel]] = {
 def builders(settings: Settings) -> dict[str, Builder]:
     """Return how to build each channel that is switched on."""
     return {name: lambda name=name: CHANNELS[name](settings) for name in settings.channels}  # type: ignore[misc]
+
+
+def fingerprint(settings: Settings, name: str) -> str:
+    """Return what differs once a channel's settings do: a keyed hash, which tells no secret."""
+    channel = getattr(settings, name)
+    values = [getattr(channel, key) for key in channel.__struct_fields__]
+    shown = repr([value.reveal() if isinstance(value, Secret) else value for value in values])
+    key = settings.auth.hmac_key
+    assert key is not None  # `secret.ensure` draws one
+    return hmac.new(key.reveal().encode(), shown.encode(), "sha256").hexdigest()
 
 
 def check(settings: Settings) -> None:

@@ -250,6 +250,7 @@ class Tree:
             broadcaster=self.ref("broadcaster"),
             random=self.system.random,
             note=self.channel_troubles.__setitem__,
+            fingerprint=channels.fingerprint(self.settings, name),
         )
 
     def _feed(self) -> Feed:

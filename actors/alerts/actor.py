@@ -15,7 +15,7 @@ from datetime import timedelta
 import msgspec
 from msgspec.structs import replace
 
-from actors.alerts import limits, outbox, triggers
+from actors.alerts import disk, limits, outbox, triggers
 from actors.alerts.account import Accounts
 from actors.alerts.book import HELD_MAX, Book
 from actors.alerts.commands import (
@@ -28,6 +28,7 @@ from actors.alerts.commands import (
     Unknown,
 )
 from actors.alerts.disk import SILENCES
+from actors.alerts.limits import LimitState
 from actors.alerts.quiet import is_quiet
 from actors.alerts.step import Step
 from actors.alerts.triggers import Finding, Internal, Limits
@@ -49,7 +50,7 @@ PRESSING_MAX = 256  # undelivered criticals that one look goes through, oldest f
 TOGETHER_MAX = 256  # messages that one transaction may wait for
 BACKLOG_MAX = 1_000
 SILENCE_MAX = timedelta(days=30)
-PURGE_EVERY_S = 3_600.0
+PURGE_EVERY_S = 600.0
 DELIVERED_KEPT = timedelta(days=90)
 
 Update = RiskUpdate | MetricsUpdate | HealthUpdate | Internal
@@ -136,8 +137,7 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         if isinstance(message, _Look):
             await self._look()
         elif isinstance(message, _Purge):
-            before = (self.ctx.clock.now() - DELIVERED_KEPT).timestamp()
-            await self._store.try_write(lambda tx: tx.queue.purge(before))
+            await self._purge()
         else:
             try:
                 return await self._obey(message)
@@ -244,6 +244,22 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         quiet = is_quiet(book.hush.quiet, now)
         if limits.digest_due(book.limit, now.timestamp(), book.hourly_limit, quiet=quiet):
             await self._digest()
+
+    async def _purge(self) -> None:
+        """Forget what was delivered long ago; let what could not be for 72 h join the digest."""
+        now = self.ctx.clock.now()
+        before = (now - DELIVERED_KEPT).timestamp()
+
+        def purge(tx: Tx) -> LimitState | None:
+            tx.queue.purge(before)
+            return disk.expire(self._book, tx, now)
+
+        try:
+            limit = await self._store.write(purge)
+        except StoreError:
+            return  # ten minutes later, then
+        if limit is not None:
+            self._book.limit = limit
 
     async def _fail_over(self) -> None:
         """Decide about each critical that no channel has delivered."""

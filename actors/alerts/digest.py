@@ -11,6 +11,7 @@ from actors.messages import Alert, Notice
 from runtime.store import Job
 
 LINES_MAX = 20
+REASONS = {QUIET: " in quiet times", outbox.EXPIRED: f", {outbox.EXPIRED}"}
 
 Held = tuple[Notice, str]  # and why it is held
 
@@ -64,9 +65,10 @@ def of(
 
 
 def _reason(why: set[str]) -> str:
-    if QUIET not in why:
-        return " by the limit"
-    return " in quiet times" if why == {QUIET} else ""
+    if len(why) > 1:
+        return ""
+    [only] = why
+    return REASONS.get(only, " by the limit")
 
 
 def _line(notice: Notice) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from actors.alerts import outbox
+from actors.alerts import limits, outbox
 from actors.alerts.commands import Silence
 from actors.alerts.debounce import TriggerState
 from actors.alerts.failover import Pressing
@@ -32,9 +32,13 @@ PRESSING_MAX = 5_000
 
 
 class _Kept(TriggerState, frozen=True):
-    """A trigger's state on the disk, with the finding that the clock may still decide about."""
+    """A trigger's state on the disk, with the finding that the clock may still decide about.
+
+    `told` is how many messages its open alert has had.
+    """
 
     finding: Finding | None = None
+    told: int = 0
 
 
 def load(book: Book, tx: Tx, now: datetime, tick: float) -> None:
@@ -57,7 +61,7 @@ def load(book: Book, tx: Tx, now: datetime, tick: float) -> None:
         alert = outbox.get(tx, state.alert) if state.alert else None
         if alert is not None:
             book.open[alert.id] = alert
-            _recall(book, alert.id, tx.queue.group(alert.id))
+            _recall(book, alert.id, tx.queue.group(alert.id), kept.told)
         elif state.alert:  # it was too much for the backlog of a failing disk
             state = replace(state, alert="", flapping=False, chase=None)
         book.states[key] = state
@@ -86,11 +90,11 @@ def _press(book: Book, tx: Tx, stamp: float, tick: float) -> None:
             book.pressing[notice.id] = Pressing(job.group, since)
 
 
-def _recall(book: Book, alert_id: str, jobs: list[Job]) -> None:
+def _recall(book: Book, alert_id: str, jobs: list[Job], told: int) -> None:
     """Know again how many messages an alert had, and where they went."""
     ids = [outbox.notice_of(job).id for job in jobs]
     if ids:
-        book.numbers[alert_id] = max(int(i.rpartition(".")[2]) for i in ids)
+        book.numbers[alert_id] = max(told, *(int(i.rpartition(".")[2]) for i in ids))
         book.went[alert_id] = {job.topic for job in jobs}
 
 
@@ -109,6 +113,7 @@ def write(book: Book, tx: Tx, steps: list[Step], now: datetime, tick: float) -> 
             counted_since=state.counted_since + shift if state.suppressed else 0.0,
             chase=state.chase.shifted(shift) if state.chase is not None else None,
             finding=book.last.get(key) if state.holds or state.flapping else None,
+            told=book.numbers.get(state.alert, 0),
         )
         tx.state.put(STATE + key, msgspec.json.encode(kept))
     tx.state.put(LIMIT, msgspec.json.encode(book.limit))
@@ -116,6 +121,17 @@ def write(book: Book, tx: Tx, steps: list[Step], now: datetime, tick: float) -> 
         tx.state.put(SILENCES, msgspec.json.encode(list(book.silences.values())))
     for reader, seq in book.cursors.items():
         tx.state.put(cursor_key(reader), str(seq).encode())
+
+
+def expire(book: Book, tx: Tx, now: datetime) -> LimitState | None:
+    """Let what nobody could deliver for too long join the digest; returns the limit then."""
+    stamp = now.timestamp()
+    joined = outbox.expire(tx, book.policy.enabled, stamp)
+    if not joined:
+        return None
+    limit = limits.hold(book.limit, stamp, messages=joined)
+    tx.state.put(LIMIT, msgspec.json.encode(limit))
+    return limit
 
 
 def _write_step(book: Book, tx: Tx, step: Step, stamp: float, tick: float) -> None:
@@ -130,6 +146,8 @@ def _write_step(book: Book, tx: Tx, step: Step, stamp: float, tick: float) -> No
         combined = replace(step.notice, kind="fired", title=title, over=True)
         enabled = book.policy.enabled
         outbox.resolve(tx, step.notice, combined, enabled, stamp, why_held=step.why_held)
+    elif step.action == "repeat" and not step.held:
+        outbox.repeat(tx, step.notice, step.channels, stamp)
     else:
         outbox.enqueue(tx, step.notice, step.channels, stamp, held=step.held, detail=step.why_held)
     for topic, id_ in step.told:

@@ -15,6 +15,10 @@ from actors.messages import Alert, Delivery, DeliveryState, Notice, Severity
 from runtime.store import Job, Tx
 
 PREFIX = "alert/"
+EXPIRES_S = 259_200.0  # 72 h; a critical never expires
+EXPIRED_MAX = 1_000
+EXPIRED = "undelivered for 72 h"
+REMARKS_MAX = 4
 PRIORITY: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
 STATES: dict[str, DeliveryState] = {
     "queued": "queued",
@@ -145,6 +149,44 @@ def resolve(
             _fold(tx, waiting, combined, now)
         elif channel in enabled:
             enqueue(tx, notice, [channel], now, held=bool(why_held), detail=why_held)
+
+
+def repeat(tx: Tx, notice: Notice, channels: list[str], now: float) -> None:
+    """Tell an open alert again: within the message that still waits on a channel, if one does.
+
+    So a channel that is down for a day owes one message for each alert, and that says how it is.
+    """
+    jobs = tx.queue.group(notice.alert_id)
+    urgency = PRIORITY[notice.severity]
+    for channel in channels:
+        own = [job for job in jobs if job.topic == channel and job.state == "queued"]
+        waiting = next((job for job in own if job.priority >= urgency), None)
+        if waiting is None:
+            enqueue(tx, notice, [channel], now, held=False)
+            continue
+        first = notice_of(waiting)
+        grown = replace(
+            notice,
+            id=first.id,
+            kind=first.kind,
+            remarks=[*first.remarks, *notice.remarks][-REMARKS_MAX:],
+            suppressed=first.suppressed + notice.suppressed + 1,
+            span_s=first.span_s + (notice.at - first.at).total_seconds(),
+            worst=notice.worst or first.worst,
+        )
+        tx.queue.replace(channel, waiting.id, msgspec.json.encode(grown))
+
+
+def expire(tx: Tx, channels: list[str], now: float) -> int:
+    """Let what is not critical and undelivered for 72 h join the digest; returns how many."""
+    found = set()
+    for channel in channels:
+        for job in tx.queue.stale(channel, now - EXPIRES_S, PRIORITY["critical"], EXPIRED_MAX):
+            notice = notice_of(job)
+            if notice.kind != "digest":
+                tx.queue.hold(channel, job.id, now, EXPIRED)
+                found.add(notice.id)
+    return len(found)
 
 
 def fail_over(tx: Tx, notice: Notice, channels: list[str], now: float) -> None:

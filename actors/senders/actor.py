@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from random import Random
 
+import anyio
 import msgspec
 
 from actors.alerts import outbox, record
@@ -19,7 +20,7 @@ from actors.alerts.record import Attempt
 from actors.alerts.triggers import Internal
 from actors.messages import AlertChanged, Notice, SendTest, TestResult, Wake
 from actors.senders import retry
-from actors.senders.channel import Channel, Recalls, SendError
+from actors.senders.channel import ATTEMPT_S, Channel, Recalls, Receipt, SendError
 from runtime.actor import Actor
 from runtime.ref import Ref
 from runtime.store import Job, Store, StoreError, Tx
@@ -29,6 +30,8 @@ TROUBLE_AFTER_PROBES = 4  # failures in a row before the other channels hear of 
 JUMP_S = 0.5
 EMERGENCY_MAX = 1_000
 TRIM_EVERY = 500
+GRACE_S = 2.0
+SETTINGS = "channel-settings/"
 KEPT = "channel/"  # in the store's state, by the channel's name
 
 
@@ -49,7 +52,8 @@ def unnoted(_channel: str, _trouble: str) -> None:
 class SenderActor(Actor[Wake | SendTest | SendNow]):
     """Delivers one channel's queue. `channel` is built anew in each incarnation.
 
-    `note` is told after each attempt why it failed, "" when it did not.
+    `note` is told after each attempt why it failed, "" when it did not. `fingerprint` differs once
+    the channel's settings do: then what is parked is tried again.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         random: Random,
         faults: Callable[[str], None] = no_faults,
         note: Callable[[str, str], None] = unnoted,
+        fingerprint: str = "",
     ) -> None:
         self._name = name
         self._channel = channel
@@ -72,6 +77,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._random = random
         self._faults = faults
         self._note = note
+        self._fingerprint = fingerprint.encode()
         self._breaker = retry.BreakerState()
         self._next_s = float("-inf")
         self._timer: Timer | None = None
@@ -84,7 +90,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
     async def started(self) -> None:
         """Take back what an earlier life had claimed."""
         now = self.ctx.clock.now().timestamp()
-        await self._store.write(lambda tx: tx.queue.release_inflight(now, self._name))
+        await self._store.write(lambda tx: self._take_over(tx, now))
         kept = await self._store.read(lambda tx: tx.state.get(KEPT + self._name))
         if kept is not None and isinstance(self._channel, Recalls):
             self._channel.recall(kept.decode())
@@ -99,6 +105,15 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             return None
         await self._deliver()
         return None
+
+    def _take_over(self, tx: Tx, now: float) -> None:
+        """Take back what was claimed, and under new settings what was refused under the old."""
+        tx.queue.release_inflight(now, self._name)
+        known = tx.state.get(SETTINGS + self._name)
+        if known != self._fingerprint:
+            tx.state.put(SETTINGS + self._name, self._fingerprint)
+            if known is not None:
+                tx.queue.revive(self._name, now)
 
     # ------------------------------------------------------------ delivering
 
@@ -153,7 +168,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             return
         self._faults("sender.claimed")
         try:
-            receipt = await self._channel.send(notice)
+            receipt = await self._send(notice)
         except SendError as error:
             self._faults("sender.failed")
             await self._failed(job, notice, error, (clock.monotonic() - began) * 1_000)
@@ -163,6 +178,15 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         await self._recovered()
         await self._delivered(job, notice, receipt.detail, (clock.monotonic() - began) * 1_000)
         self._faults("sender.marked")
+
+    async def _send(self, notice: Notice) -> Receipt:
+        """Make one attempt; a channel that forgets its own deadline of 10 s is held to ours."""
+        try:
+            with anyio.fail_after(ATTEMPT_S + GRACE_S):
+                return await self._channel.send(notice)
+        except TimeoutError:
+            limit_s = ATTEMPT_S + GRACE_S
+        raise SendError(f"no answer within {limit_s:g} s", permanent=False)
 
     async def _delivered(self, job: Job, notice: Notice, detail: str, ms: float) -> None:
         now = self.ctx.clock.now().timestamp()
@@ -276,7 +300,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         clock = self.ctx.clock
         began = clock.monotonic()
         try:
-            receipt = await self._channel.send(notice)
+            receipt = await self._send(notice)
         except SendError as error:
             await self._store.try_write(self._keep)
             return TestResult(False, error.reason, round((clock.monotonic() - began) * 1_000, 2))
@@ -296,7 +320,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
 
     async def _send_now(self, notice: Notice) -> None:
         try:
-            await self._channel.send(notice)
+            await self._send(notice)
         except SendError as error:
             self.ctx.system.report("emergency_failed", self.ctx.name, error)
             return

@@ -168,6 +168,18 @@ class Queue:
             (topic, priority, limit),
         )
 
+    def stale(self, topic: str, before: float, priority_below: int, limit: int) -> list[Job]:
+        """Return a topic's queued work of low priority from before that instant, oldest first."""
+        return self._jobs(
+            "topic = ? AND state = 'queued' AND priority < ? AND created < ?"
+            " ORDER BY created, id LIMIT ?",
+            (topic, priority_below, before, limit),
+        )
+
+    def hold(self, topic: str, id: str, now: float, detail: str) -> None:  # noqa: A002
+        """Take queued work back until it is released, or told in another way."""
+        self._mark(topic, id, "held", now, detail)
+
     def held(self, limit: int) -> list[Job]:
         """Return held work of all topics, oldest first."""
         return self._jobs("state = 'held' ORDER BY created, id LIMIT ?", (limit,))

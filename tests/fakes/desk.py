@@ -20,11 +20,12 @@ CHANNELS = ["slack", "mail"]
 class Desk:
     """The book with what the actor does around it, without waiting for anything."""
 
-    def __init__(self, *, hourly_limit=10, tell_resolved=True, policy=None, **plans):
+    def __init__(self, *, hourly_limit=10, tell_resolved=True, policy=None, delivers=(), **plans):
         self.link = sqlite3.connect(":memory:", isolation_level=None)
         self.link.executescript(SCHEMA)
         self.tx = Tx(self.link)
         self.policy = policy or Policy(CHANNELS)
+        self.delivers = delivers
         self.make = lambda: Book(self.policy, hourly_limit, tell_resolved=tell_resolved, **plans)
         self.now_s = 0
         self.origin = 50_000
@@ -46,6 +47,8 @@ class Desk:
     def write(self, steps):
         self.book.write(self.tx, steps, self.now, self.tick)
         self.book.written()
+        for channel in self.delivers:
+            self.deliver(channel)
 
     def look(self):
         self.write(self.book.look(self.now, self.tick))

@@ -73,7 +73,7 @@ def queue(*ids, severity="critical"):
     return put
 
 
-def sending(tmp_path, channel, *ids, faults=no_faults):
+def sending(tmp_path, channel, *ids, faults=no_faults, **options):
     channel.began = anyio.current_time()
 
     def start(table):
@@ -85,6 +85,7 @@ def sending(tmp_path, channel, *ids, faults=no_faults):
             broadcaster=table.ref("broadcaster"),
             random=NoJitter(),
             faults=faults,
+            **options,
         )
 
     return bench(tmp_path, start, neighbours=NEIGHBOURS, prepare=queue(*ids))

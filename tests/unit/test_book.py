@@ -121,6 +121,8 @@ def test_it_keeps_the_end_to_history_when_nobody_wants_to_hear_it():
 def test_it_tells_how_often_and_how_bad_with_the_next_message(desk):
     desk.take(BAD)
     desk.take(replace(BAD, value=0.08, title="Drawdown 8.00%"), replace(BAD, value=0.07))
+    for channel in CHANNELS:
+        desk.deliver(channel)
     desk.wait(300)
     desk.take(BAD)
     notice = desk.jobs()[-1][1]
@@ -277,6 +279,7 @@ def test_it_goes_on_numbering_after_what_was_purged(desk):
         desk.wait(300)
         desk.take(BAD)
     desk.tx.queue.purge(desk.now.timestamp() - 500)
+    desk.deliver("slack")
     desk.restart()
     desk.wait(300)
     desk.take(BAD)

@@ -8,7 +8,7 @@ from actors.alerts import escalation
 from actors.alerts.commands import Acknowledge, Silence
 from actors.alerts.escalation import Chase, Plan, Rung, begun, due
 from actors.alerts.triggers import Finding
-from tests.fakes.desk import START, Desk
+from tests.fakes.desk import CHANNELS, START, Desk
 from tests.fakes.oncall import Duty
 
 MIN = 60
@@ -73,7 +73,8 @@ def test_it_is_on_another_clock_what_it_was_and_never_ahead_of_it():
 
 @pytest.fixture
 def desk():
-    desk = Desk(escalation=Plan(1_800.0, [Rung(900.0, ["mail"])]))
+    ladder = [Rung(900.0, ["mail"])]
+    desk = Desk(escalation=Plan(1_800.0, ladder), delivers=CHANNELS)
     yield desk
     desk.link.close()
 
@@ -134,10 +135,15 @@ def test_it_stops_at_its_end_and_begins_anew(desk):
     desk.wait(60)
     desk.take(OVER)
     desk.wait(3_600)
-    assert len(desk.jobs("mail")) == 1
+    assert len(desk.jobs("mail")) == 2
     desk.take(BAD)
     desk.wait(16 * MIN)
-    assert [kind for _, kind, _ in told(desk, "mail")] == ["fired", "fired", "reminder"]
+    assert [kind for _, kind, _ in told(desk, "mail")] == [
+        "fired",
+        "resolved",
+        "fired",
+        "reminder",
+    ]
 
 
 def test_it_waits_for_the_end_of_a_silence(desk):

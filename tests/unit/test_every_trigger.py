@@ -232,6 +232,9 @@ async def test_it_alerts_of_a_part_that_fails(run, kind, severity):
 async def test_it_says_since_when_with_each_further_message(run):
     async with run() as core:
         await core.trade(1, -60)
+        now = core.clock.now().timestamp()
+        for job in await core.store.write(lambda tx: tx.queue.claim("console", now, 10)):
+            await core.store.write(lambda tx, id_=job.id: tx.queue.done("console", id_, now))
         await core.trade(2, -60)  # the next band
         fired, again = [n for n in await core.notices() if "today" in n.title]
         assert "Since" not in dict(fired.facts)
