@@ -41,7 +41,10 @@ class Down(msgspec.Struct, frozen=True):
 
 
 class Actor(Generic[M]):
-    """Base of all actors. State set up in `started` dies with the incarnation."""
+    """Base of all actors. State set up in `started` dies with the incarnation.
+
+    Its methods may run in different tasks, one at a time: a sleeping actor has none.
+    """
 
     ctx: Context
     info: object = None  # handed to whoever called `start_child`
