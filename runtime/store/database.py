@@ -241,12 +241,14 @@ class Store:
             return  # the loop has ended: nobody waits any more
 
     def _announce(self, head: int | None, batch: list[_Op]) -> None:
-        if head is not None and head != self._head:
-            self._head = head
-            for callback in self._committed:
-                callback(head)
-        for op in batch:
-            op.done()
+        try:
+            if head is not None and head != self._head:
+                self._head = head
+                for callback in self._committed:
+                    callback(head)
+        finally:  # whatever a callback does: the writers have their answer on disk
+            for op in batch:
+                op.done()
 
     def _commit(self, batch: list[_Op]) -> int | None:
         """Run a batch in one transaction; every waiter of a failed one gets the error."""
@@ -266,7 +268,7 @@ class Store:
                 self.fault("store.commit")
                 link.execute("COMMIT")
                 self.fault("store.committed")
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - or the thread ends, and every waiter hangs
             self._undo(link, batch, error)
             return None
         stats = self._stats

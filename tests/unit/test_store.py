@@ -6,6 +6,7 @@ import pytest
 
 from runtime.clock import LoopClock, SystemClock
 from runtime.store import Entry, Store, StoreClosed, StoreError, StoreFull
+from runtime.store.database import _Op
 
 pytestmark = pytest.mark.anyio
 
@@ -99,6 +100,40 @@ async def test_it_waits_for_the_disk_when_one_of_a_batch_asks(tmp_path):
         go.set()
     assert seen == [2]
     await store.close()
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), MemoryError(), UnicodeError("odd")])
+async def test_its_thread_outlives_any_error(tmp_path, error):
+    def fail(point):
+        if point == "store.commit":
+            raise error
+
+    store = Store(tmp_path / "s.db", SystemClock())
+    await store.open()
+    store.fault = fail
+    with anyio.fail_after(10), pytest.raises(StoreError, match="the write failed"):
+        await store.write(lambda tx: tx.state.put("k", b"1"))
+    store.fault = lambda _point: None
+    with anyio.fail_after(10):
+        await store.write(lambda tx: tx.state.put("k", b"2"))
+        assert await store.read(lambda tx: tx.state.get("k")) == b"2"
+    await store.close()
+
+
+def test_it_answers_its_writers_whatever_a_callback_does(tmp_path):
+    def fall(_head):
+        raise RuntimeError("a callback's own fault")
+
+    store = Store(tmp_path / "s.db", SystemClock())
+    store.on_commit(fall)
+    answered = []
+    ops = [_Op(lambda _tx: None, reads=False, durable=True) for _ in range(2)]
+    for op in ops:
+        op.done = lambda: answered.append(1)
+    with pytest.raises(RuntimeError, match="own fault"):
+        store._announce(7, ops)
+    assert (answered, store.head()) == ([1, 1], 7)
 
 
 async def test_it_claims_the_most_urgent_first_and_only_once(store):
