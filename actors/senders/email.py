@@ -169,7 +169,11 @@ def compose(
     message["To"] = ", ".join(recipients)
     message["Subject"] = wording.title
     message["Date"] = format_datetime(notice.at)
-    message["Message-ID"] = message_id(notice.id, parseaddr(sender)[1])
+    address = parseaddr(sender)[1]
+    message["Message-ID"] = message_id(notice.id, address)
+    first = message_id(f"{notice.alert_id}.1", address)
+    if first != message["Message-ID"]:  # what follows about an alert stands below its first mail
+        message["In-Reply-To"] = message["References"] = first
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(wording.plain(BODY_CHARS_MAX), cte="quoted-printable")
     return message

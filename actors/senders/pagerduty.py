@@ -139,6 +139,7 @@ def _payload(wording: Wording, notice: Notice) -> Json:
         "severity": notice.severity,  # ours are three of PagerDuty's four
         "timestamp": notice.at.isoformat(),
         "component": "trading bot" if notice.bot else "sidewatch",
+        "class": one_line(notice.trigger) or notice.kind,
         "custom_details": _details(wording),
     }
 

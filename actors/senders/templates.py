@@ -48,6 +48,7 @@ VARIABLES = frozenset(
         "suppressed",
         "text",
         "title",
+        "trigger",
         "url",
     }
 )
@@ -231,6 +232,7 @@ def variables(wording: Wording, notice: Notice) -> dict[str, Any]:
         "suppressed": notice.suppressed,
         "text": fit(wording.text, TEXT_CHARS_MAX),
         "title": fit(one_line(notice.title), TITLE_CHARS_MAX),
+        "trigger": one_line(notice.trigger),
         "url": wording.url,
     }
 

@@ -39,6 +39,7 @@ from config.secret import webhook_key
 
 BODY_BYTES_MAX = 20_000
 ADDRESSES_MAX = 8
+NOTES_MAX = 10
 DETAIL_CHARS_MAX = 100
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
@@ -220,13 +221,16 @@ def _encode(wording: Wording, notice: Notice, text: str, facts: list[tuple[str, 
         "alert_id": one_line(notice.alert_id)[:128],
         "kind": notice.kind,
         "severity": notice.severity,
+        "trigger": one_line(notice.trigger)[:128],
         "bot": one_line(notice.bot)[:128],
         "title": wording.title,
         "text": text,
         "facts": [{"name": name, "value": value} for name, value in facts],
         "facts_left_out": len(notice.facts) - len(facts),
+        "notes": [fit(note, 256) for note in wording.notes[:NOTES_MAX]],
         "suppressed": notice.suppressed,
         "held": notice.held,
+        "over": notice.over,
         "url": wording.url[:2_048],
     }
     return msgspec.json.encode(

@@ -63,6 +63,16 @@ async def test_it_keeps_the_message_id_over_retries(anyio_backend):
     assert first.endswith(".sidewatch@example.org>")
 
 
+def test_it_threads_what_follows_about_an_alert():
+    first, later, other = (
+        compose(notice(id=id_, alert_id=alert), "a@b.org", TO)
+        for id_, alert in (("7f3a.1", "7f3a"), ("7f3a.2", "7f3a"), ("9c.1", "9c"))
+    )
+    assert first["References"] is None
+    assert later["References"] == later["In-Reply-To"] == first["Message-ID"]
+    assert other["References"] is None
+
+
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 async def test_it_verifies_and_encrypts(anyio_backend, security):
     with FakeSmtp(security=security) as smtp:
@@ -118,6 +128,35 @@ async def test_it_calls_4xx_transient_and_5xx_permanent(anyio_backend, reply, pe
         smtp.data_reply = reply
         error = await refusal(channel_to(smtp))
     assert (error.permanent, error.reason) == (permanent, reply)
+
+
+async def test_it_sends_nothing_where_tls_breaks_off(anyio_backend):
+    with FakeSmtp(security="starttls") as smtp:
+        smtp.starttls_reply = "454 4.7.0 TLS not available"
+        error = await refusal(channel_to(smtp, security="starttls", tls_context=smtp.trust))
+        assert smtp.messages == []
+    assert (error.permanent, error.reason) == (False, "454 4.7.0 TLS not available")
+
+
+async def test_it_calls_a_login_that_fails_for_now_transient(anyio_backend):
+    with FakeSmtp(security="starttls", login=("me", PASSWORD)) as smtp:
+        smtp.auth_reply = "454 4.7.0 Temporary authentication failure"
+        options = {"security": "starttls", "tls_context": smtp.trust, "user": "me"}
+        error = await refusal(channel_to(smtp, password=PASSWORD, **options))
+        assert smtp.messages == []
+    assert (error.permanent, error.reason) == (
+        False,
+        "454 4.7.0 Temporary authentication failure",
+    )
+
+
+async def test_it_sends_no_password_in_clear_to_a_server_that_wants_one(anyio_backend):
+    with FakeSmtp(login=("me", PASSWORD)) as smtp:
+        channel = channel_to(
+            smtp, security="starttls", tls_context=smtp.trust, user="me", password=PASSWORD
+        )
+        assert (await refusal(channel)).reason.startswith("STARTTLS is not offered")
+        assert smtp.logins == []
 
 
 async def test_it_names_the_recipients_that_were_refused(anyio_backend):

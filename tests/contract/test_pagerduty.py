@@ -44,7 +44,7 @@ def invalid(*errors):
 
 async def test_it_triggers_with_all_that_the_notice_says(anyio_backend):
     pagerduty = wire(accepted())
-    receipt = await pagerduty.send()
+    receipt = await pagerduty.send(trigger="drawdown_day")
     assert receipt.detail == "202 Event processed, dedup_key sidewatch/alpha/7f3a"
     assert str(pagerduty.seen[0].url) == "https://events.pagerduty.com/v2/enqueue"
     assert pagerduty.sent == [
@@ -62,6 +62,7 @@ async def test_it_triggers_with_all_that_the_notice_says(anyio_backend):
                 "severity": "critical",
                 "timestamp": "2026-11-24T08:21:03+00:00",
                 "component": "trading bot",
+                "class": "drawdown_day",
                 "custom_details": {
                     "What": "The drawdown passed its limit of 10 %.",
                     "Equity": "8,760.00 USDT",

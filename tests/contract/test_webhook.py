@@ -74,7 +74,7 @@ def wire(*answers, url=URL, names=None, **options):
 
 async def test_it_posts_the_notice_as_signed_json(anyio_backend):
     hook = wire(said(202, "queued"))
-    assert (await hook.send()).detail == "202 queued"
+    assert (await hook.send(trigger="drawdown_day")).detail == "202 queued"
     (request,) = hook.seen
     assert request.headers["webhook-id"] == "msg_n-7f3a-1"
     assert request.headers["webhook-timestamp"] == "1795508463"
@@ -89,6 +89,7 @@ async def test_it_posts_the_notice_as_signed_json(anyio_backend):
                 "alert_id": "7f3a",
                 "kind": "fired",
                 "severity": "critical",
+                "trigger": "drawdown_day",
                 "bot": "alpha",
                 "title": "🔴 CRITICAL · alpha · Drawdown 12.4 %",
                 "text": "The drawdown passed its limit of 10 %.",
@@ -97,8 +98,13 @@ async def test_it_posts_the_notice_as_signed_json(anyio_backend):
                     {"name": "Peak", "value": "10,000.00 USDT"},
                 ],
                 "facts_left_out": 0,
+                "notes": [
+                    "+37 in 5 min, worst: Drawdown 13.1 %",
+                    "3 held back for a digest",
+                ],
                 "suppressed": 37,
                 "held": 3,
+                "over": False,
                 "url": "https://watch.example/alerts/7f3a",
             },
         }

@@ -17,7 +17,8 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 class FakeSmtp:
     """Serve while entered with `with`; `messages` are the accepted mails, parsed.
 
-    `refuse` maps a recipient to the reply it gets; `data_reply` answers DATA when not empty.
+    `refuse` maps a recipient to the reply it gets; `data_reply`, `auth_reply` and `starttls_reply`
+    answer that command when not empty. `logins` are the credentials that were given.
     `certificate_for` is the host that the throwaway certificate names; `trust` is a client's
     context that trusts its authority.
     """
@@ -40,6 +41,9 @@ class FakeSmtp:
         self.over_tls: list[bool] = []
         self.refuse: dict[str, str] = {}
         self.data_reply = ""
+        self.auth_reply = ""
+        self.starttls_reply = ""
+        self.logins: list[object] = []
         self.hang_on_data = False
         self.hang_on_quit = False
         self.changed = threading.Condition()
@@ -100,6 +104,9 @@ class FakeSmtp:
         return "221 2.0.0 Bye"
 
     def _authenticate(self, server, session, envelope, mechanism, data) -> AuthResult:
+        self.logins.append(data)
+        if self.auth_reply:
+            return AuthResult(success=False, handled=False, message=self.auth_reply)
         given = isinstance(data, LoginPassword) and (data.login.decode(), data.password.decode())
         return AuthResult(success=given == self._login, handled=False)
 
@@ -111,6 +118,12 @@ class _Controller(Controller):
 
     def factory(self):
         session = super().factory()
+
+        async def refuse(_argument: str) -> None:
+            await session.push(self.handler.starttls_reply)
+
+        if self.handler.starttls_reply:
+            session._smtp_methods["STARTTLS"] = refuse
         self._sessions.append(session)
         return session
 
