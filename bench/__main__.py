@@ -25,6 +25,7 @@ FILES = (
     "cli",
     "status",
     "metrics",
+    "replay",
     "recompute",
     "stop",
     "alert",

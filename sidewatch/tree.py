@@ -30,6 +30,7 @@ from actors.ingest import Ingest
 from actors.keeper import Keep, StoreActor
 from actors.messages import AlertChanged, Notice, Recorded, RecordedRun, Refresh, Wake
 from actors.metrics import actor as metrics_actor
+from actors.metrics import replay
 from actors.metrics.actor import MetricsActor, as_of
 from actors.metrics.ledger import LedgerOptions
 from actors.metrics.study import Studies
@@ -77,7 +78,7 @@ class Tree:
         self.store = Store(settings.storage.data_dir / DATABASE, self.clock)
         self.hub = Hub(self.clock, settings.server.dashboards_max)
         self.left = Left()
-        self.metrics_position = Position(reader=metrics_actor.READER, streams=metrics_actor.STREAMS)
+        self.metrics_position = Position(reader=metrics_actor.READER, streams=replay.STREAMS)
         self.health_position = Position(
             reader=health_actor.READER, streams=health_actor.STREAMS, together_max=1
         )

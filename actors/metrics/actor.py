@@ -12,10 +12,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import msgspec
-from anyio.lowlevel import checkpoint
 from msgspec.structs import replace
 
-from actors import codec
 from actors.messages import (
     Equity,
     EquitySeries,
@@ -28,15 +26,15 @@ from actors.messages import (
     RiskUpdate,
     Trade,
 )
+from actors.metrics.bulk import Loader, Wanted
 from actors.metrics.ledger import Ledger, LedgerOptions, Portfolio
+from actors.metrics.replay import replay
 from actors.place import Position, poisoned
 from runtime.actor import Actor
 from runtime.ref import Ref
-from runtime.store import Row, Store
+from runtime.store import Store
 
 READER = "metrics"
-STREAMS = ("trade", "equity", "flow")
-REBUILD_ROWS = 2_000
 TURN_EVERY_S = 5.0
 FLUSH_EVERY_S = 0.05
 BOTS_MAX = 256
@@ -86,27 +84,35 @@ class Ledgers:
         bot's cannot be added up, and one bot name too many has no ledger.
         """
         self.refused = ""
-        ledger = self.of.get(event.bot)
+        ledger = self.ledger(event.bot, event.currency if isinstance(event, Trade) else None)
         if ledger is None:
-            if len(self.of) >= BOTS_MAX:
-                self.refused = f"more than {BOTS_MAX} bots: {event.bot!r} has no figures"
-                return False
-            ledger = self.of[event.bot] = Ledger(self._options(event.bot))
-        self._adopt(ledger, event)
+            self.refused = f"more than {BOTS_MAX} bots: {event.bot!r} has no figures"
+            return False
         try:
             return ledger.apply(event)
         except ValueError as error:
             self.refused = f"{event.bot}: {error}"
             return False
 
-    def _adopt(self, ledger: Ledger, event: Trade | Equity | Flow) -> None:
-        """Take a bot's currency from its first trade that names one, where no setting does."""
-        named = event.currency if isinstance(event, Trade) else None
-        if named is None or event.bot in self._settled:
-            return
-        self._settled.add(event.bot)
-        if named != ledger.options.currency and not ledger.options.currency_is_set:
-            ledger.options = replace(ledger.options, currency=named)
+    def ledger(self, bot: str, currency: str | None = None) -> Ledger | None:
+        """Return a bot's ledger, None for one bot name too many.
+
+        A bot has the currency that its first trade to name one has, where no setting says it.
+        """
+        ledger = self.of.get(bot)
+        if ledger is None:
+            if len(self.of) >= BOTS_MAX:
+                return None
+            ledger = self.of[bot] = Ledger(self._options(bot))
+        if currency is not None and bot not in self._settled:
+            self._settled.add(bot)
+            if currency != ledger.options.currency and not ledger.options.currency_is_set:
+                ledger.options = replace(ledger.options, currency=currency)
+        return ledger
+
+    def loader(self, wanted: Wanted | None = None) -> Loader:
+        """Return what takes in a journal (or what is wanted of it) in bulk."""
+        return Loader(self.ledger, self.apply, wanted)
 
     def update(self, now: datetime, bots: set[str] | None = None) -> MetricsUpdate:
         """Return the figures of these bots (or all), and the portfolios they belong to."""
@@ -170,31 +176,12 @@ class MetricsActor(Actor[Message]):
     async def started(self) -> None:
         """Rebuild from the journal, up to where an earlier life (or process) had come."""
         until = await self._position.find(self._store)
-        await self._rebuild(until)
+        loader = self._ledgers.loader()
+        await replay(self._store, loader, self._position.poisoned, until=until)
         self._position.begin(until)
         self._changed.update(self._ledgers.of)
         self.ctx.ref.offer(_Flush())
         self.ctx.every(TURN_EVERY_S, _Turn())
-
-    async def _rebuild(self, until: int) -> None:
-        after = 0
-        while after < until:
-            rows = await self._store.read(
-                lambda tx, after=after: tx.journal.read(after, REBUILD_ROWS, STREAMS)  # type: ignore[misc]
-            )
-            if not rows:
-                return
-            self._apply_rows(rows, until)
-            after = rows[-1].seq
-            await checkpoint()
-
-    def _apply_rows(self, rows: list[Row], until: int) -> None:
-        for row in rows:
-            if row.seq > until:
-                return
-            event = _decoded(row)
-            if event is not None and row.seq not in self._position.poisoned:
-                self._ledgers.apply(event)
 
     async def receive(self, message: Message) -> object:
         """Handle an event, a question or the clock."""
@@ -296,29 +283,9 @@ async def as_of(
 ) -> MetricsUpdate:
     """Return the figures as they stood at an instant, as if nothing later had arrived."""
     ledgers = Ledgers(options)
-    left_out = await poisoned(store, READER)
-    after = 0
-    while rows := await store.read(
-        lambda tx, after=after: tx.journal.read(after, REBUILD_ROWS, STREAMS)  # type: ignore[misc]
-    ):
-        for row in rows:
-            event = _decoded(row)
-            if event is None or row.seq in left_out:
-                continue
-            if (not bot or event.bot == bot) and _happened(event) <= at:
-                ledgers.apply(event)
-        after = rows[-1].seq
-        await checkpoint()
+    loader = ledgers.loader(Wanted(bot, at))
+    await replay(store, loader, await poisoned(store, READER), until=store.head())
     return ledgers.update(at)
-
-
-def _decoded(row: Row) -> Trade | Equity | Flow | None:
-    """Return a row's event; None where a version with other types has journaled it."""
-    try:
-        event = codec.decode(row.data)
-    except msgspec.MsgspecError:
-        return None
-    return event if isinstance(event, Trade | Equity | Flow) else None
 
 
 def _happened(event: Trade | Equity | Flow) -> datetime:

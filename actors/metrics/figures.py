@@ -68,6 +68,22 @@ class Tally(Struct):
             self.losses += sign
             self.gross_loss -= sign * pnl
 
+    def count_all(self, pnls: npt.NDArray[np.int64]) -> None:
+        """Count many trades; an array of shape (trades,)."""
+        if not len(pnls):
+            return
+        largest = max(int(pnls.max()), -int(pnls.min()))
+        few = 512  # so many squares, or so many amounts, add up to 64 bits at most
+        amounts = pnls if largest * largest * few < 2**63 else pnls.astype(object)
+        firsts = np.arange(0, len(pnls), few)
+        wins, losses = pnls > 0, pnls < 0
+        self.trades += len(pnls)
+        self.wins += int(np.count_nonzero(wins))
+        self.losses += int(np.count_nonzero(losses))
+        self.gross_win += sum(np.add.reduceat(np.where(wins, amounts, 0), firsts).tolist())
+        self.gross_loss -= sum(np.add.reduceat(np.where(losses, amounts, 0), firsts).tolist())
+        self.squares += sum(np.add.reduceat(amounts * amounts, firsts).tolist())
+
     def multiply(self, factor: int) -> None:
         """Go over to a smaller unit."""
         self.squares *= factor * factor

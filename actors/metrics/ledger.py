@@ -12,6 +12,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 
+import numpy as np
+import numpy.typing as npt
+
 from actors.messages import Equity, EquityPoint, Flow, Metrics, Risk, Trade
 from actors.metrics import report, restate
 from actors.metrics.account import Account, open_account
@@ -21,10 +24,12 @@ from actors.metrics.money import SCALE, micros, scale_for, scaled
 from actors.metrics.options import LedgerOptions, terms
 from actors.metrics.series import Chart
 from actors.metrics.summary import FLOW, MARK, TRADE, Standing, opened
-from actors.metrics.timeline import Place, Row, Timeline
+from actors.metrics.timeline import Columns, Place, Row, Timeline
 
 POINTS_MIN = 8
 LATEST = 7_258_118_400_000_000  # 2200-01-01 UTC, in microseconds
+
+Flags = npt.NDArray[np.bool_]
 
 __all__ = ["Ledger", "LedgerOptions", "Portfolio", "portfolio"]
 
@@ -35,7 +40,8 @@ class Ledger:
     def __init__(self, options: LedgerOptions) -> None:
         self.options = options
         self.name = ""
-        self.timeline = Timeline()
+        self._timeline = Timeline()
+        self._staged: list[Columns] = []
         self.scale = SCALE
         self.quantity_scale = SCALE
         self.rewrites = 0  # how often something other than the end of the timeline changed
@@ -106,6 +112,13 @@ class Ledger:
         opening = EquityPoint(first / 1e6, start.equity / 10**self.scale, 0.0)
         return [opening, *self._chart.points(self.timeline, points - 1)]
 
+    @property
+    def timeline(self) -> Timeline:
+        """The entries, all of them in their places; to be read only."""
+        if self._staged:
+            self._settle()
+        return self._timeline
+
     def turn(self, now: datetime) -> bool:
         """Whether a day began in the zone since the last call or event; False the first time."""
         return self._pass(micros(now))
@@ -116,6 +129,66 @@ class Ledger:
             return False
         self._day_end = self._calendar.end_of_day(when)
         return known is not None
+
+    # -------------------------------------------------------- many at once
+
+    def stage(self, bot: str, columns: Columns, ids: list[Id]) -> None:
+        """Take in trades of revision 0, with their `ids`, or reported equities, without.
+
+        `columns` has those of a block and `digest`, the digests of the ids. They get their places
+        when something is asked for.
+        """
+        if ids:
+            heap = self._timeline.heap
+            texts = [text for text in ids if isinstance(text, str)]
+            columns["ids"] = (
+                heap.put_all(texts)
+                if len(texts) == len(ids)
+                else np.array([heap.put(one) for one in ids], np.int64)
+            )
+        self._staged.append(columns)
+        self.name = self.name or bot
+
+    def _settle(self) -> None:
+        staged, self._staged = self._staged, []
+        fresh = {name: np.concatenate([part[name] for part in staged]) for name in staged[0]}
+        trades = fresh["kind"] == TRADE
+        known = self._known(fresh["ids"], np.where(trades, fresh["digest"], 0), trades)
+        if known:
+            fresh = {name: np.delete(column, known) for name, column in fresh.items()}
+            trades = fresh["kind"] == TRADE
+        if not len(trades):
+            return
+        if trades.any():
+            self._index.put_all(fresh["digest"][trades], fresh["when"][trades])
+        first, last = int(fresh["when"].min()), int(fresh["when"].max())
+        later = self._timeline.merge(fresh)
+        self._pass(last)
+        self._account.tally.count_all(fresh["amount"][trades])
+        self._account.fees += sum(fresh["fee"][trades].tolist())
+        self._behind = self._stale = self._moved = True
+        if not later:
+            self.rewrites += 1
+            self._chart.late(first)
+
+    def _known(
+        self, ids: npt.NDArray[np.int64], digests: npt.NDArray[np.uint32], trades: Flags
+    ) -> list[int]:
+        """Which of these trades are here already, or among the others before: the first stands."""
+        get = self._timeline.heap.get
+        order = np.argsort(digests, kind="stable")
+        order = order[trades[order]]
+        same = np.flatnonzero(digests[order[1:]] == digests[order[:-1]])
+        found = {
+            int(place)
+            for place in np.flatnonzero(self._index.seen(digests) & trades)
+            if self._find(get(int(ids[place]))) is not None
+        }
+        alike: dict[Id, int] = {}
+        for place in np.unique(np.concatenate((order[same], order[same + 1]))).tolist():
+            if alike.setdefault(get(int(ids[place])), place) != place:
+                found.add(place)
+        return sorted(found)
 
     # ------------------------------------------------------------ taking in
 
@@ -141,7 +214,7 @@ class Ledger:
             self._index.put(identity, when)
         if trade.revision:
             self._revisions[identity] = trade.revision
-        symbol = 2 * self._symbol(trade.symbol) + (trade.side == "short")
+        symbol = 2 * self.symbol(trade.symbol) + (trade.side == "short")
         opened_at = micros(trade.opened_at)
         self._insert(Row(when, TRADE, reference, pnl, fee, opened_at, quantity, symbol))
         return True
@@ -235,7 +308,8 @@ class Ledger:
         self.quantity_scale = finer
         return scaled(quantity, finer, "quantity") or 0
 
-    def _symbol(self, symbol: str) -> int:
+    def symbol(self, symbol: str) -> int:
+        """The number of a symbol, the same as long as the ledger lives."""
         return self._symbols.setdefault(symbol, len(self._symbols))
 
     # ------------------------------------------------------------- standing
@@ -252,11 +326,12 @@ class Ledger:
         return open_account(self._calendar, equity, self.options.rolling_trades)
 
     def _standing(self) -> Account:
+        timeline = self.timeline
         if self._behind:
             if self._moved:
-                restate.position(self._account, self.timeline, self._start())
+                restate.position(self._account, timeline, self._start())
             else:
-                restate.shift(self._account, self.timeline, self._shift, self._start())
+                restate.shift(self._account, timeline, self._shift, self._start())
             self._behind = self._moved = False
         self._shift = 0
         return self._account

@@ -24,7 +24,6 @@ __all__ = ["FLOW", "MARK", "TRADE", "Id", "Place", "Row", "Timeline", "canonical
 
 BLOCK_MAX: Final = 1_024
 BLOCK_FILL: Final = 768  # what is appended leaves room for what comes late
-FEW: Final = 64
 
 Key = tuple[int, bool, Id]
 Columns = dict[str, npt.NDArray[Any]]
@@ -130,20 +129,27 @@ class Timeline:
 
         `fresh` has an array for each column, of one length, in any order.
         """
-        order = self._sorted(fresh)
-        ordered = {name: fresh[name][order] for name in COLUMNS}
+        ordered = self._ordered(fresh)
         later = self.last < int(ordered["when"][0])
-        if not later and len(order) <= FEW:
-            for place in range(len(order)):
-                self.insert(Row(*[int(ordered[name][place]) for name in COLUMNS]))
-            return False
         if not later:
             both = {n: np.concatenate((self.column(n), ordered[n])) for n in COLUMNS}
-            order = self._sorted(both)
-            ordered = {name: both[name][order] for name in COLUMNS}
+            ordered = self._ordered(both)
             self.blocks, self._lasts, self.marks, self._length = [], [], 0, 0
         self._lay(ordered)
         return later
+
+    def _ordered(self, columns: Columns) -> Columns:
+        """The entries in canonical order, an equity that was reported twice only once."""
+        order = self._sorted(columns)
+        ordered = {name: columns[name][order] for name in COLUMNS}
+        marks = ordered["kind"] == MARK
+        if marks.any():
+            when, amount = ordered["when"], ordered["amount"]
+            again = marks[1:] & marks[:-1] & (when[1:] == when[:-1]) & (amount[1:] == amount[:-1])
+            if again.any():
+                keep = np.concatenate(([True], ~again))
+                ordered = {name: column[keep] for name, column in ordered.items()}
+        return ordered
 
     def _lay(self, ordered: Columns) -> None:
         length = len(ordered["when"])
@@ -274,6 +280,8 @@ class Timeline:
 
     def _sorted(self, columns: Columns) -> npt.NDArray[np.int64]:
         when, kind = columns["when"], columns["kind"]
+        if (when[1:] > when[:-1]).all():
+            return np.arange(len(when))
         order = np.lexsort((kind, when))
         tied = (np.diff(when[order]) == 0) & (np.diff(kind[order]) == 0)
         if not tied.any():

@@ -19,9 +19,9 @@ from actors.messages import (
     Trade,
 )
 from actors.metrics import actor as metrics_module
+from actors.metrics import replay as replay_module
 from actors.metrics.actor import (
     READER,
-    STREAMS,
     Ledgers,
     MetricsActor,
     MetricsQuery,
@@ -29,6 +29,7 @@ from actors.metrics.actor import (
     as_of,
 )
 from actors.metrics.ledger import Ledger, LedgerOptions
+from actors.metrics.replay import STREAMS
 from actors.place import Position, cursor_key, poison_key
 from actors.rush import Rush
 from runtime.store import Entry
@@ -218,7 +219,7 @@ async def test_it_replays_from_the_cursor_what_alerts_have_not_had(tmp_path):
 
 
 async def test_it_rebuilds_a_long_journal_in_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr(metrics_module, "REBUILD_ROWS", 3)
+    monkeypatch.setattr(replay_module, "PIECE_ROWS", 3)
     events = [trade(n, 1) for n in range(1, 11)]
     async with measuring(tmp_path, cursor(8, *events)) as table:
         assert (await figures(table)).bots["alpha"].trades == 8

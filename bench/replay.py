@@ -1,0 +1,111 @@
+"""What a start costs with a million trades in the journal, and what they take in memory.
+
+The journal is real and read as the metrics actor reads it, decoding and first figures included:
+half of the trades came one by one (a row each), half in batches of 500 (a row each).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import statistics
+import tempfile
+import time
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from actors import codec
+from actors.metrics.actor import Ledgers
+from actors.metrics.options import LedgerOptions
+from actors.metrics.replay import replay
+from bench.figure import emit
+from bench.metrics import FIRST, trade
+from runtime.clock import SystemClock
+from runtime.store import Entry, Store, Tx
+
+FIGURES = ("replay_1m_s", "bytes_per_trade")
+TRADES = 1_000_000
+A_WRITE = 10_000
+A_RUN = 500
+RUNS = 3
+AT = 1_800_000_000.0
+
+
+def varied(number: int) -> bytes:
+    """A journaled trade with a profit that few others have."""
+    pnl = Decimal(number * 7_919 % 20_011 - 10_000) / 100
+    return codec.encode(msgspec.structs.replace(trade(number), pnl=pnl))
+
+
+def write(tx: Tx, first: int) -> None:
+    half = first + A_WRITE // 2
+    tx.journal.append(Entry("trade", varied(n), AT, f"t{n}") for n in range(first, half))
+    for start in range(half, first + A_WRITE, A_RUN):
+        those = range(start, start + A_RUN)
+        tx.journal.append_run("trade", AT, [varied(n) for n in those], [f"t{n}" for n in those])
+
+
+async def fill(path: Path) -> None:
+    store = Store(path, SystemClock())
+    await store.open()
+    for first in range(0, TRADES, A_WRITE):
+        await store.write(lambda tx, first=first: write(tx, first))
+    await store.close()
+
+
+def options(_bot: str) -> LedgerOptions:
+    return LedgerOptions(starting_equity=Decimal(10_000_000))
+
+
+async def start(path: Path) -> tuple[float, Ledgers]:
+    """Return the seconds from an open database to the first figures, and the ledgers."""
+    store = Store(path, SystemClock())
+    await store.open()
+    began = time.perf_counter()
+    ledgers = Ledgers(options)
+    await replay(store, ledgers.loader(), set(), until=store.head())
+    figures = ledgers.update(FIRST + timedelta(minutes=10 * TRADES))
+    taken = time.perf_counter() - began
+    await store.close()
+    if figures.bots["native"].trades != TRADES:
+        raise RuntimeError(f"{figures.bots['native'].trades} of {TRADES} trades")
+    return taken, ledgers
+
+
+def resident() -> int:
+    """Return the bytes of this process in memory, with what the allocator can give back."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bench.db"
+        anyio.run(partial(fill, path))
+        before = resident()
+        taken, kept = anyio.run(partial(start, path))
+        each = (resident() - before) / TRADES
+        runs = [taken]
+        del kept
+        runs += [anyio.run(partial(start, path))[0] for _ in range(RUNS - 1)]
+    emit(
+        "replay_1m_s",
+        statistics.median(runs),
+        "s",
+        "<= 2",
+        against=f"{TRADES:,} trades in the journal, half in single rows; to the first figures",
+        n=RUNS,
+        spread=runs,
+    )
+    emit("bytes_per_trade", each, "bytes", "<= 200", against=f"resident, {TRADES:,} trades, ids")
+
+
+if __name__ == "__main__":
+    main()
