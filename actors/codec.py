@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import decimal
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from operator import le
@@ -242,9 +242,9 @@ def stream(event: Event) -> str:
     return str(type(event).__struct_config__.tag)
 
 
-def lines(events: Iterable[Event]) -> list[bytes]:
-    """Encode events for a run of the journal."""
-    return list(map(_encoder.encode, events))
+def encode_lines(events: Sequence[Event]) -> bytes:
+    """Encode events for a run of the journal, one a line."""
+    return _encoder.encode_lines(events).removesuffix(b"\n")
 
 
 def keys(events: Sequence[Event]) -> list[str | None]:

@@ -109,7 +109,7 @@ class Ingest:
         stamp = self._clock.now().timestamp()
         events = [event for _, event in good]
         runs = [
-            (codec.stream(run[0]), stamp, codec.lines(run), codec.keys(run))
+            (codec.stream(run[0]), stamp, codec.encode_lines(run), codec.keys(run))
             for run in _runs(events)
             if not isinstance(run[0], Heartbeat)
         ]
@@ -128,7 +128,9 @@ class Ingest:
 
     def _tell_seen(self, events: list[Event], *, regular: bool) -> None:
         now = self._clock.now()
-        states = {event.bot: event.state for event in events if isinstance(event, Heartbeat)}
+        states = {}
+        if Heartbeat in set(map(type, events)):
+            states = {event.bot: event.state for event in events if isinstance(event, Heartbeat)}
         for bot in {event.bot for event in events}:
             if bot in states:
                 self._seen(Seen(bot, now, states[bot], regular))

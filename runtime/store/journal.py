@@ -82,18 +82,20 @@ class Journal:
         return seqs
 
     def append_run(
-        self, stream: str, at: float, lines: Sequence[bytes], keys: Sequence[str | None]
+        self, stream: str, at: float, data: bytes, keys: Sequence[str | None]
     ) -> list[int]:
-        """Append events of one stream as one row, each with its key and without a line feed.
+        """Append events of one stream as one row: one a line, each with its key.
 
         Returns the places of the duplicates, which are left out.
         """
         duplicates = self._remember(keys)
-        if duplicates:
+        count = len(keys) - len(duplicates)
+        if duplicates and count:
             known = set(duplicates)
-            lines = [line for place, line in enumerate(lines) if place not in known]
-        if lines:
-            self._insert(stream, at, len(lines), b"\n".join(lines))
+            lines = enumerate(data.split(b"\n"))
+            data = b"\n".join(line for place, line in lines if place not in known)
+        if count:
+            self._insert(stream, at, count, data)
         return duplicates
 
     def _insert(self, stream: str, at: float, n: int, data: bytes) -> int:

@@ -205,7 +205,7 @@ def test_it_refuses_more_events_than_a_request_may_hold(monkeypatch):
 def test_it_gives_a_run_the_keys_and_lines_of_its_events():
     trades = [event for _, event in read([TRADE, {**TRADE, "id": "x", "revision": 2}])[0]]
     assert codec.keys(trades) == [codec.key(trade) for trade in trades]
-    assert codec.decode_lines(b"\n".join(codec.lines(trades))) == trades
+    assert codec.decode_lines(codec.encode_lines(trades)) == trades
     beats = [Heartbeat(bot="b", at=NOW)] * 2
     assert codec.keys(beats) == [None, None]
 

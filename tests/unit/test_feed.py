@@ -126,7 +126,7 @@ async def test_it_leaves_out_what_no_longer_decodes(tmp_path):
 def trades(first, last):
     at = {"opened_at": AT, "closed_at": AT, "pnl": Decimal(1)}
     given = [Trade("alpha", n, "X", "long", Decimal(1), **at) for n in range(first, last + 1)]
-    lines = codec.lines(given)
+    lines = codec.encode_lines(given)
     return lambda tx: tx.journal.append_run("trade", 0.0, lines, codec.keys(given))
 
 
@@ -160,7 +160,7 @@ async def test_it_goes_on_within_a_run(tmp_path):
 async def test_it_leaves_one_event_of_a_run_out_that_no_longer_decodes(tmp_path):
     place = Position(reader="reader", streams=("kill_switch",))
     place.begin(0)
-    given = [switch(1).data, switch(2).data, b'{"type":"gone"}', switch(4).data]
+    given = b"\n".join([switch(1).data, switch(2).data, b'{"type":"gone"}', switch(4).data])
 
     def prepare(tx):
         tx.journal.append_run("kill_switch", 0.0, given, [None] * 4)

@@ -34,7 +34,7 @@ def journal():
 
 
 def lines(first, last):
-    return [b"%d" % n for n in range(first, last + 1)]
+    return b"\n".join(b"%d" % n for n in range(first, last + 1))
 
 
 def keys(first, last):
@@ -74,12 +74,12 @@ def test_it_stops_reading_with_the_run_that_fills_the_limit(journal):
 
 def test_it_leaves_duplicates_out_of_a_run(journal):
     journal.append([Entry("trade", b"2", 1.0, "k2")])
-    given = [b"1", b"2", b"3", b"3", b"4"]
+    given = b"1\n2\n3\n3\n4"
     assert journal.append_run("trade", 2.0, given, ["k1", "k2", "k3", "k3", None]) == [1, 3]
     assert shown(journal.read(1, 10)) == [(2, b"1"), (3, b"3"), (4, b"4")]
     assert journal.append_run("trade", 3.0, lines(1, 3), keys(1, 3)) == [0, 1, 2]
     assert journal.head() == 4
-    assert journal.append_run("trade", 3.0, [b"9"], ["k1"]) == [0]
+    assert journal.append_run("trade", 3.0, b"9", ["k1"]) == [0]
 
 
 def test_it_tells_keys_apart_that_differ_behind_a_nul(journal):
@@ -93,7 +93,7 @@ def test_it_tells_keys_apart_that_differ_behind_a_nul(journal):
 def test_it_knows_what_was_said_before_as_one_by_one(batches):
     whole, single = opened(), opened()
     for batch in batches:
-        found = whole.append_run("trade", 0.0, [b"x"] * len(batch), batch)
+        found = whole.append_run("trade", 0.0, b"\n".join([b"x"] * len(batch)), batch)
         seqs = single.append([Entry("trade", b"x", 0.0, key) for key in batch])
         assert found == [place for place, seq in enumerate(seqs) if seq is None]
     assert shown(whole.read(0, 1_000)) == shown(single.read(0, 1_000))
