@@ -26,6 +26,7 @@ FILES = (
     "status",
     "metrics",
     "replay",
+    "conditions",
     "recompute",
     "stop",
     "alert",

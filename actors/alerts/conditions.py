@@ -13,6 +13,7 @@ import difflib
 import re
 from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
@@ -61,9 +62,16 @@ class Condition:
         return f"<Condition {self.text}>"
 
     def holds(self, figures: Mapping[str, Value]) -> bool:
-        """Say whether it holds; `figures` has every one of `names`, None where undefined."""
-        with decimal.localcontext(_CONTEXT):
-            return self._judge(figures) is True
+        """Say whether it holds; `figures` has every one of `names`, None where undefined.
+
+        Call it within `reckoning()`, once for many.
+        """
+        return self._judge(figures) is True
+
+
+def reckoning() -> AbstractContextManager[object]:
+    """Reckon in decimal with 28 digits, whatever the thread does otherwise."""
+    return decimal.localcontext(_CONTEXT)
 
 
 class _Token(NamedTuple):
@@ -139,7 +147,7 @@ def _parsed(tokens: list[_Token], length: int, context: Any) -> Any:
         starts.append(len(text))
         text += token.text + " "
     try:
-        with decimal.localcontext(_CONTEXT):
+        with reckoning():
             return rule_engine.Rule(text, context=context).statement.expression
     except rule_engine.errors.RuleSyntaxError as error:
         place = error.token.lexpos if error.token is not None else len(text)

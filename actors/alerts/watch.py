@@ -7,12 +7,12 @@ that were not heard yet, so that a restart neither fires nor resolves anything b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
 from actors.alerts import figures
-from actors.alerts.conditions import Condition, Value
+from actors.alerts.conditions import Condition, Value, reckoning
 from actors.alerts.triggers import Finding, key_of
 from actors.messages import HealthUpdate, MetricsUpdate, RiskUpdate
 
@@ -47,7 +47,8 @@ class Watch:
         self._at_once = [t for t in triggers if not t.uses(figures.BEYOND_RISK)]
         self._later = [t for t in triggers if t.uses(figures.BEYOND_RISK)]
         self._of_risk = [t for t in self._at_once if t.uses(figures.RISK)]
-        self._of_health = [t for t in triggers if t.uses(figures.HEALTH)]
+        self._health_at_once = [t for t in self._at_once if t.uses(figures.HEALTH)]
+        self._health_later = [t for t in self._later if t.uses(figures.HEALTH)]
         self._risk: dict[str, Figures] = {}
         self._metrics: dict[str, Figures] = {}
         self._health: dict[str, Figures] = {}
@@ -64,7 +65,7 @@ class Watch:
         if not self.wanted:
             return []
         self._risk[update.bot] = figures.of_risk(update.risk)
-        return self._found(update.bot, self._of_risk)
+        return self._found(update.bot, self._of_risk, self._risk)
 
     def metrics(self, update: MetricsUpdate) -> list[Finding]:
         """Hear of every figure of some bots; the first time of all."""
@@ -75,37 +76,43 @@ class Watch:
             self._metrics[bot] = figures.of_metrics(metrics)
             if new:
                 self._risk[bot] = figures.of_risk(metrics)
-                found += self._found(bot, self._of_risk)
-            found += self._found(bot, self._later)
+                found += self._found(bot, self._of_risk, self._risk)
+            found += self._found(bot, self._later, self._metrics)
         return found
 
     def health(self, update: HealthUpdate) -> list[Finding]:
         """Hear of the health of all bots; who is not among them never told anything."""
         found: list[Finding] = []
-        if not self._of_health:
+        if not (self._health_at_once or self._health_later):
             return found
         self._health_heard = True
         for bot in update.health.bots.keys() | self._risk.keys():
             told = figures.of_health(update.health.bots.get(bot))
             if told != self._health.get(bot):
                 self._health[bot] = told
-                found += self._found(bot, self._of_health)
+                found += self._found(bot, self._health_at_once, self._risk)
+                found += self._found(bot, self._health_later, self._metrics)
         return found
 
-    def _found(self, bot: str, triggers: Iterable[Own]) -> list[Finding]:
-        found = []
-        for own in triggers:
-            known = self._known(bot, own)
-            if (own.bots and bot not in own.bots) or not own.condition.names <= known.keys():
-                continue
-            holds = own.condition.holds(known)
-            if holds or self._held(key_of(own.name, bot)):
-                found.append(self._finding(bot, own, known, holds=holds))
+    def _found(
+        self, bot: str, triggers: Sequence[Own], metrics: Mapping[str, Figures]
+    ) -> list[Finding]:
+        """Judge triggers by a bot's metrics as they stood at one instant, and its health."""
+        found: list[Finding] = []
+        if not triggers:
+            return found
+        known = self._known(bot, metrics)
+        with reckoning():
+            for own in triggers:
+                if (own.bots and bot not in own.bots) or not known.keys() >= own.condition.names:
+                    continue
+                holds = own.condition.holds(known)
+                if holds or self._held(key_of(own.name, bot)):
+                    found.append(self._finding(bot, own, known, holds=holds))
         return found
 
-    def _known(self, bot: str, own: Own) -> Figures:
-        """Return what was heard of a bot, as it stood at one instant for its metrics."""
-        told = (self._metrics if own in self._later else self._risk).get(bot)
+    def _known(self, bot: str, metrics: Mapping[str, Figures]) -> Figures:
+        told = metrics.get(bot)
         if told is None:
             told = figures.NO_METRICS if self._metrics_heard else {}
         if not self._health_heard:

@@ -1,12 +1,15 @@
 """Routing: the narrowest setting decides, and it stays decided."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from actors.alerts import routing
+from actors.alerts import limits, outbox, routing
 from actors.alerts.routing import BotPolicy, Policy, Routes, Rule
 from actors.alerts.triggers import Finding
-from tests.fakes.desk import Desk
+from tests.fakes.desk import CHANNELS, Desk
+from tests.unit.test_book import ops, play
 
 ALL = ["slack", "mail", "pager"]
 PLAIN = Policy(ALL)
@@ -195,3 +198,49 @@ def test_it_finds_nothing_by_a_trigger_that_is_switched_off(desk, restarted):
         desk.restart(off)
     assert desk.take(BAD, replace(BAD, trigger="storage", once=True)) == []
     assert all(alert.state == "resolved" for alert in desk.alerts())
+
+
+# ---------------------------------------------------------------- for any routes
+
+routes = st.one_of(st.none(), st.lists(st.sampled_from(CHANNELS), unique=True))
+policies = st.builds(
+    Policy,
+    st.just(CHANNELS),
+    routes=st.builds(Routes, critical=routes, warning=routes),
+    rules=st.dictionaries(
+        st.sampled_from(["drawdown_day", "position_rejected"]),
+        st.builds(Rule, channels=routes, debounce_s=st.sampled_from([None, 0.0, 60.0])),
+    ),
+    bots=st.dictionaries(
+        st.sampled_from(["bot0", "bot1"]), st.builds(BotPolicy, routes=st.builds(Routes, routes))
+    ),
+)
+
+
+def check_routes(desk):
+    """Each message is where its route says, and each end only where something was told before."""
+    for alert in desk.alerts():
+        told = {channel: [] for channel in CHANNELS}
+        for job in desk.tx.queue.group(alert.id):
+            told[job.topic].append(outbox.notice_of(job))
+        for channel, notices in told.items():
+            assert not notices or notices[0].kind != "resolved"
+            for notice in notices:
+                if notice.kind in ("fired", "reminder"):
+                    routed = routing.route(desk.policy, alert.trigger, notice.severity, alert.bot)
+                    assert channel in routed
+
+
+@settings(max_examples=100, deadline=None)
+@given(ops, policies)
+def test_it_keeps_every_message_on_its_route_whatever_happens(todo, policy):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "CRITICALS_PER_HOUR", 3)
+        once, again = (Desk(hourly_limit=3, policy=policy) for _ in range(2))
+        play(once, todo, restarts=False)
+        play(again, todo, restarts=True)
+    check_routes(once)
+    assert again.dump() == once.dump()
+    assert again.alerts() == once.alerts()
+    once.link.close()
+    again.link.close()
