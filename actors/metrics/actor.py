@@ -194,7 +194,7 @@ class MetricsActor(Actor[Message]):
         elif isinstance(message, _HistoryOver):
             await self._tell_history()
         elif isinstance(message, Refresh):
-            await self._alerts.tell(self._ledgers.update(self.ctx.clock.now()))
+            await self._tell_alerts(self._ledgers.update(self.ctx.clock.now()))
         elif isinstance(message, MetricsQuery):
             bots = {message.bot} if message.bot else None
             return self._ledgers.update(self.ctx.clock.now(), bots)
@@ -258,6 +258,9 @@ class MetricsActor(Actor[Message]):
         for bot, seq in sorted(history.items(), key=lambda item: item[1]):
             if bot in self._ledgers.of:
                 await self._tell_risk(bot, seq)
+        if self._watched:
+            self._changed.update(history)
+            self._flush_soon()
 
     async def _flush(self) -> None:
         if self._changed:
@@ -266,7 +269,13 @@ class MetricsActor(Actor[Message]):
             update = self._ledgers.update(self.ctx.clock.now(), changed)
             await self._broadcaster.tell(update)
             if self._watched:
-                await self._alerts.tell(update)
+                await self._tell_alerts(update)
+
+    async def _tell_alerts(self, update: MetricsUpdate) -> None:
+        """Tell every figure, but nothing of a history that still comes in."""
+        bots = {bot: told for bot, told in update.bots.items() if bot not in self._history}
+        if bots or not update.bots:
+            await self._alerts.tell(replace(update, bots=bots))
 
     async def _turn(self) -> None:
         now = self.ctx.clock.now()

@@ -373,3 +373,15 @@ async def test_it_answers_a_refresh_though_there_is_nothing_yet(tmp_path):
         await table.ref("tested").tell(Refresh())
         await anyio.sleep(1)
         assert [m.bots for m in table.heard["alerts"]] == [{}]
+
+
+async def test_it_tells_every_figure_of_a_history_only_as_it_ends(tmp_path):
+    async with measuring(tmp_path, watched=True) as table:
+        for n, pnl in enumerate([-300, 400, 5], 1):
+            await record(table, trade(n, pnl, minutes=n - 40_000))
+            await table.ref("tested").tell(Refresh())
+            await anyio.sleep(0.5)
+        assert table.heard["alerts"] == []
+        await anyio.sleep(metrics_module.HISTORY_QUIET_S + 1)
+        assert figures_told(table) == [3]
+        assert isinstance(table.heard["alerts"][0], RiskUpdate)

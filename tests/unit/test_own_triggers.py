@@ -111,6 +111,7 @@ async def test_it_debounces_by_its_own_time_over_a_restart(run):
         for number in range(5):
             await core.trade(number, -15)
         assert [n.kind for n in await core.notices() if n.severity == "warning"] == ["fired"]
+        await core.deliver()
     async with run(own) as core:
         await anyio.sleep(50)
         await core.trade(6, -15)
