@@ -106,7 +106,7 @@ def months(days: Days) -> list[Month]:
 
 
 def _sums(place: Integers, amounts: Exact, count: int) -> list[int]:
-    totals = np.zeros(count, dtype=np.object_)
+    totals = np.zeros(count, dtype=amounts.dtype)
     np.add.at(totals, place, amounts)
     return [int(total) for total in totals]
 

@@ -107,7 +107,7 @@ def account(history: History, now: datetime) -> Account:
     path = walk(columns, day, starting)
     days = daily_returns(columns, path, calendar.day_of(when))
     if starting is None and len(path.before):
-        starting = path.before[0]
+        starting = int(path.before[0])
     return Account(columns, np.flatnonzero(columns.trades), path, days, starting, when)
 
 
@@ -124,7 +124,7 @@ def record(of: Account) -> Record:
         before=before[rows],
         days=of.days.returns,
         starting=None if of.starting is None else of.starting / whole,
-        equity=path.after[-1] / whole if len(path.after) else None,
+        equity=int(path.after[-1]) / whole if len(path.after) else None,
     )
 
 
@@ -211,7 +211,7 @@ def _extreme(of: Account, *, best: bool) -> Extreme:
     pnl = columns.amount[rows]
     row = int(rows[int(np.argmax(pnl)) if best else int(np.argmin(pnl))])
     return Extreme(
-        pnl=money(columns.amount[row], columns.scale),
+        pnl=money(int(columns.amount[row]), columns.scale),
         symbol=columns.symbols[int(columns.symbol[row])],
         side=SIDES[int(columns.side[row])],
         closed_at=_EPOCH + timedelta(microseconds=int(columns.when[row])),

@@ -24,8 +24,12 @@ from actors.metrics.timeline import FLOW, MARK, TRADE, Id, canonical_id
 SIDES = ("long", "short")
 
 Integers = npt.NDArray[np.int64]
-Exact = npt.NDArray[np.object_]
-"""Arrays of Python integers: amounts in units of 10^-scale, exact at any size."""
+Exact = npt.NDArray[np.int64] | npt.NDArray[np.object_]
+"""Amounts in units of 10^-scale: Python integers where sums might not fit into 64 bits."""
+
+_SUM_MAX = 2**61
+_FLOAT_EXACT = 2**53
+_POWER_EXACT = 22  # 10^22 is the largest power of ten that a float holds exactly
 
 
 class Columns(Struct, frozen=True):
@@ -53,9 +57,11 @@ class Columns(Struct, frozen=True):
         return np.asarray(self.kind == TRADE)
 
     def floats(self, units: Exact) -> npt.NDArray[np.float64]:
-        """Amounts in the account's currency, each correctly rounded."""
+        """Amounts in the account's currency, each correctly rounded, so whatever the scale."""
         whole = 10**self.scale
-        return np.array([amount / whole for amount in units], dtype=np.float64)
+        if units.dtype == np.int64 and self.scale <= _POWER_EXACT and _fit(units):
+            return units.astype(np.float64) / float(whole)
+        return np.array([amount / whole for amount in units.tolist()], dtype=np.float64)
 
 
 class History:
@@ -102,14 +108,15 @@ class History:
         ranks = np.zeros(max(len(symbols), 1), dtype=np.int64)
         for rank, symbol in enumerate(symbols):
             ranks[self._symbols[symbol]] = rank
+        amount, fee = self._exact()
         return Columns(
             scale=self._scale,
             symbols=symbols,
             when=when[order],
             kind=kind[order],
-            amount=_exact(self._amount)[order],
+            amount=amount[order],
             opened=np.array(self._opened, dtype=np.int64)[order],
-            fee=_exact(self._fee)[order],
+            fee=fee[order],
             risk=np.array(self._risk, dtype=np.float64)[order],
             symbol=ranks[np.array(self._symbol, dtype=np.int64)[order]],
             side=np.frombuffer(bytes(self._side), dtype=np.uint8).astype(np.int64)[order],
@@ -183,8 +190,17 @@ class History:
         identity = self._ids[place]
         return isinstance(identity, str), identity
 
+    def _exact(self) -> tuple[Exact, Exact]:
+        """Amounts and fees, as 64-bit integers where no sum of them can be too large."""
+        start = self.options.starting_equity
+        total = sum(map(abs, self._amount)) + sum(map(abs, self._fee))
+        total += 0 if start is None else abs(scaled(start, self._scale, "starting_equity") or 0)
+        kind = np.int64 if total < _SUM_MAX else np.object_
+        columns = np.empty((2, len(self)), dtype=kind)
+        columns[0], columns[1] = self._amount, self._fee
+        return columns[0], columns[1]
 
-def _exact(amounts: list[int]) -> Exact:
-    column = np.empty(len(amounts), dtype=np.object_)
-    column[:] = amounts
-    return column
+
+def _fit(units: Exact) -> bool:
+    """Whether floats hold all of them exactly, so that their division is rounded once."""
+    return not len(units) or max(-int(units.min()), int(units.max())) < _FLOAT_EXACT

@@ -57,9 +57,9 @@ def walk(columns: Columns, day: Integers, starting: int | None) -> Path:
     latest = np.maximum.accumulate(np.where(is_mark, np.arange(len(kind)), -1))
     base = np.where(latest < 0, 0 if starting is None else starting, (amount - moved)[latest])
     after = moved + base
-    before = np.concatenate((np.array([starting], dtype=np.object_), after[:-1]))
-    if starting is None and len(after):
-        before[0] = after[0]  # the first reported equity is the base
+    # without a start the first reported equity is the base
+    first = np.array([starting] if starting is not None else after[:1], dtype=after.dtype)
+    before = np.concatenate((first, after[:-1]))
     deposits = np.where(kind == FLOW, amount, 0)
     flows = np.add.accumulate(deposits) if len(kind) else amount
     return Path(known, day[known:], before[: len(kind)], after, flows)
@@ -95,7 +95,7 @@ def _parts(path: Path, kind: Integers) -> tuple[Integers, Floats]:
     change = np.array(
         [
             0.0 if b == e else (e - b) / b if b > 0 < e else np.nan
-            for b, e in zip(base, end, strict=True)
+            for b, e in zip(base.tolist(), end.tolist(), strict=True)  # exact division
         ],
         dtype=np.float64,
     )

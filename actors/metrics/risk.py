@@ -58,7 +58,7 @@ def drawdown_durations(
     if not len(when):
         return Drawdowns(0.0, 0.0)
     level = equity - flows
-    top = np.maximum.accumulate(np.concatenate((np.array([peak], dtype=np.object_), level)))
+    top = np.maximum.accumulate(np.concatenate((np.array([peak], dtype=level.dtype), level)))
     at_peak = np.flatnonzero(np.asarray(level >= top[:-1], dtype=bool))
     ends = np.concatenate((when[:1], when[at_peak]))
     gaps = np.diff(ends)

@@ -1,7 +1,7 @@
 """A study answers what the live ledgers do not keep, from the journal, off the loop's hot path.
 
 One study at a time reads the journal page by page; decoding and computing happen in a worker
-thread, so that events, alerts and pages go on meanwhile. About 5 s for a million trades.
+thread, so that events, alerts and pages go on meanwhile. A million trades take about 9 s of CPU.
 """
 
 from __future__ import annotations
