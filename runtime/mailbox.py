@@ -147,6 +147,9 @@ class Mailbox:
 
     def offer(self, item: Any) -> bool:
         """Put without waiting; false when there is no room for it."""
+        if len(self.queue) < self.direct:
+            self._append(item)
+            return True
         if self.closed:
             self._turn_away(item)
             return True
@@ -199,11 +202,6 @@ class Mailbox:
         self.accepted += 1
         self.queue.appendleft(rest)
 
-    def poke(self) -> None:
-        """Wake the receiver, where it sleeps."""
-        if self.sleeper is not None:
-            self.sleeper.wake()
-
     def close(self, reason: str) -> None:
         """Hand everything to the dead letters; later puts go there at once."""
         self.closed = True
@@ -246,10 +244,12 @@ class Mailbox:
             self._open()
         self.queue.append(item)
         self.accepted += 1
-        self.high = max(self.high, len(self.queue))
+        if len(self.queue) > self.high:  # noqa: PLR1730 - the call costs more than the rest
+            self.high = len(self.queue)
         if type(item) in SPECIAL:
             self.special += 1
-        self.poke()
+        if self.sleeper is not None:
+            self.sleeper.wake()
 
     def _remove(self, place: int) -> Any:
         """Remove what waits in a place, and return it without its cell."""
