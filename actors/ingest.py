@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import groupby
 
 import msgspec
+from anyio.lowlevel import checkpoint
 
 from actors import codec
 from actors.codec import Bad, BadBatch
@@ -81,8 +82,13 @@ class Ingest:
 
         Raises BadBatch where the body cannot be read at all, StoreError where it is not on disk.
         """
+        good: list[tuple[int, Event]] = []
+        bad: list[Bad] = []
         try:
-            good, bad = codec.read(raw, content_type, self._clock.now())
+            for piece in codec.read_pieces(raw, content_type, self._clock.now()):
+                good += piece[0]
+                bad += piece[1]
+                await checkpoint()
         except BadBatch as error:
             await self._journal([], [Bad(0, str(error), raw)], "native")
             raise

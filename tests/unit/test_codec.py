@@ -166,7 +166,8 @@ def test_it_reads_a_batch_as_a_whole_as_it_reads_each():
     beat = {"type": "heartbeat", "bot": "b", "at": "2026-01-01T00:00:00Z"}
     for events in ([TRADE] * 3, [TRADE, beat, TRADE], [beat]):
         raw = json.dumps(events).encode()
-        assert codec.read(raw, codec.JSON, NOW) == codec._read_each(raw, codec.JSON, NOW)
+        each = codec._read_each(codec._items(raw, codec.JSON), 0, codec.JSON, NOW)
+        assert codec.read(raw, codec.JSON, NOW) == each
 
 
 @pytest.mark.parametrize("name", [f for f in TRADE if f not in {"type", "closed_at"}])
@@ -200,6 +201,14 @@ def test_it_refuses_more_events_than_a_request_may_hold(monkeypatch):
     monkeypatch.setattr(codec, "ITEMS_MAX", 2)
     with pytest.raises(BadBatch, match="more than 2"):
         read([TRADE] * 3)
+
+
+def test_it_reads_a_batch_with_a_bad_item_piece_by_piece(monkeypatch):
+    monkeypatch.setattr(codec, "PIECE", 2)
+    raw = json.dumps([TRADE, TRADE, {}, TRADE, TRADE]).encode()
+    pieces = list(codec.read_pieces(raw, codec.JSON, NOW))
+    assert [[index for index, _ in good] for good, _ in pieces] == [[0, 1], [3], [4]]
+    assert [[item.index for item in bad] for _, bad in pieces] == [[], [2], []]
 
 
 def test_it_gives_a_run_the_keys_and_lines_of_its_events():
