@@ -149,8 +149,8 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         if isinstance(message, RiskUpdate):
             return self._risks(message) + self._watch.risk(message)
         if isinstance(message, HealthUpdate):
-            bots = {bot: self._limits_of(bot) for bot in message.health.bots}
-            return triggers.of_health(message, bots) + self._watch.health(message)
+            found = triggers.of_health(message, self._limits_of, self._book.holds_any)
+            return found + self._watch.health(message)
         if isinstance(message, MetricsUpdate):
             return self._watch.metrics(message)
         return [triggers.of_internal(message)]

@@ -8,6 +8,7 @@ that a worse one is told at once.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -71,6 +72,7 @@ def key_of(trigger: str, bot: str, subject: str = "") -> str:
     return f"{trigger}|{bot}|{subject}"
 
 
+CONTROLS = ("kill_switch", "circuit_breaker", "silent", "api_errors", "position_limit")
 RISKS = ("drawdown_day", "drawdown_week", "drawdown_total", "losses_in_a_row")
 
 
@@ -159,11 +161,38 @@ def _account(risk: Risk, currency: str) -> list[tuple[str, str]]:
     return facts
 
 
-def of_health(update: HealthUpdate, limits: dict[str, Limits]) -> list[Finding]:
-    """Return the findings of all bots' controls and all APIs, and of a rejected order."""
+def is_well(health: BotHealth, limits: Limits) -> bool:
+    """Say whether no control of a bot is wrong, without a word of text."""
+    positions = health.positions
+    return not (
+        health.kill_switch.active
+        or health.circuit_breaker.open
+        or health.silent
+        or health.api_errors_per_minute > limits.api_errors_per_minute
+        or (positions.limit and positions.open >= positions.limit)
+    )
+
+
+@functools.lru_cache(maxsize=KEYS_KEPT)
+def control_keys(bot: str) -> tuple[str, ...]:
+    """Return the debounce's keys of a bot's controls."""
+    return tuple(key_of(trigger, bot) for trigger in CONTROLS)
+
+
+def of_health(
+    update: HealthUpdate,
+    limits: Callable[[str], Limits],
+    held: Callable[[Iterable[str]], bool] = lambda _keys: True,
+) -> list[Finding]:
+    """Return the findings of all bots' controls and all APIs, and of a rejected order.
+
+    None of a bot that is well, unless one of the keys was `held` before.
+    """
     found: list[Finding] = []
     for bot, health in update.health.bots.items():
-        found += _controls(bot, health, limits[bot])
+        bounds = limits(bot)
+        if not is_well(health, bounds) or held(control_keys(bot)):
+            found += _controls(bot, health, bounds)
     found += [_api(name, api) for name, api in update.health.apis.items()]
     if update.rejected:
         found.append(_rejected(update))

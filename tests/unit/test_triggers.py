@@ -55,7 +55,7 @@ def of_risk(**changed):
 def of_health(bot=BOT, apis=None, rejected=""):
     health = Health(AT, bot.level, [], {"native": bot}, apis or {})
     update = HealthUpdate("native", 1, health, rejected)
-    return {found.trigger: found for found in triggers.of_health(update, {"native": Limits()})}
+    return {found.trigger: found for found in triggers.of_health(update, lambda _bot: Limits())}
 
 
 @pytest.mark.parametrize(
@@ -218,3 +218,25 @@ def test_it_is_calm_where_no_finding_holds(today, week, total, streak):
     calm = triggers.is_calm(replace(RISK, streak=streak, **changed), Limits())
     assert calm == all(finding.band == 0 for finding in found.values())
     assert {finding.key for finding in found.values()} <= set(triggers.risk_keys("native"))
+
+
+controls = st.builds(
+    replace,
+    st.just(BOT),
+    kill_switch=st.builds(KillSwitchState, active=st.booleans()),
+    circuit_breaker=st.builds(BreakerState, open=st.booleans()),
+    positions=st.builds(PositionState, open=st.integers(0, 3), limit=st.integers(0, 3)),
+    silent=st.booleans(),
+    api_errors_per_minute=st.integers(0, 5),
+)
+
+
+@given(controls, st.booleans())
+def test_it_writes_nothing_of_a_bot_that_is_and_was_well(bot, held):
+    update = HealthUpdate("", 1, Health(AT, "HEALTHY", [], {"native": bot}, {}))
+    wrong = {f.key for f in triggers.of_health(update, lambda _bot: Limits()) if f.band}
+    assert triggers.is_well(bot, Limits()) is not bool(wrong)
+    found = triggers.of_health(update, lambda _bot: Limits(), lambda _keys: held)
+    assert {f.key for f in found} == (
+        set(triggers.control_keys("native")) if wrong or held else set()
+    )
