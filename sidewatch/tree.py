@@ -7,6 +7,7 @@ made here.
 
 from __future__ import annotations
 
+import functools
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,13 +18,12 @@ import structlog
 
 from actors.alerts.actor import AlertsActor, Left
 from actors.alerts.book import Book
-from actors.alerts.triggers import Internal, Limits
+from actors.alerts.triggers import Internal
 from actors.broadcaster import Broadcaster, coalesces
 from actors.deadman import Deadman
 from actors.feed import Feed
 from actors.health import actor as health_actor
 from actors.health.actor import HealthActor
-from actors.health.levels import Rules
 from actors.health.pinger import Pinger
 from actors.hub import Hub
 from actors.ingest import Ingest
@@ -32,7 +32,6 @@ from actors.messages import AlertChanged, Notice, Recorded, RecordedRun, Refresh
 from actors.metrics import actor as metrics_actor
 from actors.metrics import replay
 from actors.metrics.actor import MetricsActor, as_of
-from actors.metrics.ledger import LedgerOptions
 from actors.metrics.study import Studies
 from actors.place import Position
 from actors.rush import Rush
@@ -45,7 +44,7 @@ from runtime.restart import Backoff
 from runtime.spec import ChildSpec, SupervisorSpec
 from runtime.store import OpenReport, Store
 from runtime.system import Quarantined, Reported, System
-from sidewatch import __version__, channels
+from sidewatch import __version__, bots, channels
 from sidewatch.door import access, address
 from sidewatch.oncall import escalation_plan, failover_plan, quiet_hours, windows
 from sidewatch.policy import own_triggers, policy
@@ -83,6 +82,7 @@ class Tree:
             reader=health_actor.READER, streams=health_actor.STREAMS, together_max=1
         )
         self.channels = channels.builders(settings)
+        self.ledger_options = functools.partial(bots.ledger_options, settings)
         self.own_triggers = own_triggers(settings)
         self.channel_troubles = dict.fromkeys(self.channels, "")
         self.rush = Rush(self.clock)
@@ -213,7 +213,7 @@ class Tree:
         return MetricsActor(
             self.store,
             self.metrics_position,
-            self._ledger_options,
+            self.ledger_options,
             self.ref("alerts"),
             self.ref("broadcaster"),
             watched=bool(self.own_triggers),
@@ -223,7 +223,7 @@ class Tree:
         return HealthActor(
             self.store,
             self.health_position,
-            rules=self._rules,
+            rules=functools.partial(bots.rules, self.settings),
             apis=list(self.settings.apis),
             alerts=self.ref("alerts"),
             broadcaster=self.ref("broadcaster"),
@@ -233,7 +233,7 @@ class Tree:
         return AlertsActor(
             self.store,
             book=self._book,
-            limits_of=self._limits,
+            limits_of=functools.partial(bots.limits, self.settings),
             broadcaster=self.ref("broadcaster"),
             wake=self._wake_senders,
             emergency=self._send_now,
@@ -273,33 +273,6 @@ class Tree:
 
     # ------------------------------------------------------------ settings for each part
 
-    def _ledger_options(self, name: str) -> LedgerOptions:
-        bot, metrics = self.settings.bot(name), self.settings.metrics
-        return LedgerOptions(
-            starting_equity=bot.starting_equity,
-            currency=bot.currency,
-            currency_is_set=name in self.settings.bots or self.settings.currency != "USD",
-            zone=metrics.zone,
-            periods_per_year=metrics.periods_per_year,
-            risk_free=metrics.risk_free,
-            ddof=metrics.ddof,
-            rolling_trades=metrics.rolling_trades,
-            rolling_days=metrics.rolling_days,
-            short_history_ratios=metrics.short_history_ratios,
-        )
-
-    def _limits(self, name: str) -> Limits:
-        limits = self.settings.thresholds(name)
-        return Limits(**{field: getattr(limits, field) for field in Limits.__struct_fields__})
-
-    def _rules(self, name: str) -> Rules:
-        limits = self.settings.thresholds(name)
-        return Rules(
-            silent_after_s=limits.silent_after_s,
-            api_errors_per_minute=limits.api_errors_per_minute,
-            positions_limit=self.settings.bot(name).max_positions,
-        )
-
     def _book(self) -> Book:
         alerts = self.settings.alerts
         return Book(
@@ -326,13 +299,13 @@ class Tree:
             alerts=self.ref("alerts"),
             senders={name: self.ref(name) for name in self.channels},
             as_of=self._as_of,
-            studies=Studies(self.store, self._ledger_options),
+            studies=Studies(self.store, self.ledger_options),
             started=self.started,
             version=__version__,
         )
 
     async def _as_of(self, bot: str, at: datetime) -> Any:
-        return await as_of(self.store, self._ledger_options, bot, at)
+        return await as_of(self.store, self.ledger_options, bot, at)
 
     def _access(self) -> Access:
         return access(self.settings, self.sockets)
