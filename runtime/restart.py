@@ -6,9 +6,11 @@ The rules are OTP's `supervisor`, on an exact monotonic clock instead of whole s
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+SHOWN_CHARS_MAX = 2_000  # of a message or an error, for people
 Restart = Literal["permanent", "transient", "temporary"]
 Ending = Literal["normal", "shutdown", "abnormal", "killed", "ignored"]
 
@@ -32,9 +34,17 @@ class Exit:
 
 def describe(error: BaseException) -> str:
     """Return one bounded, printable line for an error."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    text = text[:500]
-    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+    text = shown(error, str)
+    text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return "".join(c if c.isprintable() else " " for c in text[:500])
+
+
+def shown(thing: object, show: Callable[[Any], str] = repr) -> str:
+    """Return a bounded text for what the application made, which may fail even at that."""
+    try:
+        return show(thing)[:SHOWN_CHARS_MAX]
+    except Exception as error:  # noqa: BLE001 - it must not take the tree along
+        return f"<{type(thing).__name__}: its text fails with {type(error).__name__}>"
 
 
 def restarts(policy: Restart, ending: Ending) -> bool:

@@ -20,7 +20,7 @@ from runtime.admin import SupervisorRef
 from runtime.clock import Clock, SystemClock
 from runtime.incarnation import Stuck
 from runtime.ref import NoSuchActor, Ref
-from runtime.restart import Exit, describe
+from runtime.restart import SHOWN_CHARS_MAX, Exit, describe, shown
 from runtime.slot import Slot
 from runtime.spec import DynamicSpec, SupervisorSpec
 from runtime.status import SystemStatus, system_status
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from runtime.spec import AnySpec, ChildSpec
 
 KEPT_MAX = 1_000  # dead letters and quarantined messages kept for ops to read
-REPR_CHARS_MAX = 2_000
 LOOK_APART_S = 0.1  # a stuck message is reported at most this late
 
 
@@ -259,7 +258,7 @@ class System:
             self.zombie_count += 1
         if self._report is not None:
             detail = describe(error) if isinstance(error, BaseException) else str(error or "")
-            self._tell(self._report, Reported(kind, name, detail[:REPR_CHARS_MAX]))
+            self._tell(self._report, Reported(kind, name, detail[:SHOWN_CHARS_MAX]))
 
     def _tell(self, callback: Callable[..., None], *args: object) -> None:
         try:
@@ -270,16 +269,14 @@ class System:
     def dead_letter(self, actor: str, message: Any, reason: str) -> None:
         """Keep a message that will never be handled, for ops to read."""
         self.dead_letter_count += 1
-        self.dead_letters.append(
-            DeadLetter(self.clock.now(), actor, reason, repr(message)[:REPR_CHARS_MAX])
-        )
+        self.dead_letters.append(DeadLetter(self.clock.now(), actor, reason, shown(message)))
         self.report("dead_letter", actor, reason)
 
     def quarantine(self, actor: str, message: Any, crashes: int, error: BaseException) -> None:
         """Keep a poison message with its traceback, and hand it to the application."""
         self.quarantine_count += 1
-        trace = "".join(format_exception(error))[-4 * REPR_CHARS_MAX :]
-        kept = Quarantined(self.clock.now(), actor, repr(message)[:REPR_CHARS_MAX], crashes, trace)
+        trace = "".join(format_exception(error))[-4 * SHOWN_CHARS_MAX :]
+        kept = Quarantined(self.clock.now(), actor, shown(message), crashes, trace)
         self.quarantined.append(kept)
         if self._on_quarantine is not None:
             self._tell(self._on_quarantine, kept, message)

@@ -127,6 +127,39 @@ async def test_it_100_quarantines_whatever_the_way_it_falls(way):
         assert run.root.state == "running"
 
 
+class Unspeakable(Exception):
+    """Neither it nor a message of its kind can be shown."""
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+async def test_it_100_survives_what_cannot_even_be_shown():
+    async def fall(actor):
+        actor.log.append("falls")
+
+    class Odd(Unspeakable):
+        async def __call__(self, actor):
+            raise Unspeakable
+
+    log = []
+    async with running(supervisor(worker("a", log))) as run:
+        await run.tell("a", Odd(), fall, takes(10), Odd())
+        (record,) = run.system.quarantined
+        assert record.message == "<Odd: its text fails with RuntimeError>"
+        assert "Unspeakable" in record.traceback
+        assert run.actor("a").last_error == (
+            "Unspeakable: <Unspeakable: its text fails with RuntimeError>"
+        )
+        assert log[-1] == "falls"
+        await run.admin().terminate_child("a")
+        await run.admin().delete_child("a")
+        letters = [letter.message for letter in run.system.dead_letters]
+        assert letters[1:] == ["<Odd: its text fails with RuntimeError>"]
+
+
 # ---------------------------------------------------------------- 101 to 104: what survives
 
 
