@@ -238,6 +238,8 @@ class Incarnation:
 
     async def _start(self) -> None:
         actor = self.slot.spec.start(*self.args)
+        if not isinstance(actor, Actor):
+            raise TypeError(f"start gave {type(actor).__name__}, which is no Actor")
         actor.ctx = Context(self)
         await actor.started()
         self.actor = actor

@@ -66,6 +66,20 @@ async def test_it_003_fails_to_start_when_the_constructor_raises():
     assert "no actor" in str(failure)
 
 
+class Lookalike:
+    """Starts like an actor, and has nothing else of one."""
+
+    async def started(self):
+        raise AssertionError("it must not get that far")
+
+
+@pytest.mark.parametrize("rubbish", [None, 42, Lookalike()])
+async def test_it_003_fails_to_start_what_is_no_actor(rubbish):
+    _, failure = await fails_to_start(supervisor(ChildSpec(id="a", start=lambda: rubbish)))
+    kind = type(rubbish).__name__
+    assert str(failure) == f"a failed to start: TypeError: start gave {kind}, which is no Actor"
+
+
 async def test_it_004_starts_in_list_order():
     log = []
     names = ["7", "3", "10", "2", "5"]
