@@ -391,6 +391,7 @@ class Book:
         alert, notice = digest.of(
             notices, {why for _, why in held.values()}, self.last_id, now, self.link(self.last_id)
         )
+        notice = replace(notice, held=self.limit.held)
         routed = routing.route(self.policy, "digest", alert.severity, "")
         channels = self._enabled({topic for topic, _ in held}) or routed
         return Step("fire", alert, notice, channels, told=list(held))

@@ -79,7 +79,8 @@ def due(chase: Chase, plan: Plan, now: float) -> Due | None:
 
 def remark(what: str, waited_s: float) -> str:
     """Say in the message why it comes."""
-    minutes = f"{waited_s / 60:.0f} min"
+    minutes = waited_s / 60
+    time = f"{minutes:.0f} min" if minutes >= 1 else f"{waited_s:.0f} s"
     if what == "escalate":
-        return f"Escalated: nobody has acknowledged this for {minutes}"
-    return f"Nobody has acknowledged this for {minutes}"
+        return f"Escalated: nobody has acknowledged this for {time}"
+    return f"Nobody has acknowledged this for {time}"

@@ -119,8 +119,9 @@ class Queue:
         """Put everything claimed back, as at a start; returns how many."""
         where, values = ("", ()) if topic is None else (" AND topic = ?", (topic,))
         return self._link.execute(
-            f"UPDATE queue SET state = 'queued', updated = ? WHERE state = 'inflight'{where}",
-            (now, *values),
+            "UPDATE queue SET state = 'queued', due = min(due, ?), updated = ?"
+            f" WHERE state = 'inflight'{where}",  # it was due, whatever the wall clock says since
+            (now, now, *values),
         ).rowcount
 
     def revive(self, topic: str, now: float) -> int:

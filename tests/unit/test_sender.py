@@ -276,3 +276,18 @@ async def test_it_keeps_what_a_channel_learnt_in_a_test(tmp_path, answer):
     async with sending(tmp_path, second):
         await anyio.sleep(0.1)
     assert second.recalled == "learnt from t1"
+
+
+async def test_it_sends_at_once_what_a_clock_that_was_ahead_had_claimed(tmp_path):
+    async with sending(tmp_path, FakeChannel(takes_s=3_600.0)) as table:
+        table.clock.jump(86_400)
+        data = msgspec.json.encode(notice(id="n1"))
+        now = table.clock.now().timestamp()
+        await table.store.write(lambda tx: tx.queue.put("fake", "n1/fake", data, now=now))
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(1)
+        assert (await job(table)).state == "inflight"
+    again = FakeChannel()
+    async with sending(tmp_path, again):
+        await anyio.sleep(1)
+        assert again.ids == ["n1"]
