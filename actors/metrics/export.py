@@ -34,6 +34,7 @@ COLUMNS = (
     "fee",
     "currency",
     "revision",
+    "risk",
 )
 
 Revisions = dict[tuple[str, Id], int]

@@ -23,7 +23,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
-def trade(number, *, bot="alpha", pnl="1.5", revision=0, id_=None, symbol="BTC/USDT"):
+def trade(number, *, bot="alpha", pnl="1.5", id_=None, symbol="BTC/USDT", **more):
     closed = START + timedelta(hours=number)
     return Trade(
         bot=bot,
@@ -37,7 +37,7 @@ def trade(number, *, bot="alpha", pnl="1.5", revision=0, id_=None, symbol="BTC/U
         closed_at=closed,
         fee=Decimal("1E-7"),
         currency="USDT",
-        revision=revision,
+        **more,
     )
 
 
@@ -53,8 +53,9 @@ async def exported(store, **wanted):
 
 async def test_it_tells_each_trade_whole_and_without_exponents(tmp_path):
     async with opened(tmp_path) as (store, _):
-        await journal(store, trade(1, pnl="-0.00000012"))
-        [row], _ = await exported(store)
+        await journal(store, trade(1, pnl="-0.00000012", risk=Decimal("2E-7")), trade(2))
+        [row, other], _ = await exported(store)
+    assert (row["risk"], other["risk"]) == ("0.0000002", "")
     assert row["closed_at"] == "2026-01-01T01:00:00+00:00"
     assert (row["pnl"], row["fee"]) == ("-0.00000012", "0.0000001")
     assert row["quantity"] == "0.00000010"

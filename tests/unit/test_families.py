@@ -90,6 +90,17 @@ def test_it_follows_freqtrade_without_trades_losses_or_spread():
     assert (same.figures["sharpe"], same.figures["sortino"], same.figures["calmar"]) == (-100,) * 3
 
 
+def test_freqtrades_growth_is_nothing_where_it_has_no_real_value():
+    assert freqtrade.cagr(1_000, -5, 10) == freqtrade.cagr(0, 5, 10) == freqtrade.cagr(1, 2, 0) == 0
+    assert freqtrade.cagr(1, 1e300, 1) == 0.0
+    assert freqtrade.expectancy(np.zeros(0)) == (0.0, 100.0)
+    assert freqtrade.sqn(np.zeros(0), 1.0) == 0.0
+
+
+def test_nautilus_has_no_growth_without_days():
+    assert nautilus.cagr(nautilus.by_day(np.zeros(0, dtype=np.int64), np.zeros(0))) == 0.0
+
+
 def test_it_tells_the_same_trades_by_four_definitions():
     pnl = [12.0, -5.0, 3.0, -8.0, 20.0, -2.0]
     trades = [trade(n, FIRST + timedelta(days=3 * n), value) for n, value in enumerate(pnl)]

@@ -152,6 +152,15 @@ def test_it_knows_equity_before_each_trade():
     assert before[1] == 500.0
 
 
+def test_it_compounds_the_parts_of_a_day_that_flows_cut():
+    at = FIRST + timedelta(days=1.5)
+    deposit, out = Flow("bot", at, 1, Decimal(890)), Flow("bot", at, 2, Decimal(-400))
+    book = history(trade(1, 1.25, 110), deposit, out, trade(2, 1.75, -160), trade(3, 2.1, 72))
+    first, second = account(book, FIRST + timedelta(days=2.2)).days.returns
+    assert first == pytest.approx(1.11 * 0.9 - 1, rel=1e-12)
+    assert second == 72 / 1_440
+
+
 # ---------------------------------------------------------------- details
 
 

@@ -35,7 +35,8 @@ def from_row(*, bot="mine", zone=None, **changed):
 
 
 def test_it_reads_a_row_as_the_trade_it_is():
-    [trade], _ = read(from_row(fee="0.1", currency="USDT", revision="2", note="ignored"))
+    [trade], _ = read(from_row(fee="0.1", currency="USDT", revision="2", risk="5", note="ignored"))
+    assert trade.risk == 5
     assert (trade.bot, trade.id, trade.revision) == ("mine", "t1", 2)
     assert (trade.pnl, trade.fee, trade.quantity) == (
         Decimal("-1.25"),
