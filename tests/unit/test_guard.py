@@ -93,6 +93,25 @@ def test_it_bounds_the_nonces_it_keeps(monkeypatch):
     assert refused.value.status == 429
 
 
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ([(b"content-length", b"5"), (b"Transfer-Encoding", b"chunked")], 400),
+        ([(b"x", b"y" * guard.HEADER_BYTES_MAX)], 431),
+        ([(b"x", b"y")] * (guard.HEADER_BYTES_MAX // 2 + 1), 431),
+    ],
+)
+def test_it_refuses_headers_that_mean_two_things_or_too_much(given, status):
+    with pytest.raises(Refusal) as refused:
+        guard.check_headers(given)
+    assert refused.value.status == status
+
+
+def test_it_takes_headers_as_long_as_they_may_be():
+    guard.check_headers([(b"x", b"y" * (guard.HEADER_BYTES_MAX - 1))])
+    guard.check_headers([(b"content-length", b"5")])
+
+
 def fail(failures, who, now, times=1):
     for _ in range(times):
         failures.add(who, now)
