@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from config.alerting import EVERYBODY, NOBODY, TRIGGERS, Routes, Rule, Trigger, chosen
+from config.alerting import EVERYBODY, NOBODY, RESERVED, TRIGGERS, Routes, Rule, Trigger, chosen
 from config.channels import CHANNELS
 from config.names import Place, printable
 from config.oncall import Window
@@ -79,6 +79,9 @@ def _rules(
 
 
 def _trigger(name: str, trigger: Trigger) -> Iterator[Fault]:
+    if name in RESERVED:
+        yield ("triggers", name), "this name is taken: choose another"
+        return
     if name not in TRIGGERS:
         if not trigger.when:
             hint = _hint(name, TRIGGERS)

@@ -37,6 +37,7 @@ TRIGGERS = (
     "actor_stuck",
     "actor_refused",
 )
+RESERVED = ("digest", "test")  # what Sidewatch says besides
 EVERYBODY = "all"  # every channel that is switched on
 NOBODY = "none"  # the environment's way to write an empty list
 

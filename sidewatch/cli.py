@@ -84,6 +84,10 @@ def check_config(config_path: Path | None) -> None:
     settings = _settings(config_path)
     channels = ", ".join(settings.channels) or "none: no alert leaves this machine"
     click.echo(f"settings are good; channels: {channels}")
+    if settings.channels:
+        from sidewatch.policy import summary  # noqa: PLC0415
+
+        click.echo(summary(settings))
 
 
 @main.command()

@@ -5,9 +5,12 @@ from __future__ import annotations
 from actors.alerts import conditions, figures, routing
 from actors.alerts.routing import BotPolicy, Policy
 from actors.alerts.watch import Own
+from actors.messages import Severity
 from config.alerting import Routes, Rule, Trigger, chosen
 from config.names import refusal
-from config.settings import Settings
+from config.settings import Bot, Settings
+
+SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 
 
 def policy(settings: Settings) -> Policy:
@@ -45,6 +48,23 @@ def own_triggers(settings: Settings) -> list[Own]:
             raise refusal(("triggers", name, "when"), str(error)) from None
         found.append(Own(name, condition, frozenset(trigger.bots), trigger.text))
     return found
+
+
+def summary(settings: Settings) -> str:
+    """Say where alerts of each severity go, and which triggers the operator has set."""
+    known = policy(settings)
+    lines = [
+        f"{severity}: {', '.join(routing.route(known, '', severity, '')) or 'the page only'}"
+        for severity in SEVERITIES
+    ]
+    exceptions = [*settings.triggers, *(n for n, bot in settings.bots.items() if _differs(bot))]
+    if exceptions:
+        lines.append(f"with settings of their own: {', '.join(exceptions)}")
+    return "\n".join(lines)
+
+
+def _differs(bot: Bot) -> bool:
+    return bool(bot.triggers) or bot.routes != Routes()
 
 
 def _routes(routes: Routes, on: list[str]) -> routing.Routes:

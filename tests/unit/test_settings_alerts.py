@@ -8,7 +8,7 @@ from actors.alerts import routing
 from actors.alerts.routing import Rule
 from config.alerting import TRIGGERS
 from config.settings import SettingsError, load
-from sidewatch.policy import own_triggers, policy
+from sidewatch.policy import own_triggers, policy, summary
 from sidewatch.tree import FAULTS
 from tests.settings import HOME, SLACK, error, from_toml, toml_error
 
@@ -130,6 +130,26 @@ def test_it_names_the_setting_and_the_column_of_a_bad_condition(tmp_path):
     )
 
 
+def test_it_sums_up_where_alerts_go(tmp_path):
+    text = """
+        [routes]
+        warning = ["slack"]
+        info = "none"
+        [triggers.deep]
+        when = "trades > 1"
+        [bots.alpha.routes]
+        info = ["slack"]
+        [bots.beta]
+    """
+    assert summary(from_toml(tmp_path, text, ON)).splitlines() == [
+        "critical: slack, console",
+        "warning: slack",
+        "info: the page only",
+        "with settings of their own: deep, alpha",
+    ]
+    assert "own" not in summary(load(None, ON))
+
+
 # ---------------------------------------------------------------- mistakes
 
 
@@ -178,6 +198,10 @@ def test_it_names_the_setting_and_the_column_of_a_bad_condition(tmp_path):
         ("[bots.a.triggers.silent]\nwhen = 1", "bots.a.triggers.silent.when: no such setting"),
         ('[triggers.Silent]\nwhen = "x"', "triggers.Silent: a name is 1 to 48 of a-z"),
         ('[triggers.a__b]\nwhen = "x"', "triggers.a__b: a name is"),
+        (
+            '[triggers.digest]\nwhen = "trades > 1"',
+            "triggers.digest (SIDEWATCH__",
+        ),
         ("triggers = 1", "triggers: must be a table"),
         ("[bots.a]\ntriggers = 1", "bots.a.triggers: must be a table"),
         ("[bots.a]\nroutes = 1", "bots.a.routes: must be a table"),
