@@ -173,7 +173,7 @@ class System:
         """Take note that the root has started."""
         self._changed.set()
 
-    def on_exit(self, _root: Supervisor, _exit: Exit) -> None:
+    def on_exit(self, runner: Supervisor, exit_: Exit) -> None:  # noqa: ARG002 - a Parent's
         """Take note that the root has ended."""
         self._changed.set()
 
