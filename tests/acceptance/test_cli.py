@@ -65,6 +65,14 @@ def test_it_checks_settings_without_starting(tmp_path):
     assert "column 1: there is no figure 'drawdwn'; did you mean drawdown?" in done.stderr
 
 
+def test_it_stops_at_a_template_that_cannot_be(tmp_path):
+    done = call("run", data_dir=tmp_path, SIDEWATCH__TEMPLATES__ALL__TEXT="a\n{{ equty }}")
+    assert done.returncode == 2
+    name = "templates.all.text (SIDEWATCH__TEMPLATES__ALL__TEXT)"
+    assert done.stderr.startswith(f"sidewatch: {name}: unknown variable 'equty'; there are: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_it_shows_what_is_wrong(sidewatch):
     done = call("status", data_dir=sidewatch.data_dir, port=sidewatch.port)
     assert done.returncode == 1
