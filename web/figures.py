@@ -27,6 +27,7 @@ class DetailsAnswer(Struct, frozen=True):
 
     at: datetime
     bots: dict[str, Details]
+    portfolio: dict[str, Details]
 
 
 class DefinitionsAnswer(Struct, frozen=True):
@@ -62,11 +63,11 @@ def figures(door: Door, services: Services) -> Blueprint:
         bot, at = request.args.get("bot", ""), _at()
         now = services.clock.now()
         try:
-            found = await services.studies.details(bot, at, now)
+            bots, portfolio = await services.studies.details(bot, at, now)
         except StudyTooLarge as error:
             raise Refusal(422, str(error)) from error
-        _known(bot, found)
-        return answer(DetailsAnswer(at or now, found))
+        _known(bot, bots)
+        return answer(DetailsAnswer(at or now, bots, portfolio))
 
     @routes.get("/api/v1/metrics/definitions")
     @scoped(door, "read")

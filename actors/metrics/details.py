@@ -17,7 +17,9 @@ from actors.metrics.days import Calendar
 from actors.metrics.families.record import Record
 from actors.metrics.figures import Basis, Undefined
 from actors.metrics.history import SIDES, Columns, History, Integers
+from actors.metrics.merge import merge
 from actors.metrics.money import micros, money, scaled
+from actors.metrics.options import LedgerOptions
 from actors.metrics.path import Days, Floats, Path, daily_returns, days_of, walk
 from actors.metrics.report import Figures
 
@@ -52,7 +54,7 @@ class Precision(Struct, frozen=True):
 
 
 class Details(Struct, frozen=True):
-    """One bot's account in detail; definitions in docs/metrics.md.
+    """An account in detail, of one bot or of one currency; definitions in docs/metrics.md.
 
     `*_s` are seconds, ratios fractions, money in `currency`. The open day and month count
     provisionally. `undefined` maps a field to why it is None.
@@ -82,8 +84,13 @@ class Details(Struct, frozen=True):
 
 
 class Account(Struct, frozen=True):
-    """A history worked out as of `now` (microseconds): columns, its trades, equity, days."""
+    """Events worked out as of `now` (microseconds): columns, which are trades, equity, days.
 
+    `starting` is the first known equity in scaled units, None: there is none.
+    """
+
+    options: LedgerOptions
+    currency: str
     columns: Columns
     rows: Integers
     path: Path
@@ -98,17 +105,33 @@ class Account(Struct, frozen=True):
 
 
 def account(history: History, now: datetime) -> Account:
-    """Work out a history."""
-    columns, options = history.columns(), history.options
-    calendar, when = Calendar(options.zone), micros(now)
-    start = options.starting_equity
+    """Work out a bot's history."""
+    columns, start = history.columns(), history.options.starting_equity
     starting = None if start is None else scaled(start, columns.scale, "starting_equity")
+    return _worked_out(history.options, history.currency, columns, starting, now)
+
+
+def portfolio(histories: Sequence[History], now: datetime) -> Account:
+    """Work out the histories of one currency as if they were one account.
+
+    The first one's options hold for the whole, as for the live portfolio.
+    """
+    first = histories[0]
+    whole = merge([(one.columns(), one.options.starting_equity) for one in histories])
+    return _worked_out(first.options, first.currency, whole.columns, whole.starting, now)
+
+
+def _worked_out(
+    options: LedgerOptions, currency: str, columns: Columns, starting: int | None, now: datetime
+) -> Account:
+    calendar, when = Calendar(options.zone), micros(now)
     day = days_of(columns.when, calendar, utc=options.zone == "UTC")
     path = walk(columns, day, starting)
     days = daily_returns(columns, path, calendar.day_of(when))
     if starting is None and len(path.before):
         starting = int(path.before[0])
-    return Account(columns, np.flatnonzero(columns.trades), path, days, starting, when)
+    rows = np.flatnonzero(columns.trades)
+    return Account(options, currency, columns, rows, path, days, starting, when)
 
 
 def record(of: Account) -> Record:
@@ -128,10 +151,10 @@ def record(of: Account) -> Record:
     )
 
 
-def details(history: History, of: Account, now: datetime) -> Details:
+def details(of: Account, now: datetime) -> Details:
     """Every detail of one account."""
     figure = Figures()
-    columns, rows, options = of.columns, of.rows, history.options
+    columns, rows, options = of.columns, of.rows, of.options
     closed, opened = columns.when[rows], columns.opened[rows]
     durations = figure("drawdown_current_s", lambda: _durations(of))
     if durations is None:
@@ -140,7 +163,7 @@ def details(history: History, of: Account, now: datetime) -> Details:
     returns = of.days.returns
     return Details(
         at=now,
-        currency=history.currency,
+        currency=of.currency,
         zone=options.zone,
         trades=len(rows),
         days=len(returns),

@@ -71,7 +71,8 @@ class History:
         self.options = options
         self.currency = options.currency
         self._settled = options.currency_is_set
-        self._scale = SCALE
+        start = options.starting_equity
+        self._scale = SCALE if start is None else scale_for(start)
         self._places: dict[Id, int] = {}
         self._revisions: dict[Id, int] = {}
         self._flows: set[Id] = set()

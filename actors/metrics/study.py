@@ -15,7 +15,7 @@ import msgspec
 
 from actors import codec
 from actors.messages import Equity, Family, Flow, Trade
-from actors.metrics.details import Details, account, details, record
+from actors.metrics.details import Details, account, details, portfolio, record
 from actors.metrics.families import family
 from actors.metrics.history import History
 from actors.metrics.options import LedgerOptions
@@ -61,11 +61,21 @@ class Study:
             found[bot] = {definition: family(definition, columns) for definition in definitions}
         return found
 
-    def details(self, now: datetime) -> dict[str, Details]:
-        """Each bot's account in detail."""
-        return {
-            bot: details(history, account(history, now), now)
-            for bot, history in sorted(self.of.items())
+    def details(self, now: datetime) -> tuple[dict[str, Details], dict[str, Details]]:
+        """Each bot's account in detail, and each currency's, all bots as if one account."""
+        bots = {
+            bot: details(account(history, now), now) for bot, history in sorted(self.of.items())
+        }
+        if self._bot:
+            return bots, {}
+        members: dict[str, list[str]] = {}
+        for bot, found in bots.items():
+            members.setdefault(found.currency, []).append(bot)
+        return bots, {
+            currency: bots[names[0]]
+            if len(names) == 1
+            else details(portfolio([self.of[name] for name in names], now), now)
+            for currency, names in sorted(members.items())
         }
 
     def _wanted(self, event: Trade | Equity | Flow) -> bool:
@@ -90,8 +100,13 @@ class Studies:
             study = await self._read(bot, at)
             return await anyio.to_thread.run_sync(study.families, definitions, at or now)
 
-    async def details(self, bot: str, at: datetime | None, now: datetime) -> dict[str, Details]:
-        """The details of one bot, or all (""), as of `at` or now. Raises StudyTooLarge."""
+    async def details(
+        self, bot: str, at: datetime | None, now: datetime
+    ) -> tuple[dict[str, Details], dict[str, Details]]:
+        """The details of one bot, or of all ("") and each currency, as of `at` or now.
+
+        Raises StudyTooLarge.
+        """
         async with self._turn:
             study = await self._read(bot, at)
             return await anyio.to_thread.run_sync(study.details, at or now)

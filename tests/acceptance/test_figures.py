@@ -50,6 +50,7 @@ def test_it_tells_an_account_in_detail(sidewatch):
     assert sum(group["trades"] for group in found["by_hour"]) == 3
     assert found["precision"]["win_rate"]["sample"] == 3
     assert found["undefined"]["value_at_risk"] == "needs 20 days"
+    assert sidewatch.get(DETAILS)["portfolio"]["USD"]["trades"] == 3
     unknown = sidewatch.client.get(DETAILS, params={"bot": "nobody"}, headers=READ)
     assert unknown.status_code == 404
 

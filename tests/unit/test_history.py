@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from actors.messages import Equity, Flow, Trade
 from actors.metrics import figures, risk
 from actors.metrics.details import account, details, record
+from actors.metrics.details import portfolio as merged
 from actors.metrics.families import FAMILIES, family
 from actors.metrics.history import History
-from actors.metrics.ledger import Ledger, LedgerOptions
+from actors.metrics.ledger import Ledger, LedgerOptions, portfolio
 
 FIRST = datetime(2024, 3, 1, tzinfo=UTC)
 NOW = FIRST + timedelta(days=50)
@@ -109,7 +110,7 @@ def test_it_computes_the_same_bits_in_any_order(given_events, shuffle):
         msgspec.json.encode(
             (
                 [family(name, record(account(book, NOW))) for name in FAMILIES],
-                details(book, account(book, NOW), NOW),
+                details(account(book, NOW), NOW),
             )
         )
         for book in (history(*one), history(*other))
@@ -161,12 +162,18 @@ def test_it_compounds_the_parts_of_a_day_that_flows_cut():
     assert second == 72 / 1_440
 
 
+def test_it_takes_a_start_of_many_decimals():
+    start = Decimal("1000.0000000000001")
+    of = account(history(trade(1, 1, "0.5"), starting_equity=start), NOW)
+    assert of.path.after[-1] == int((start + Decimal("0.5")) * 10**of.columns.scale)
+
+
 # ---------------------------------------------------------------- details
 
 
 def detailed(*given_events, now=NOW, **options):
     book = history(*given_events, **options)
-    return details(book, account(book, now), now)
+    return details(account(book, now), now)
 
 
 def test_it_times_drawdowns_from_the_peak_to_the_recovery():
@@ -325,3 +332,38 @@ def test_it_says_why_a_detail_is_undefined():
     }
     for name in found.undefined:
         assert getattr(found, name) is None
+
+
+# ---------------------------------------------------------------- portfolios
+
+
+@given(
+    st.lists(events, min_size=2, max_size=3),
+    st.lists(st.sampled_from([None, Decimal(1_000)]), min_size=3, max_size=3),
+)
+@settings(max_examples=100, deadline=None)
+def test_it_merges_accounts_as_the_live_portfolio_does(histories, starts):
+    books, ledgers = [], []
+    for rank, (given_events, start) in enumerate(zip(histories, starts, strict=False)):
+        named = [msgspec.structs.replace(event, bot=f"b{rank}") for event in given_events]
+        options = LedgerOptions(starting_equity=start)
+        books.append(history(*named, starting_equity=start))
+        ledgers.append(ledger(named, options))
+        ledgers[-1].name = f"b{rank}"
+    want = portfolio(ledgers, ledgers[0].options, NOW)
+    of = merged(books, NOW)
+    assert len(of.rows) == want.trades
+    equity = of.path.after[-1] if len(of.path.after) else of.starting
+    assert equity == (None if want.equity is None else want.equity * 10**of.columns.scale)
+    for name in ("sharpe", "sortino"):
+        if (have := getattr(want, name)) is not None:
+            computed = getattr(figures, name)(of.days.returns, figures.Basis())
+            assert computed == pytest.approx(have, rel=1e-9, abs=1e-9)
+
+
+def test_it_tells_a_portfolio_in_detail():
+    one, other = history(trade(1, 1, 5)), history(trade(1, 2, -2, symbol="ETH"), trade(2, 3, 1))
+    found = details(merged([one, other], NOW), NOW)
+    assert found.trades == 3
+    assert [(group.name, group.pnl_total) for group in found.by_symbol] == [("BTC", 6), ("ETH", -2)]
+    assert found.months[0].value == pytest.approx(4 / 2_000)

@@ -52,7 +52,7 @@ def computed():
     for trade in trades():
         ledger.apply(trade)
         history.take(trade)
-    return ledger.metrics(NOW), details(history, account(history, NOW), NOW), history
+    return ledger.metrics(NOW), details(account(history, NOW), NOW), history
 
 
 def by_hand():

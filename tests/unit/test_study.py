@@ -45,9 +45,9 @@ async def test_it_reads_every_bot_and_skips_what_it_cannot_read(tmp_path):
             store, entry(trade(1, 5)), BROKEN, entry(trade(2, 99)), entry(trade(1, -2, "beta"))
         )
         await store.write(lambda tx: tx.state.put(poison_key("metrics", poison), b""))
-        found = await of.details("", None, START + timedelta(days=3))
+        found, _ = await of.details("", None, START + timedelta(days=3))
         assert {bot: one.trades for bot, one in found.items()} == {"alpha": 1, "beta": 1}
-        found = await of.details("beta", None, START + timedelta(days=3))
+        found, _ = await of.details("beta", None, START + timedelta(days=3))
         assert list(found) == ["beta"]
 
 
@@ -66,7 +66,7 @@ async def test_it_reads_page_by_page(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "PAGE_ROWS", 2)
     async with opened(tmp_path) as (store, _):
         of = await studies(store, *(entry(trade(n, n)) for n in range(1, 6)))
-        found = await of.details("", None, START + timedelta(days=9))
+        found, _ = await of.details("", None, START + timedelta(days=9))
         assert found["alpha"].trades == 5
 
 
@@ -77,7 +77,7 @@ async def test_it_refuses_what_would_not_fit(tmp_path, monkeypatch):
         with pytest.raises(StudyTooLarge, match=r"^bot: more than 4 events"):
             await of.details("", None, START)
         # and lets the next one in
-        assert (await of.details("", START, START)) == {}
+        assert (await of.details("", START, START)) == ({}, {})
 
 
 async def test_it_does_one_study_at_a_time(tmp_path, monkeypatch):
