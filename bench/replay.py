@@ -21,15 +21,18 @@ import anyio
 import msgspec
 
 from actors import codec
-from actors.metrics.actor import Ledgers
+from actors.metrics.actor import READER, Ledgers
+from actors.metrics.keep import MANIFEST, Keeper
 from actors.metrics.options import LedgerOptions
 from actors.metrics.replay import replay
+from actors.place import cursor_key
 from bench.figure import emit
 from bench.metrics import FIRST, trade
 from runtime.clock import SystemClock
 from runtime.store import Entry, Store, Tx
 
-FIGURES = ("replay_1m_s", "bytes_per_trade")
+FIGURES = ("replay_1m_s", "replay_snapshot_s", "bytes_per_trade")
+TAIL = 10_000
 TRADES = 1_000_000
 A_WRITE = 10_000
 A_RUN = 500
@@ -48,7 +51,8 @@ def write(tx: Tx, first: int) -> None:
     tx.journal.append(Entry("trade", varied(n), AT, f"t{n}") for n in range(first, half))
     for start in range(half, first + A_WRITE, A_RUN):
         those = range(start, start + A_RUN)
-        tx.journal.append_run("trade", AT, [varied(n) for n in those], [f"t{n}" for n in those])
+        data = b"\n".join(varied(n) for n in those)
+        tx.journal.append_run("trade", AT, data, [f"t{n}" for n in those])
 
 
 async def fill(path: Path) -> None:
@@ -78,6 +82,36 @@ async def start(path: Path) -> tuple[float, Ledgers]:
     return taken, ledgers
 
 
+async def save(path: Path, ledgers: Ledgers) -> None:
+    """Keep a snapshot of all but the tail, as the metrics actor does over a few minutes."""
+    store = Store(path, SystemClock())
+    await store.open()
+    seq = TRADES - TAIL
+    await store.write(lambda tx: tx.state.put(cursor_key(READER), str(seq).encode()))
+    await replay(store, ledgers.loader(), set(), until=seq)
+    keeper = Keeper(store, READER)
+    while await store.read(lambda tx: tx.state.get(MANIFEST)) is None:
+        await keeper.step(ledgers.of, seq, set())
+    await store.close()
+
+
+async def restart(path: Path) -> float:
+    """Return the seconds from an open database with a snapshot to the first figures."""
+    store = Store(path, SystemClock())
+    await store.open()
+    began = time.perf_counter()
+    ledgers, keeper = Ledgers(options), Keeper(store, READER)
+    kept, after = await keeper.load(TRADES, set(), options)
+    ledgers.take_over(kept)
+    await replay(store, ledgers.loader(), set(), after=after, until=TRADES)
+    figures = ledgers.update(FIRST + timedelta(minutes=10 * TRADES))
+    taken = time.perf_counter() - began
+    await store.close()
+    if after != TRADES - TAIL or figures.bots["native"].trades != TRADES:
+        raise RuntimeError(f"from {after}: {figures.bots['native'].trades}; {keeper.passed_over}")
+    return taken
+
+
 def resident() -> int:
     """Return the bytes of this process in memory, with what the allocator can give back."""
     gc.collect()
@@ -95,6 +129,8 @@ def main() -> None:
         runs = [taken]
         del kept
         runs += [anyio.run(partial(start, path))[0] for _ in range(RUNS - 1)]
+        anyio.run(partial(save, path, Ledgers(options)))
+        again = [anyio.run(partial(restart, path)) for _ in range(RUNS)]
     emit(
         "replay_1m_s",
         statistics.median(runs),
@@ -103,6 +139,15 @@ def main() -> None:
         against=f"{TRADES:,} trades in the journal, half in single rows; to the first figures",
         n=RUNS,
         spread=runs,
+    )
+    emit(
+        "replay_snapshot_s",
+        statistics.median(again),
+        "s",
+        "<= 0.2",
+        against=f"the same with a stored snapshot and a tail of {TAIL:,} trades",
+        n=RUNS,
+        spread=again,
     )
     emit("bytes_per_trade", each, "bytes", "<= 200", against=f"resident, {TRADES:,} trades, ids")
 

@@ -27,6 +27,7 @@ from actors.messages import (
     Trade,
 )
 from actors.metrics.bulk import Loader, Wanted
+from actors.metrics.keep import Keeper
 from actors.metrics.ledger import Ledger, LedgerOptions, Portfolio
 from actors.metrics.replay import replay
 from actors.place import Position, poisoned
@@ -75,7 +76,6 @@ class Ledgers:
         self.of: dict[str, Ledger] = {}
         self.refused = ""
         self._portfolios: dict[str, Portfolio] = {}
-        self._settled: set[str] = set()
 
     def apply(self, event: Trade | Equity | Flow) -> bool:
         """Apply an event to its bot's ledger; false where it changes nothing.
@@ -104,11 +104,16 @@ class Ledgers:
             if len(self.of) >= BOTS_MAX:
                 return None
             ledger = self.of[bot] = Ledger(self._options(bot))
-        if currency is not None and bot not in self._settled:
-            self._settled.add(bot)
+            ledger.name = bot
+        if currency is not None and not ledger.currency_is_known:
+            ledger.currency_is_known = True
             if currency != ledger.options.currency and not ledger.options.currency_is_set:
                 ledger.options = replace(ledger.options, currency=currency)
         return ledger
+
+    def take_over(self, ledgers: dict[str, Ledger]) -> None:
+        """Go on from the ledgers of a snapshot."""
+        self.of.update(ledgers)
 
     def loader(self, wanted: Wanted | None = None) -> Loader:
         """Return what takes in a journal (or what is wanted of it) in bulk."""
@@ -168,6 +173,7 @@ class MetricsActor(Actor[Message]):
         self._broadcaster = broadcaster
         self._watched = watched
         self._ledgers = Ledgers(options)
+        self._keeper = Keeper(store, READER)
         self._changed: set[str] = set()
         self._history: dict[str, int] = {}
         self._history_began = self._history_last = -math.inf
@@ -176,8 +182,13 @@ class MetricsActor(Actor[Message]):
     async def started(self) -> None:
         """Rebuild from the journal, up to where an earlier life (or process) had come."""
         until = await self._position.find(self._store)
+        left_out = self._position.poisoned
+        kept, after = await self._keeper.load(until, left_out, self._options)
+        if self._keeper.passed_over:
+            self.ctx.system.report("replayed", self.ctx.name, self._keeper.passed_over)
+        self._ledgers.take_over(kept)
         loader = self._ledgers.loader()
-        await replay(self._store, loader, self._position.poisoned, until=until)
+        await replay(self._store, loader, left_out, after=after, until=until)
         self._position.begin(until)
         self._changed.update(self._ledgers.of)
         self.ctx.ref.offer(_Flush())
@@ -285,6 +296,10 @@ class MetricsActor(Actor[Message]):
                     await self._tell_risk(bot, 0)
                 self._changed.add(bot)
         await self._flush()
+        if self._position.handled is not None and not self._history:
+            await self._keeper.step(
+                self._ledgers.of, self._position.handled, self._position.poisoned
+            )
 
 
 async def as_of(

@@ -75,7 +75,7 @@ class Piece(NamedTuple):
 class Block:
     """Consecutive entries. Whoever changes a column calls `changed`."""
 
-    __slots__ = ("_pieces", "_streaks", "_summary", *COLUMNS)
+    __slots__ = ("_pieces", "_streaks", "_summary", "group", *COLUMNS)
 
     def __init__(self) -> None:
         self.when = array("q")
@@ -96,12 +96,13 @@ class Block:
         self._summary: Summary | None = None
         self._pieces: list[Piece] | None = None
         self._streaks: Streaks | None = None
+        self.group: object = None  # where the block is stored as it is
 
     # ------------------------------------------------------------ changing
 
     def append(self, row: Row) -> None:
         """Put an entry at the end."""
-        self._summary = self._pieces = self._streaks = None
+        self._summary = self._pieces = self._streaks = self.group = None
         when, kind, ids, amount, fee, opened, quantity, symbol = row
         self.when.append(when)
         self.kind.append(kind)
@@ -124,7 +125,7 @@ class Block:
 
     def insert(self, place: int, row: Row) -> None:
         """Put an entry before the one at this place."""
-        self._summary = self._pieces = self._streaks = None
+        self._summary = self._pieces = self._streaks = self.group = None
         self.when.insert(place, row.when)
         self.kind.insert(place, row.kind)
         self.ids.insert(place, row.ids)

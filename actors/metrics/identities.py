@@ -72,13 +72,12 @@ class Heap:
         return self.data[place:end].decode("utf-8", "surrogatepass")
 
 
-class _Run:
-    """Digests in order, each with the instant of its trade."""
+class Run:
+    """Digests in ascending order, each with the instant of its trade. Never changes."""
 
     def __init__(self, digests: npt.NDArray[np.uint32], instants: Ints) -> None:
-        order = np.argsort(digests, kind="stable")
-        self.digests = digests[order]
-        self.instants = instants[order]
+        self.digests = digests
+        self.instants = instants
         self._view = memoryview(self.digests.data)
         # A bit for each digest, in eight times as many bits: most new ids are told at one look
         self._mask = (8 << max(len(digests) - 1, 0).bit_length()) - 1
@@ -89,7 +88,28 @@ class _Run:
     def __len__(self) -> int:
         return len(self._view)
 
+    @classmethod
+    def sorted(cls, digests: npt.NDArray[np.uint32], instants: Ints) -> Run:
+        """A run of digests in any order."""
+        order = np.argsort(digests, kind="stable")
+        return cls(digests[order], instants[order])
+
+    @classmethod
+    def of(cls, parts: Sequence[bytes]) -> Run:
+        """A run from its parts, one after the other."""
+        counts = [len(part) // 12 for part in parts]
+        digests = [np.frombuffer(p, np.uint32, n) for p, n in zip(parts, counts, strict=True)]
+        instants = [
+            np.frombuffer(p, np.int64, n, 4 * n) for p, n in zip(parts, counts, strict=True)
+        ]
+        return cls(np.concatenate(digests), np.concatenate(instants))
+
+    def part(self, first: int, last: int) -> bytes:
+        """Some of the entries as bytes: 4 of each digest, then 8 of each instant."""
+        return self.digests[first:last].tobytes() + self.instants[first:last].tobytes()
+
     def find(self, wanted: int) -> Sequence[int]:
+        """The instants that stand beside a digest."""
         bit = wanted & self._mask
         if not self._bits[bit >> 3] >> (bit & 7) & 1:
             return ()
@@ -107,10 +127,10 @@ class _Run:
 class Index:
     """Where the trade of an id closed, as far as a digest can tell."""
 
-    def __init__(self) -> None:
+    def __init__(self, runs: Sequence[Run] = ()) -> None:
         self._recent: dict[Id, int] = {}
-        self._runs: list[_Run] = []
-        self._moved: dict[Id, int] = {}
+        self._runs: list[Run] = list(runs)
+        self.moved: dict[Id, int] = {}  # corrected ones that are not among the latest
 
     def put(self, identity: Id, when: int) -> None:
         """Keep where a new id's trade closed."""
@@ -123,13 +143,13 @@ class Index:
         if identity in self._recent:
             self._recent[identity] = when
         else:
-            self._moved[identity] = when
+            self.moved[identity] = when
 
     def candidates(self, identity: Id) -> Sequence[int]:
         """Instants at which a trade of this id may have closed; none for an id that is new."""
         found = self._recent.get(identity)
-        if found is None and self._moved:
-            found = self._moved.get(identity)
+        if found is None and self.moved:
+            found = self.moved.get(identity)
         if found is not None:
             return (found,)
         if not self._runs:
@@ -137,9 +157,15 @@ class Index:
         wanted = digest(identity)
         return [when for run in self._runs for when in run.find(wanted)]
 
+    def runs(self) -> list[Run]:
+        """All of it but what moved."""
+        if self._recent:
+            self._fold()
+        return list(self._runs)
+
     def put_all(self, digests: npt.NDArray[np.uint32], instants: Ints) -> None:
         """Keep many new ids at once."""
-        self._add(_Run(digests, instants))
+        self._add(Run.sorted(digests, instants))
 
     def seen(self, digests: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
         """Which digests may belong to a known id."""
@@ -155,18 +181,18 @@ class Index:
         recent = self._recent
         digests = array("I", map(digest, recent))
         self._add(
-            _Run(
+            Run.sorted(
                 np.frombuffer(digests, np.uint32).copy(),
                 np.fromiter(recent.values(), np.int64, len(recent)),
             )
         )
         self._recent = {}
 
-    def _add(self, run: _Run) -> None:
+    def _add(self, run: Run) -> None:
         runs = self._runs
         while runs and len(runs[-1]) < TIER * len(run):
             last = runs.pop()
-            run = _Run(
+            run = Run.sorted(
                 np.concatenate((last.digests, run.digests)),
                 np.concatenate((last.instants, run.instants)),
             )

@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,7 @@ class Ledger:
     def __init__(self, options: LedgerOptions) -> None:
         self.options = options
         self.name = ""
+        self.currency_is_known = False  # for whoever lets a trade name it
         self._timeline = Timeline()
         self._staged: list[Columns] = []
         self.scale = SCALE
@@ -47,7 +49,7 @@ class Ledger:
         self.rewrites = 0  # how often something other than the end of the timeline changed
         if options.starting_equity is not None:
             self.scale = scale_for(options.starting_equity)
-        self._index = Index()
+        self.index = Index()
         self._revisions: dict[Id, int] = {}
         self._flows: set[Id] = set()
         self._symbols: dict[str, int] = {}
@@ -130,6 +132,44 @@ class Ledger:
         self._day_end = self._calendar.end_of_day(when)
         return known is not None
 
+    # ------------------------------------------------------------ snapshots
+
+    def ids(self) -> dict[str, Any]:
+        """What is known of ids and symbols, beside the timeline and the index, as JSON."""
+        return {
+            "symbols": list(self._symbols),
+            "revisions": list(self._revisions.items()),
+            "flows": list(self._flows),
+            "moved": list(self.index.moved.items()),
+            "day_end": self._day_end,
+            "currency_is_known": self.currency_is_known,
+        }
+
+    def restore(
+        self, packed: dict[str, Any], timeline: Timeline, index: Index, *, same: bool
+    ) -> Account:
+        """Take over what a snapshot holds; the account it returns is still to be filled.
+
+        Without the `same` settings as it was taken under, the account follows from the entries.
+        """
+        self.name = packed["name"]
+        self.currency_is_known = packed["currency_is_known"]
+        self._timeline, self.index = timeline, index
+        self.scale, self.quantity_scale = packed["scale"], packed["quantity_scale"]
+        self._symbols = {symbol: number for number, symbol in enumerate(packed["symbols"])}
+        self._revisions = dict(packed["revisions"])
+        self._flows = set(packed["flows"])
+        self.index.moved = dict(packed["moved"])
+        self._day_end = packed["day_end"] if same else None
+        self._account = self._opened()
+        self._behind = self._stale = self._moved = not same and len(timeline) > 0
+        return self._account
+
+    def refine(self) -> None:
+        """Make the unit as small as the starting equity needs it now."""
+        if self.options.starting_equity is not None:
+            self._units(self.options.starting_equity, "starting_equity")
+
     # -------------------------------------------------------- many at once
 
     def stage(self, bot: str, columns: Columns, ids: list[Id]) -> None:
@@ -160,7 +200,7 @@ class Ledger:
         if not len(trades):
             return
         if trades.any():
-            self._index.put_all(fresh["digest"][trades], fresh["when"][trades])
+            self.index.put_all(fresh["digest"][trades], fresh["when"][trades])
         first, last = int(fresh["when"].min()), int(fresh["when"].max())
         later = self._timeline.merge(fresh)
         self._pass(last)
@@ -181,7 +221,7 @@ class Ledger:
         same = np.flatnonzero(digests[order[1:]] == digests[order[:-1]])
         found = {
             int(place)
-            for place in np.flatnonzero(self._index.seen(digests) & trades)
+            for place in np.flatnonzero(self.index.seen(digests) & trades)
             if self._find(get(int(ids[place]))) is not None
         }
         alike: dict[Id, int] = {}
@@ -208,10 +248,10 @@ class Ledger:
         if before is not None:
             reference = self.timeline.blocks[before[0]].ids[before[1]]
             self._remove(before)
-            self._index.move(identity, when)
+            self.index.move(identity, when)
         else:
             reference = self.timeline.heap.put(identity)
-            self._index.put(identity, when)
+            self.index.put(identity, when)
         if trade.revision:
             self._revisions[identity] = trade.revision
         symbol = 2 * self.symbol(trade.symbol) + (trade.side == "short")
@@ -236,7 +276,7 @@ class Ledger:
         return True
 
     def _find(self, identity: Id) -> Place | None:
-        for when in self._index.candidates(identity):
+        for when in self.index.candidates(identity):
             place = self.timeline.find(when, TRADE, identity)
             if place is not None:
                 return place

@@ -138,6 +138,14 @@ class Timeline:
         self._lay(ordered)
         return later
 
+    def restore(self, blocks: list[Block]) -> None:
+        """Take over the blocks of a snapshot."""
+        self.blocks = blocks
+        self._lasts = [block.when[-1] for block in blocks]
+        self._length = sum(map(len, blocks))
+        self.marks = sum(block.kind.count(MARK) for block in blocks)
+        self._grown = True
+
     def _ordered(self, columns: Columns) -> Columns:
         """The entries in canonical order, an equity that was reported twice only once."""
         order = self._sorted(columns)

@@ -86,6 +86,20 @@ class Window:
         """The day of the oldest trade in the window."""
         return self._segments[0].day if self._segments else None
 
+    def segments(self) -> list[Segment]:
+        """The segments, oldest first, for a snapshot."""
+        return list(self._segments)
+
+    def restore(self, segments: list[Segment]) -> None:
+        """Take over the segments of a snapshot."""
+        self.clear()
+        self._segments.extend(segments)
+        for segment in segments:
+            if segment.pnl is None:
+                self._flows += 1
+            else:
+                self.tally.add(segment.pnl)
+
     def drawdown(self) -> float | None:
         """Largest drawdown (fraction) since just before the oldest trade; None: no equity known."""
         if not self._segments:

@@ -252,6 +252,14 @@ class State:
         """Remove a value; absent is fine."""
         self._link.execute("DELETE FROM state WHERE key = ?", (key,))
 
+    def keys(self, prefix: str) -> list[str]:
+        """Return the keys below a prefix, in order, without their values."""
+        rows = self._link.execute(
+            "SELECT key FROM state WHERE key >= ? AND key < ? ORDER BY key",
+            (prefix, prefix + "\U0010ffff"),
+        )
+        return [row[0] for row in rows]
+
     def scan(
         self, prefix: str, limit: int = 1_000, *, before: str | None = None, newest: bool = False
     ) -> Iterator[tuple[str, bytes]]:

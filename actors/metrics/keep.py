@@ -1,0 +1,160 @@
+"""Keeping snapshots: a start reads the last one and the journal's tail instead of all of it.
+
+A snapshot stands for one seq. Its parts are written a few at a time between events; its manifest,
+which makes it count, only once alerts' cursor has come as far, because a start must not know more
+than alerts were told. A manifest that does not fit (another format, other quarantined events, a
+broken part, another currency) is passed over, and the whole journal gives the same figures.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from actors.metrics.ledger import Ledger
+from actors.metrics.options import LedgerOptions
+from actors.metrics.snapshot import FORMAT, Depot, Packed, Unusable, pack, unpack
+from actors.place import cursor_key
+from runtime.store import Store, StoreError, Tx
+
+PREFIX: Final = "snapshot/metrics/"
+MANIFEST: Final = f"{PREFIX}manifest"
+SAVE_EVERY: Final = 20_000  # events that a start then has to replay
+PARTS_AT_ONCE: Final = 4
+
+
+class _Pending(NamedTuple):
+    seq: int
+    manifest: bytes
+    used: set[int]
+
+
+class Keeper:
+    """Loads and saves the ledgers of one reader."""
+
+    def __init__(self, store: Store, reader: str) -> None:
+        self._store = store
+        self._reader = reader
+        self._depot = Depot()
+        self._stored: set[int] = set()
+        self._saved = 0
+        self._pending: _Pending | None = None
+        self.passed_over = ""  # why the last snapshot was not used
+
+    async def load(
+        self, until: int, left_out: set[int], options: Callable[[str], LedgerOptions]
+    ) -> tuple[dict[str, Ledger], int]:
+        """Return the ledgers of the last snapshot and its seq; none and 0 without a usable one.
+
+        Raises StoreError.
+        """
+        manifest = await self._store.read(lambda tx: tx.state.get(MANIFEST))
+        if manifest is None:
+            return {}, 0
+        try:
+            packed = _read(manifest, until, left_out)
+            ledgers = {
+                one["name"]: await self._ledger(one, options(one["name"])) for one in packed["bots"]
+            }
+        except (Unusable, ValueError, LookupError, TypeError, AttributeError) as error:
+            self.passed_over = str(error) or type(error).__name__
+            await self._forget()
+            return {}, 0
+        self._depot.following = packed["following"]
+        self._saved = packed["seq"]
+        return ledgers, self._saved
+
+    async def step(self, ledgers: dict[str, Ledger], seq: int, left_out: set[int]) -> None:
+        """Do a little of the work there is: begin a snapshot, write some parts, or end it."""
+        pending = self._pending
+        if pending is None:
+            if seq - self._saved >= SAVE_EVERY:
+                self._begin(ledgers, seq, left_out)
+            return
+        fresh = self._depot.fresh
+        parts = list(itertools.islice(fresh.items(), PARTS_AT_ONCE))
+        if parts and not await self._store.try_write(lambda tx: _put(tx, parts)):
+            return
+        for number, _ in parts:
+            del fresh[number]
+            self._stored.add(number)
+        if not fresh:
+            await self._end(pending)
+
+    def _begin(self, ledgers: dict[str, Ledger], seq: int, left_out: set[int]) -> None:
+        bots = [pack(ledger, self._depot) for ledger in ledgers.values()]
+        self._depot.keep([ledger.index for ledger in ledgers.values()])
+        manifest = {
+            "format": FORMAT,
+            "seq": seq,
+            "left_out": sorted(one for one in left_out if one <= seq),
+            "following": self._depot.following,
+            "bots": bots,
+        }
+        used = {ref[0] for bot in bots for ref in _refs(bot)}
+        self._pending = _Pending(seq, json.dumps(manifest).encode(), used)
+
+    async def _end(self, pending: _Pending) -> None:
+        """Let the snapshot count, if alerts have come as far, and drop what it does not need."""
+
+        def commit(tx: Tx) -> bool:
+            if int(tx.state.get(cursor_key(self._reader)) or 0) < pending.seq:
+                return False
+            tx.state.put(MANIFEST, pending.manifest)
+            for number in self._stored - pending.used:
+                tx.state.delete(_key(number))
+            return True
+
+        try:
+            if not await self._store.write(commit):
+                return
+        except StoreError:
+            return
+        self._stored &= pending.used
+        self._saved, self._pending = pending.seq, None
+
+    async def _ledger(self, packed: Packed, options: LedgerOptions) -> Ledger:
+        parts: dict[int, bytes] = {}
+        for ref in _refs(packed):
+            key = _key(ref[0])
+            data = await self._store.read(lambda tx, key=key: tx.state.get(key))  # type: ignore[misc]
+            if data is not None:
+                parts[ref[0]] = data
+        ledger = unpack(packed, options, parts, self._depot)
+        self._stored |= parts.keys()
+        return ledger
+
+    async def _forget(self) -> None:
+        """Begin anew, with numbers that no part has."""
+        keys = await self._store.read(lambda tx: tx.state.keys(PREFIX))
+        self._stored = {int(key.removeprefix(PREFIX)) for key in keys if key != MANIFEST}
+        self._depot = Depot(max(self._stored, default=0) + 1)
+
+
+def _read(manifest: bytes, until: int, left_out: set[int]) -> Packed:
+    packed: Packed = json.loads(manifest)
+    if packed["format"] != FORMAT:
+        raise Unusable(f"its format is {packed['format']}, not {FORMAT}")
+    if packed["seq"] > until:
+        raise Unusable(f"it stands for seq {packed['seq']}, alerts for {until}")
+    if packed["left_out"] != sorted(seq for seq in left_out if seq <= packed["seq"]):
+        raise Unusable("other events are in quarantine now")
+    return packed
+
+
+def _refs(packed: Packed) -> Iterator[list[int]]:
+    yield from packed["groups"]
+    yield from packed["heap"]
+    for run in packed["index"]:
+        yield from run
+
+
+def _key(number: int) -> str:
+    return f"{PREFIX}{number}"
+
+
+def _put(tx: Tx, parts: list[tuple[int, bytes]]) -> None:
+    for number, data in parts:
+        tx.state.put(_key(number), data)

@@ -1,0 +1,259 @@
+"""A snapshot: a ledger as bytes, and the same ledger again, to the bit.
+
+What is large (columns, ids, their index) is cut into parts of at most about a megabyte, which stay
+as they were written until something in them changes; the rest is JSON, as it holds integers of any
+size. Columns are raw, so that other settings give other figures. Each part has a checksum.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from actors.metrics.account import Account
+from actors.metrics.block import CODES, COLUMNS, Block, fitting
+from actors.metrics.figures import Tally
+from actors.metrics.identities import Index, Run
+from actors.metrics.ledger import Ledger
+from actors.metrics.options import LedgerOptions
+from actors.metrics.timeline import Timeline
+from actors.metrics.window import Segment
+
+FORMAT: Final = f"1 {sys.byteorder}"
+GROUP_BLOCKS: Final = 16
+HEAP_BYTES: Final = 1 << 20
+RUN_ENTRIES: Final = 1 << 16
+SCALARS: Final = tuple(
+    name
+    for name in Account.__struct_fields__
+    if name not in ("calendar", "window", "returns", "tally", "closed")
+)
+
+Packed = dict[str, Any]  # JSON
+
+
+class Unusable(Exception):
+    """A snapshot that cannot be used; the message says why."""
+
+
+class Ref(NamedTuple):
+    """A part: its number, and the checksum of its bytes."""
+
+    number: int
+    check: int
+
+
+class Group:
+    """Blocks that lie in one part."""
+
+    def __init__(self, ref: Ref, count: int) -> None:
+        self.ref = ref
+        self.count = count
+
+
+class Depot:
+    """Numbers parts. `fresh` are those that nobody has written yet."""
+
+    def __init__(self, following: int = 1) -> None:
+        self.following = following
+        self.fresh: dict[int, bytes] = {}
+        self._heaps: dict[str, list[Ref]] = {}
+        self._runs: dict[int, tuple[Run, list[Ref]]] = {}
+
+    def put(self, data: bytes) -> Ref:
+        """Take in a part."""
+        ref = Ref(self.following, crc32(data))
+        self.following += 1
+        self.fresh[ref.number] = data
+        return ref
+
+    def heap(self, name: str, data: bytearray) -> list[Ref]:
+        """The parts of a heap, which only grows: all but the last stay as they are."""
+        refs = self._heaps.setdefault(name, [])
+        whole = len(data) // HEAP_BYTES
+        del refs[whole:]
+        for number in range(len(refs), -(-len(data) // HEAP_BYTES)):
+            refs.append(self.put(bytes(data[number * HEAP_BYTES : (number + 1) * HEAP_BYTES])))
+        return list(refs)
+
+    def runs(self, index: Index) -> list[list[Ref]]:
+        """The parts of an index."""
+        return [self._run(run) for run in index.runs()]
+
+    def _run(self, run: Run) -> list[Ref]:
+        kept = self._runs.get(id(run))
+        if kept is None:
+            firsts = range(0, len(run), RUN_ENTRIES)
+            refs = [self.put(run.part(first, first + RUN_ENTRIES)) for first in firsts]
+            kept = self._runs[id(run)] = (run, refs)
+        return kept[1]
+
+    def learn(
+        self, name: str, heap: list[list[int]], runs: list[tuple[Run, list[list[int]]]]
+    ) -> None:
+        """Know parts that are stored already."""
+        self._heaps[name] = [Ref(*ref) for ref in heap]
+        for run, refs in runs:
+            self._runs[id(run)] = (run, [Ref(*ref) for ref in refs])
+
+    def keep(self, indices: Sequence[Index]) -> None:
+        """Forget the runs that no index has any more."""
+        alive = {id(run) for index in indices for run in index.runs()}
+        self._runs = {key: kept for key, kept in self._runs.items() if key in alive}
+
+
+def pack(ledger: Ledger, depot: Depot) -> Packed:
+    """The ledger as JSON; its parts go to the depot."""
+    timeline, account = ledger.timeline, ledger.account()
+    return {
+        "name": ledger.name,
+        "currency": ledger.options.currency,
+        "currency_is_set": ledger.options.currency_is_set,
+        "settings": _settings(ledger.options),
+        "scale": ledger.scale,
+        "quantity_scale": ledger.quantity_scale,
+        **ledger.ids(),
+        "account": _pack_account(account),
+        "groups": _pack_blocks(timeline.blocks, depot),
+        "heap": depot.heap(ledger.name, timeline.heap.data),
+        "index": depot.runs(ledger.index),
+    }
+
+
+def unpack(
+    packed: Packed, options: LedgerOptions, parts: Mapping[int, bytes], depot: Depot
+) -> Ledger:
+    """The ledger again, under the settings of now; the depot learns its parts.
+
+    Raises Unusable where a part is missing or broken, or the currency is set otherwise.
+    """
+    if packed["currency_is_set"] != options.currency_is_set or (
+        options.currency_is_set and packed["currency"] != options.currency
+    ):
+        raise Unusable(f"the currency of {packed['name']} is set otherwise")
+    ledger = Ledger(msgspec.structs.replace(options, currency=packed["currency"]))
+    timeline = Timeline()
+    timeline.heap.data += b"".join(_part(ref, parts) for ref in packed["heap"])
+    blocks = [_blocks(_part(ref, parts), ref) for ref in packed["groups"]]
+    timeline.restore([block for group in blocks for block in group])
+    runs = [Run.of([_part(ref, parts) for ref in refs]) for refs in packed["index"]]
+    same = packed["settings"] == _settings(options)
+    account = ledger.restore(packed, timeline, Index(runs), same=same)
+    _fill_account(account, packed["account"], same=same)
+    ledger.refine()
+    depot.learn(packed["name"], packed["heap"], list(zip(runs, packed["index"], strict=True)))
+    return ledger
+
+
+def _settings(options: LedgerOptions) -> list[str | int]:
+    return [str(options.starting_equity), options.zone, options.rolling_trades]
+
+
+def _part(ref: Sequence[int], parts: Mapping[int, bytes]) -> bytes:
+    number, check = ref[:2]
+    data = parts.get(number)
+    if data is None or crc32(data) != check:
+        raise Unusable(f"part {number} is {'missing' if data is None else 'broken'}")
+    return data
+
+
+# --------------------------------------------------------------- the account
+
+
+def _pack_account(account: Account) -> Packed:
+    tally = account.tally
+    return {
+        "scalars": [getattr(account, name) for name in SCALARS],
+        "tally": [getattr(tally, name) for name in Tally.__struct_fields__],
+        "returns": account.returns.tolist(),
+        "window": [
+            [getattr(segment, name) for name in Segment.__struct_fields__]
+            for segment in account.window.segments()
+        ],
+    }
+
+
+def _fill_account(account: Account, packed: Packed, *, same: bool) -> None:
+    """Fill in what was packed; of an account under other settings only its sums."""
+    account.tally = Tally(*packed["tally"])
+    scalars = dict(zip(SCALARS, packed["scalars"], strict=True))
+    account.fees = scalars["fees"]
+    if not same:
+        return
+    for name, value in scalars.items():
+        setattr(account, name, value)
+    account.returns = array("d", [math.nan if day is None else day for day in packed["returns"]])
+    account.window.restore([Segment(*fields) for fields in packed["window"]])
+
+
+# ---------------------------------------------------------------- the blocks
+
+
+def _pack_blocks(blocks: list[Block], depot: Depot) -> list[list[int]]:
+    refs, first = [], 0
+    while first < len(blocks):
+        group = _intact(blocks, first)
+        if group is None:
+            last = first + 1
+            while last < min(first + GROUP_BLOCKS, len(blocks)) and _intact(blocks, last) is None:
+                last += 1
+            group = Group(depot.put(_bytes(blocks[first:last])), last - first)
+            for block in blocks[first:last]:
+                block.group = group
+        refs.append([*group.ref, group.count])
+        first += group.count
+    return refs
+
+
+def _intact(blocks: list[Block], first: int) -> Group | None:
+    """The group that begins here, where all its blocks are as they were written."""
+    group = blocks[first].group
+    if not isinstance(group, Group) or (first and blocks[first - 1].group is group):
+        return None
+    last = first + group.count
+    if last > len(blocks) or any(block.group is not group for block in blocks[first:last]):
+        return None
+    small = group.count < GROUP_BLOCKS and last < len(blocks)
+    return None if small and blocks[last].group is None else group
+
+
+def _bytes(blocks: list[Block]) -> bytes:
+    columns: dict[str, bytes | list[str]] = {}
+    for name in COLUMNS:
+        those = [getattr(block, name) for block in blocks]
+        if any(isinstance(column, list) for column in those):
+            columns[name] = [str(value) for column in those for value in column]
+        else:
+            columns[name] = b"".join(bytes(column) for column in those)
+    return msgspec.msgpack.encode(([len(block) for block in blocks], columns))
+
+
+def _blocks(data: bytes, ref: Sequence[int]) -> list[Block]:
+    lengths, columns = msgspec.msgpack.decode(data)
+    group = Group(Ref(ref[0], ref[1]), len(lengths))
+    blocks, first = [], 0
+    for length in lengths:
+        block = Block()
+        for name, column in columns.items():
+            setattr(block, name, _column(name, column, first, first + length))
+        block.group = group
+        blocks.append(block)
+        first += length
+    return blocks
+
+
+def _column(name: str, column: bytes | list[str], first: int, last: int) -> Any:
+    if isinstance(column, list):
+        return fitting([int(text) for text in column[first:last]])
+    if name == "kind":
+        return bytearray(column[first:last])
+    numbers = array(CODES[name])
+    size = numbers.itemsize
+    numbers.frombytes(column[first * size : last * size])
+    return numbers
