@@ -1,4 +1,4 @@
-"""A poison message in the whole tree: quarantined, visible, siblings untouched."""
+"""A poison event in the whole tree: it alone is quarantined, and visible; siblings go on."""
 
 import sqlite3
 
@@ -115,14 +115,15 @@ async def test_it_quarantines_a_poison_event_and_goes_on(tmp_path, anyio_backend
             httpx.AsyncClient(base_url=address(settings, sockets), headers=headers) as client,
         ):
             switch = {"type": "kill_switch", "bot": "native", "at": instant(), "active": True}
-            events = [trade(1, 5), trade("poison", 1), trade(2, 7), switch]
+            trades = [trade(number, 5) for number in range(100)]
+            events = [*trades[:70], trade("poison", 1), *trades[70:], switch]
             answer = await client.post("/api/v1/events", json=events)
-            assert answer.json()["accepted"] == 4
+            assert answer.json()["accepted"] == 102
 
             async def both_counted():
                 path = "/api/v1/metrics/realtime"
                 bots = (await client.get(path, headers=read)).json().get("bots", {})
-                return bots.get("native", {}).get("trades") == 2
+                return bots.get("native", {}).get("trades") == 100
 
             await until(both_counted)
 
