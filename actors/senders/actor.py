@@ -85,12 +85,11 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._troubled: bool | None = None  # None: an earlier life may have told of trouble
         self._attempts = 0
         self._unmarked = False
+        self._taken_over = False
         self._wall_s = float("inf")  # the wall clock less the monotonic one: it falls in a jump
 
     async def started(self) -> None:
-        """Take back what an earlier life had claimed."""
-        now = self.ctx.clock.now().timestamp()
-        await self._store.write(lambda tx: self._take_over(tx, now))
+        """Recall what the channel asked to keep; a disk that refuses keeps nobody from starting."""
         kept = await self._store.read(lambda tx: tx.state.get(KEPT + self._name))
         if kept is not None and isinstance(self._channel, Recalls):
             self._channel.recall(kept.decode())
@@ -107,7 +106,10 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         return None
 
     def _take_over(self, tx: Tx, now: float) -> None:
-        """Take back what was claimed, and under new settings what was refused under the old."""
+        """Take back what an earlier life had claimed.
+
+        Under new settings, what was refused under the old ones is tried again.
+        """
         tx.queue.release_inflight(now, self._name)
         known = tx.state.get(SETTINGS + self._name)
         if known != self._fingerprint:
@@ -131,7 +133,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             self.ctx.system.report("storage_failed", self.ctx.name, error)
             self._wake_at(1.0)
             return
-        self._unmarked = False
+        self._unmarked, self._taken_over = False, True
         if not jobs:
             await self._wait_for_due(now)
             return
@@ -139,6 +141,8 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._wake_at(max(0.0, self._next_s - clock.monotonic()))
 
     def _claim(self, tx: Tx, now: float) -> list[Job]:
+        if not self._taken_over:
+            self._take_over(tx, now)
         if self._unmarked:  # nobody else claims here: what is in flight is what we could not mark
             tx.queue.release_inflight(now, self._name)
         wall_s = now - self.ctx.clock.monotonic()

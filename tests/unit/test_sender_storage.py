@@ -96,3 +96,18 @@ async def test_it_leaves_to_the_queue_what_memory_could_not_send(tmp_path):
         await anyio.sleep(1)
         assert channel.ids == ["n1", "n1"]
         assert "emergency_failed" in table.kinds("tested")
+
+
+async def test_it_starts_again_and_sends_from_memory_while_storage_fails(tmp_path):
+    channel = FakeChannel(RuntimeError("a crash"))
+    async with sending(tmp_path, channel) as table:
+        await anyio.sleep(1)
+        table.break_disk()
+        await table.ref("tested").tell(SendNow(notice(id="n1")))
+        await anyio.sleep(1)
+        assert table.actor("tested").restarts_total == 1
+        assert channel.ids == ["n1", "n1"]
+        table.mend_disk()
+        await table.store.write(queue("n2"))
+        await anyio.sleep(2)
+        assert (await job(table, "n2")).state == "done"
