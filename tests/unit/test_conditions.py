@@ -1,5 +1,7 @@
 """Conditions: checked whole before the start with the place named, and never an error after it."""
 
+import subprocess
+import sys
 from decimal import Decimal
 
 import pytest
@@ -214,3 +216,8 @@ def test_it_raises_nothing_but_its_own_error_when_it_reads(text):
         assert 1 <= condition.column <= len(text) + 1
     else:
         assert condition.holds(FIGURES) in (True, False)
+
+
+def test_it_loads_the_library_only_where_there_is_a_condition():
+    code = "import sys, sidewatch.tree; sys.exit('rule_engine' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
