@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from contextlib import asynccontextmanager
+from datetime import time
 from random import Random
 
 import anyio
@@ -19,6 +20,7 @@ from actors.alerts.actor import AlertsActor, Left
 from actors.alerts.book import Book
 from actors.alerts.commands import ListSilences
 from actors.alerts.debounce import RANK
+from actors.alerts.quiet import Hours
 from actors.alerts.routing import Policy
 from actors.alerts.triggers import Internal, Limits
 from actors.messages import HealthUpdate, RiskUpdate, Wake
@@ -135,6 +137,8 @@ class World:
         self.chance = Random(seed)
         self.clock = LoopClock()
         self.hourly_limit = hourly_limit
+        # Each other world has a quiet time, in the middle of which it begins at midnight.
+        self.quiet = Hours(time(23, 50), time(0, 40)) if seed % 2 else None
         self.providers = {name: Provider(name) for name in CHANNELS}
         self.accepted = 0
         self.fired = []
@@ -215,7 +219,7 @@ class Life:
         policy = Policy(list(CHANNELS), debounce_s=DEBOUNCE_S)
 
         def book():
-            made = CountingBook(policy, world.hourly_limit, tell_resolved=True)
+            made = CountingBook(policy, world.hourly_limit, tell_resolved=True, quiet=world.quiet)
             made.world = world
             return made
 
