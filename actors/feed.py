@@ -19,7 +19,7 @@ from runtime.ref import Ref
 from runtime.store import Run, Store
 
 READ_EVENTS_MAX = 1_000
-TURN = 256  # events, after which a rush at the door comes first again
+TURN = 4  # messages, after which a rush at the door comes first again
 
 
 class Feed(Actor[Wake]):
@@ -68,15 +68,16 @@ class Feed(Actor[Wake]):
         """Tell a run in pieces, and let the reader have its turn after each."""
         assert place.told is not None
         lines = run.lines()
-        first = max(0, place.told - run.seq + 1)
-        for start in range(first, run.n, place.together_max):
-            if start - first >= TURN:
-                first = start
+        pieces = 0
+        while place.told < run.last:
+            if pieces and pieces % TURN == 0:
                 await self._rush.give_way(self._store.head() - place.told)
+            start = max(0, place.told - run.seq + 1)
             piece = lines[start : start + place.together_max]
             for message in self._messages(run.seq + start, piece, place.last_told):
                 await ref.tell(message)
             place.told = place.last_told = run.seq + start + len(piece) - 1
+            pieces += 1
             await checkpoint()
 
     def _messages(self, seq: int, lines: list[bytes], after: int) -> list[Recorded | RecordedRun]:

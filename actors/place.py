@@ -13,7 +13,9 @@ from actors.messages import Event, Recorded, RecordedRun
 from runtime.store import Store, Tx
 
 POISONED_MAX = 100_000
-TOGETHER_MAX = 64  # events of one message: cheap ones hold the loop for a millisecond
+TOGETHER_MAX = 64  # events of one message
+TOGETHER_MIN = 8
+TOGETHER_S = 0.001  # how long one message is to hold the loop
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,6 +57,15 @@ class Position:
         for seq, event in enumerate(events, message.seq):
             if (self.handled is None or seq > self.handled) and seq not in self.poisoned:
                 yield seq, event
+
+    def took(self, events: int, seconds: float) -> None:
+        """Note how long a message took: the next ones hold as many events as fit their time.
+
+        In order an event costs some 15 us, out of order it may be 100.
+        """
+        if events >= TOGETHER_MIN and seconds > 0:
+            fitting = int(events * TOGETHER_S / seconds)
+            self.together_max = min(TOGETHER_MAX, max(TOGETHER_MIN, fitting))
 
     def isolate(self, message: object) -> tuple[object, RecordedRun | None]:
         """Return which event of a message crashed the reader, and what is left behind it."""

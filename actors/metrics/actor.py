@@ -217,10 +217,13 @@ class MetricsActor(Actor[Message]):
         return None
 
     async def _record(self, message: Recorded | RecordedRun) -> None:
+        began = self.ctx.clock.monotonic()
         for seq, event in self._position.news(message):
             if isinstance(event, Trade | Equity | Flow):
                 await self._apply(seq, event)
             self._position.handled = seq
+        if isinstance(message, RecordedRun):
+            self._position.took(len(message.events), self.ctx.clock.monotonic() - began)
 
     async def _apply(self, seq: int, event: Trade | Equity | Flow) -> None:
         self._ledgers.apply(event)

@@ -5,7 +5,14 @@ from datetime import UTC, datetime
 import pytest
 
 from actors.messages import Heartbeat, Recorded, RecordedRun
-from actors.place import Position, cursor_key, poison_key, poisoned
+from actors.place import (
+    TOGETHER_MAX,
+    TOGETHER_MIN,
+    Position,
+    cursor_key,
+    poison_key,
+    poisoned,
+)
 from tests.fakes.bench import opened
 
 pytestmark = pytest.mark.anyio
@@ -89,3 +96,17 @@ def test_it_isolates_the_event_that_crashed_its_reader_from_a_run():
     assert place.isolate(query) == (query, None)
     place.handled = 8
     assert place.isolate(run(4, 8)) == (run(4, 8), None)
+
+
+def test_it_takes_as_many_events_at_once_as_fit_into_a_millisecond():
+    place = reader()
+    place.took(64, 0.004)
+    assert place.together_max == 16
+    place.took(16, 0.1)
+    assert place.together_max == TOGETHER_MIN
+    place.took(1, 0.1)
+    assert place.together_max == TOGETHER_MIN
+    place.took(8, 0.00001)
+    assert place.together_max == TOGETHER_MAX
+    place.took(8, 0.0)
+    assert place.together_max == TOGETHER_MAX
