@@ -28,7 +28,8 @@ from actors.messages import (
 )
 from actors.metrics.bulk import Loader, Wanted
 from actors.metrics.keep import Keeper
-from actors.metrics.ledger import Ledger, LedgerOptions, Portfolio
+from actors.metrics.ledger import Ledger, LedgerOptions
+from actors.metrics.portfolio import Portfolio
 from actors.metrics.replay import replay
 from actors.place import Position, poisoned
 from runtime.actor import Actor

@@ -7,8 +7,6 @@ figures O(days) more.
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -32,7 +30,7 @@ LATEST = 7_258_118_400_000_000  # 2200-01-01 UTC, in microseconds
 
 Flags = npt.NDArray[np.bool_]
 
-__all__ = ["Ledger", "LedgerOptions", "Portfolio", "portfolio"]
+__all__ = ["Ledger", "LedgerOptions"]
 
 
 class Ledger:
@@ -375,98 +373,6 @@ class Ledger:
             self._behind = self._moved = False
         self._shift = 0
         return self._account
-
-
-class Portfolio:
-    """Ledgers of one currency, each of its own bot, merged as if they were one account.
-
-    Follows the ledgers it is given: new events in order cost O(1) each, anything else a full walk.
-    Equity is known once every ledger's is; a reported equity moves the sum by its bot's change.
-    """
-
-    def __init__(self, options: LedgerOptions) -> None:
-        self.options = options
-        self._members: list[Ledger] = []
-        self._restart()
-
-    def metrics(self, ledgers: Sequence[Ledger], now: datetime) -> Metrics:
-        """Every figure of all the ledgers together.
-
-        Raises ValueError for a ledger of another currency than the portfolio's.
-        """
-        members = sorted(ledgers, key=lambda ledger: ledger.name)
-        for ledger in members:
-            if ledger.options.currency != self.options.currency:
-                raise ValueError(f"currency: {ledger!r} in a portfolio of {self.options.currency}")
-        if len(members) == 1 and _alike(members[0].options, self.options):
-            alone = members[0]
-            return report.metrics(alone.account(), terms(self.options, alone.scale), now)
-        rewrites = [ledger.rewrites for ledger in members]
-        same = [id(ledger) for ledger in members] == [id(ledger) for ledger in self._members]
-        if not same or rewrites != self._rewrites or not self._follow():
-            self._members = members
-            self._restart()
-            self._follow()
-        return report.metrics(self._account, terms(self.options, self._scale), now)
-
-    def _restart(self) -> None:
-        members = self._members
-        self._scale = max((ledger.scale for ledger in members), default=SCALE)
-        self._rewrites = [ledger.rewrites for ledger in members]
-        self._taken = [0] * len(members)
-        self._last = (0, 0, 0)
-        self._equities = [
-            None if start is None else scaled(start, self._scale, "starting_equity")
-            for start in (ledger.options.starting_equity for ledger in members)
-        ]
-        options = self.options
-        self._account = open_account(Calendar(options.zone), self._sum(), options.rolling_trades)
-
-    def _follow(self) -> bool:
-        fresh = [self._fresh(rank) for rank in range(len(self._members))]
-        for when, kind, rank, amount, fee in heapq.merge(*fresh, key=lambda entry: entry[:3]):
-            if (when, kind, rank) < self._last:
-                return False
-            self._last = (when, kind, rank)
-            self._take(when, kind, rank, amount, fee)
-            self._taken[rank] += 1
-        return True
-
-    def _fresh(self, rank: int) -> Iterator[tuple[int, int, int, int, int]]:
-        ledger = self._members[rank]
-        factor = 10 ** (self._scale - ledger.scale)
-        for when, kind, amount, fee in ledger.timeline.after(self._taken[rank]):
-            yield when, kind, rank, amount * factor, fee * factor
-
-    def _take(self, when: int, kind: int, rank: int, amount: int, fee: int) -> None:
-        equity = self._equities[rank]
-        if kind == MARK:
-            self._equities[rank] = amount
-            total = self._sum()
-            if total is not None:
-                self._account.mark(when, total)
-            return
-        self._equities[rank] = None if equity is None else equity + amount
-        if kind == TRADE:
-            self._account.trade(when, amount, fee)
-        else:
-            self._account.flow(when, amount)
-
-    def _sum(self) -> int | None:
-        known = [equity for equity in self._equities if equity is not None]
-        return sum(known) if known and len(known) == len(self._equities) else None
-
-
-def portfolio(ledgers: Sequence[Ledger], options: LedgerOptions, now: datetime) -> Metrics:
-    """The ledgers of one currency as if one account; `options.starting_equity` is not used.
-
-    Walks every entry: keep a `Portfolio` where this is asked for again and again.
-    """
-    return Portfolio(options).metrics(ledgers, now)
-
-
-def _alike(one: LedgerOptions, other: LedgerOptions) -> bool:
-    return (one.zone, one.rolling_trades) == (other.zone, other.rolling_trades)
 
 
 def _instant(instant: datetime | None, field: str) -> int:

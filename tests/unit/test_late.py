@@ -10,6 +10,7 @@ import pytest
 from actors.messages import Equity, Flow, Trade
 from actors.metrics import timeline
 from actors.metrics.ledger import Ledger, LedgerOptions
+from actors.metrics.portfolio import Portfolio
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -122,3 +123,34 @@ def fresh(options, events):
         book.apply(event)
     assert book.rewrites == 0 or book.scale > 4
     return book
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_it_merges_bots_anew_as_it_would_have_followed_them(seed):
+    dice = random.Random(seed)
+    moves = dice.choice([0, 0.2, 0.4])
+    starts = {name: dice.choice([None, Decimal(500), Decimal("7.25")]) for name in ("a", "b", "c")}
+    starts = starts if dice.random() < 0.5 else dict.fromkeys(starts, Decimal(400))
+    books = {name: Ledger(LedgerOptions(starting_equity=starts[name])) for name in starts}
+    events = {name: history(dice, 40, moves, dice.choice([0, 2, 17])) for name in starts}
+    for name, book in books.items():
+        book.name = name
+        for event in events[name]:
+            book.apply(event)
+    options = LedgerOptions(rolling_trades=dice.choice([3, 30]))
+    now = MONDAY + timedelta(days=23)
+    anew = Portfolio(options)
+    once = anew.metrics(list(books.values()), now)
+    walked = Portfolio(options)
+    walked._members = sorted(books.values(), key=lambda book: book.name)
+    walked._restart()
+    assert walked._follow()
+    assert bits(once) == bits(walked.metrics(list(books.values()), now))
+    late = trade("later", MONDAY + timedelta(days=22), Decimal(5))
+    for book in books.values():
+        book.apply(late)
+        book.apply(Equity("a", MONDAY + timedelta(days=22, hours=1), Decimal(777)))
+    assert bits(anew.metrics(list(books.values()), now)) == bits(
+        walked.metrics(list(books.values()), now)
+    )
+    assert anew._rewrites == walked._rewrites

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.messages import Equity, Flow, Trade
-from actors.metrics.ledger import Ledger, LedgerOptions, Portfolio, portfolio
+from actors.metrics.ledger import Ledger, LedgerOptions
+from actors.metrics.portfolio import Portfolio, portfolio
 
 DATA = Path(__file__).parents[1] / "data"
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
