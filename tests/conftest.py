@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 import trio.testing
+from hypothesis import settings
 
 from tests.virtual import AutojumpLoop
+
+# No property is about time: a busy machine must not fail one.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 def pytest_generate_tests(metafunc):
