@@ -47,10 +47,11 @@ def trade(number, pnl, bot="native"):
 
 
 class Sidewatch:
-    """One process. `environ` is added to a clean environment; `stderr` collects its log."""
+    """One process of `module`. `environ` is added to a clean one; `log` collects its stderr."""
 
-    def __init__(self, data_dir, environ=None, arguments=("run",)):
+    def __init__(self, data_dir, environ=None, arguments=("run",), module="sidewatch"):
         self.data_dir = data_dir
+        self.module = module
         self.environ = environ or {}
         self.arguments = arguments
 
@@ -72,7 +73,7 @@ class Sidewatch:
         env |= {"SIDEWATCH_PORT": "0", "SIDEWATCH_DATA_DIR": str(self.data_dir), **TOKENS}
         env |= self.environ
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "sidewatch", *self.arguments],
+            [sys.executable, "-m", self.module, *self.arguments],
             env=env,
             cwd=ROOT,
             stdout=subprocess.PIPE,
