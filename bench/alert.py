@@ -8,6 +8,7 @@ is sent; nothing of it is durable. Each alert is sent alone, and its webhook ans
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import statistics
@@ -31,10 +32,12 @@ FIGURES = (
     "alert_vs_alertmanager_p50",
 )
 WARM = 10
-ALERTS = 100
-BLOCK = 10  # alerts of each side in turn
-APART_S = 1.02  # Slack takes one message a second
+ALERTS = 300
+BLOCK = 30  # alerts of each side for one ratio
+APART_S = 0.12  # the webhook takes ten messages a second
 ID = re.compile(r"Alert ([0-9a-z]{8}) ")
+ALERT_ID = re.compile(r'"alert_id":"([0-9a-z]{8})"')
+SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
 EVERY = {
     "SIDEWATCH__ALERTS__DEBOUNCE_S": "0",
     "SIDEWATCH__ALERTS__HOURLY_LIMIT": "10000",
@@ -60,8 +63,14 @@ def rejection(number: int, bot: str = "native") -> dict[str, object]:
     }
 
 
-def slack(webhook: Receiver) -> dict[str, str]:
-    return {"ALERTS_SLACK_ENABLED": "true", "SLACK_WEBHOOK_URL": webhook.url, **EVERY}
+def to_webhook(webhook: Receiver) -> dict[str, str]:
+    return {
+        **EVERY,
+        "SIDEWATCH__WEBHOOK__ENABLED": "true",
+        "SIDEWATCH__WEBHOOK__URL": webhook.url,
+        "SIDEWATCH__WEBHOOK__SECRET": SECRET,
+        "SIDEWATCH__WEBHOOK__ALLOW_PRIVATE": "true",
+    }
 
 
 def one(poster: Poster, webhook: Receiver, number: int) -> Timing:
@@ -71,7 +80,7 @@ def one(poster: Poster, webhook: Receiver, number: int) -> Timing:
     poster.post(json.dumps(rejection(number)).encode())
     webhook.wait_for(before + 1)
     arrival = webhook.arrivals[before]
-    found = ID.search(arrival.body)
+    found = ALERT_ID.search(arrival.body)
     if found is None:
         raise RuntimeError(f"not the message of an alert: {arrival.body[:200]}")
     return Timing(posted, arrival.at, found[1])
@@ -98,7 +107,7 @@ def run(folder: Path) -> tuple[list[Timing], list[float], dict[str, float]]:
     """Measure in turn; the peer's part is empty where it is not installed."""
     ours: list[Timing] = []
     theirs: list[float] = []
-    with Receiver() as webhook, Sidewatch(folder / "data", slack(webhook)) as sidewatch:
+    with Receiver() as webhook, Sidewatch(folder / "data", to_webhook(webhook)) as sidewatch:
         poster = Poster(sidewatch.url)
         with Receiver() as their_webhook:
             peer = Alertmanager(folder / "peer", their_webhook.url)

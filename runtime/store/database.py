@@ -312,6 +312,10 @@ class Store:
             except sqlite3.Error as again:
                 error.add_note(f"rollback: {again}")
         for op in batch:
+            if op.reads:  # it has no part in the failure, but may have seen what is undone
+                op.error = None
+                self._run_one(link, Tx(link), op)
+                continue
             failure = StoreError(f"the write failed: {error}")
             failure.__cause__ = error
             op.error = failure

@@ -111,3 +111,26 @@ async def test_it_starts_again_and_sends_from_memory_while_storage_fails(tmp_pat
         await table.store.write(queue("n2"))
         await anyio.sleep(2)
         assert (await job(table, "n2")).state == "done"
+
+
+async def test_it_starts_again_after_a_crash_while_storage_fails(tmp_path):
+    channel, crashes = FakeChannel(), ["once"]
+
+    def break_and_crash(point):
+        if point == "sender.sent" and crashes:
+            crashes.clear()
+            table.break_disk()
+            raise RuntimeError("crash")
+
+    async with sending(tmp_path, channel, faults=break_and_crash) as table:
+        await table.store.write(queue("n1", "n2"))
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(60)
+        assert table.actor("tested").restarts_total == 1
+        await table.ref("tested").tell(SendNow(notice(id="n3")))
+        await anyio.sleep(1)
+        assert channel.ids == ["n1", "n3"]
+        table.mend_disk()
+        await anyio.sleep(5)
+        assert channel.ids == ["n1", "n3", "n1", "n2"]  # the crash lost that n1 had gone
+        assert [(await job(table, n)).state for n in ("n1", "n2")] == ["done", "done"]

@@ -136,6 +136,36 @@ def test_it_answers_its_writers_whatever_a_callback_does(tmp_path):
     assert (answered, store.head()) == ([1, 1], 7)
 
 
+@pytest.mark.real_time
+async def test_it_reads_what_is_on_disk_beside_a_write_that_failed(tmp_path):
+    def full(point):
+        if point == "store.commit":
+            raise sqlite3.OperationalError("database or disk is full")
+
+    store = Store(tmp_path / "s.db", SystemClock())
+    await store.open()
+    await store.write(lambda tx: tx.state.put("k", b"old"))
+    store.fault = full
+    begun, go, seen = threading.Event(), threading.Event(), []
+
+    async def fails():
+        with pytest.raises(StoreError, match="disk is full"):
+            await store.write(lambda tx: tx.state.put("k", b"new"))
+
+    async def reads():
+        seen.append(await store.read(lambda tx: tx.state.get("k")))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(store.read, lambda _tx: begun.set() or go.wait(10))
+        await anyio.to_thread.run_sync(begun.wait)
+        tasks.start_soon(fails)
+        tasks.start_soon(reads)
+        await anyio.wait_all_tasks_blocked()
+        go.set()
+    assert seen == [b"old"]
+    await store.close()
+
+
 async def test_it_claims_the_most_urgent_first_and_only_once(store):
     def fill(tx):
         tx.queue.put("slack", "a", b"", now=1.0)
