@@ -7,10 +7,11 @@ from tests.acceptance.process import Sidewatch, trade
 CONSOLE = {"SIDEWATCH__CONSOLE__ENABLED": "true"}
 
 
-def test_it_sets_a_broken_database_aside_and_tells(tmp_path):
+@pytest.mark.parametrize("content", [b"\x17" * 8_192, b""], ids=["corrupt", "empty"])
+def test_it_sets_a_broken_database_aside_and_tells(tmp_path, content):
     folder = tmp_path / "data"
     folder.mkdir()
-    (folder / "sidewatch.db").write_bytes(b"\x17" * 8_192)
+    (folder / "sidewatch.db").write_bytes(content)
     with Sidewatch(folder, CONSOLE) as running:
         with running.live() as live:
             alerts = []
