@@ -4,7 +4,9 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
+from actors.alerts import actor as alerts_actor
 from actors.alerts import outbox
+from actors.alerts.escalation import Plan as Escalation
 from actors.alerts.failover import Plan
 from actors.alerts.triggers import Finding
 from actors.senders.channel import ATTEMPT_S
@@ -101,6 +103,36 @@ async def test_it_tells_after_days_a_digest_and_the_oldest_critical_first(tmp_pa
         assert [kind for _, kind, _ in on.got("slack")] == ["fired", "fired", "digest"]
         counts = await on.store.read(lambda tx: tx.queue.count("slack"))
         assert counts == {"done": 4}
+
+
+@pytest.mark.anyio
+async def test_it_owes_little_after_a_day_of_outage_and_pays_within_a_minute(tmp_path, monkeypatch):
+    monkeypatch.setattr(alerts_actor, "LOOK_EVERY_S", 15.0)  # a day of looks
+    duty = Duty("slack", route=["slack"], escalation=Escalation(1_800.0))
+    async with duty.run(tmp_path) as on:
+        on.lines["slack"].how = "500"
+        on.lines["slack"].rate_s = 1.0
+        await on.trouble("all day")
+        for hour in range(24):
+            await on.trouble(f"critical {hour}")
+            await on.trouble(f"warning {hour}", severity="warning")
+            await anyio.sleep(600)
+            await on.trouble(f"critical {hour}", holds=False)
+            await anyio.sleep(3_000)
+        owed = await on.store.read(lambda tx: tx.queue.count("slack"))
+        assert owed == {"queued": 49}  # one for each alert, its reminders and its end within
+        assert len(on.lines["slack"].tried) < 400
+        on.lines["slack"].how = "ok"
+        await anyio.sleep(400)
+        got = on.lines["slack"].got
+        assert len(got) == 49
+        assert got[-1][0] - got[0][0] <= 60
+        criticals = [notice for _, notice in got[:25]]
+        assert {notice.severity for notice in criticals} == {"critical"}
+        ids = [notice.alert_id for notice in criticals]
+        assert ids == sorted(ids)
+        assert criticals[0].suppressed >= 7  # the reminders of a day
+        assert all(notice.title.endswith("(over)") for notice in criticals[1:])
 
 
 # ---------------------------------------------------------------- parked work
