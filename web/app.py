@@ -12,7 +12,7 @@ import msgspec
 from quart import Quart, Response, request
 from werkzeug.exceptions import HTTPException
 
-from actors.alerts.commands import Unknown
+from actors.alerts.commands import Invalid, NotStored, Unknown
 from runtime.ref import AskFailed, AskTimeout, Declined, MailboxFull, NoSuchActor
 from runtime.store import StoreError
 from web import guard
@@ -37,6 +37,7 @@ HEADERS = {
 }
 
 UNREAD = frozenset({400, 401, 403, 408, 413, 421, 429, 431})
+BUSY = 503
 TEXTS = {413: "the body is too large", 408: "the body did not come in time"}
 
 _encode = msgspec.json.Encoder().encode
@@ -217,18 +218,24 @@ async def _failed(error: Exception) -> Response:
     return refuse(refusal)
 
 
+ANSWERS: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
+    ((Unknown,), 404),
+    ((Invalid,), 422),
+    ((NotStored,), 503),
+    ((Declined,), 409),
+    ((AskTimeout, AskFailed, NoSuchActor, MailboxFull), 503),
+)
+
+
 def _refusal_of(error: Exception) -> Refusal | None:
     if isinstance(error, HTTPException):
         code = error.code or 500
         return Refusal(code, TEXTS.get(code) or error.description or error.name)
-    if isinstance(error, Unknown):
-        return Refusal(404, str(error))
-    if isinstance(error, Declined):
-        return Refusal(409, str(error))
     if isinstance(error, StoreError):
-        return Refusal(503, f"storage: {error}", 1.0)
-    if isinstance(error, AskTimeout | AskFailed | NoSuchActor | MailboxFull):
-        return Refusal(503, str(error), 1.0)
+        return Refusal(BUSY, f"storage: {error}", 1.0)
+    for kinds, status in ANSWERS:
+        if isinstance(error, kinds):
+            return Refusal(status, str(error), 1.0 if status == BUSY else None)
     return None
 
 

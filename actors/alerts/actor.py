@@ -22,7 +22,9 @@ from actors.alerts.commands import (
     SILENCES_MAX,
     Acknowledge,
     AddSilence,
+    Invalid,
     ListSilences,
+    NotStored,
     RemoveSilence,
     Silence,
     Unknown,
@@ -142,7 +144,7 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
             try:
                 return await self._obey(message)
             except StoreError as error:  # a crash would lose what waits for the disk
-                raise Declined(f"the storage failed: {error}") from error
+                raise NotStored(f"the storage failed: {error}") from error
         return None
 
     def _findings(self, message: Update) -> list[Finding]:
@@ -327,11 +329,11 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
     async def _silence(self, command: AddSilence) -> Silence:
         now = self.ctx.clock.now()
         if not command.reason.strip():
-            raise Declined("reason: a silence needs one")
+            raise Invalid("reason: a silence needs one")
         if not now < command.until <= now + SILENCE_MAX:
-            raise Declined("until: needs to be within the next 30 days")
+            raise Invalid("until: needs to be within the next 30 days")
         if command.since is not None and command.since >= command.until:
-            raise Declined("since: needs to be before until")
+            raise Invalid("since: needs to be before until")
         if len(self._silences_in_force()) >= SILENCES_MAX:
             raise Declined(f"there are {SILENCES_MAX} silences already")
         id_ = outbox.new_id(now, max(self._book.silences, default=""))

@@ -16,6 +16,14 @@ class Unknown(Declined):
     """There is no alert or silence of that id."""
 
 
+class Invalid(Declined):
+    """A field of a command says what cannot be meant."""
+
+
+class NotStored(Declined):
+    """The disk refuses: nothing has changed."""
+
+
 class Acknowledge(Struct, frozen=True):
     """Stop the repeats of an open alert until it is resolved; answered with the Alert.
 

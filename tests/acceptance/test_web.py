@@ -181,6 +181,9 @@ def test_it_silences_and_acknowledges_for_operators(sidewatch):
     answer = sidewatch.client.post(f"/api/v1/alerts/{fired['id']}/ack", headers=operate)
     assert answer.json()["alert"]["state"] == "acknowledged"
     assert sidewatch.client.post("/api/v1/alerts/none/ack", headers=operate).status_code == 404
+    late = {"reason": "maintenance", "until": "2099-01-01T00:00:00Z"}
+    answer = sidewatch.client.post("/api/v1/silences", json=late, headers=operate)
+    assert (answer.status_code, answer.json()["error"].startswith("until: ")) == (422, True)
     bad = {"reason": "maintenance", "minutes": 0}
     answer = sidewatch.client.post("/api/v1/silences", json=bad, headers=operate)
     assert "minutes" in answer.json()["error"]

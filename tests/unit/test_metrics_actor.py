@@ -14,6 +14,7 @@ from actors.messages import (
     Heartbeat,
     MetricsUpdate,
     Recorded,
+    RecordedRun,
     Refresh,
     RiskUpdate,
     Trade,
@@ -153,6 +154,23 @@ async def test_it_tells_alerts_of_each_event_and_browsers_of_what_changed(tmp_pa
         assert isinstance(last, MetricsUpdate)
         assert "beta" in last.bots
         assert last.portfolio["USD"].equity == 2_406
+
+
+async def test_it_tells_alerts_of_each_event_of_a_run_as_if_it_had_come_alone(tmp_path):
+    events = [trade(n, (-1) ** n * n, bot=("alpha", "beta")[n % 3 == 0]) for n in range(1, 40)]
+    told = []
+    for name, messages in {
+        "alone": [Recorded(seq, event) for seq, event in enumerate(events, 1)],
+        "run": [RecordedRun(1, events[:30]), RecordedRun(20, events[19:])],
+    }.items():
+        (tmp_path / name).mkdir()
+        async with measuring(tmp_path / name) as table:
+            for message in messages:
+                await table.ref("tested").tell(message)
+            await anyio.sleep(0.01)
+            told.append([(risk.bot, risk.seq, risk.risk) for risk in table.heard["alerts"]])
+    assert [seq for _, seq, _ in told[0]] == list(range(1, 40))
+    assert told[0] == told[1]
 
 
 async def test_it_costs_one_snapshot_for_a_burst(tmp_path):
