@@ -210,5 +210,7 @@ def _fold(tx: Tx, waiting: list[Job], combined: Notice, now: float) -> None:
         worst=combined.worst or next((n.worst for n in reversed(notices) if n.worst), ""),
     )
     tx.queue.replace(first.topic, first.id, msgspec.json.encode(combined))
+    if first.state == "held" and combined.severity == "critical":
+        tx.queue.release(first.topic, first.id, now, now)  # no critical waits, nor does its end
     for job in others:
         tx.queue.done(job.topic, job.id, now, f"told in {combined.id}")

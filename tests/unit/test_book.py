@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -373,7 +373,21 @@ def check_counts(desk, channel, accepted):
         assert all(live[alert_id] <= 1 for alert_id in ended)
 
 
+HELD_THEN_CRITICAL = [  # held as a warning, told as a critical, over: its end may not wait
+    ("event", 0),
+    ("event", 1),
+    ("find", 0, 1, "warning"),
+    ("find", 0, 0, "warning"),
+    ("find", 0, 1, "warning"),
+    ("find", 0, 1, "critical"),
+    ("deliver", "slack"),
+    ("find", 0, 0, "warning"),
+    ("wait", 300),
+]
+
+
 @settings(max_examples=150, deadline=None)
+@example(HELD_THEN_CRITICAL)
 @given(ops)
 def test_it_loses_and_doubles_nothing_and_a_restart_changes_nothing(todo):
     with pytest.MonkeyPatch.context() as patch:
