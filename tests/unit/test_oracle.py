@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.messages import Equity, Flow, Trade
+from actors.metrics import timeline
 from actors.metrics.ledger import Ledger, LedgerOptions
 from tests import oracle
 
@@ -57,13 +58,26 @@ zones = st.sampled_from(ZONES)
 histories = st.lists(trades(cents | fine) | trades(cents) | flows | marks, max_size=40)
 
 
-@given(histories, starts, zones, st.integers(0, 40))
-@settings(max_examples=200, deadline=None)
-def test_it_agrees_with_the_oracle_on_any_history(events, start, zone, late):
+@pytest.fixture(scope="module", autouse=True)
+def small_blocks():
+    """A few events fill several blocks of the timeline."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timeline, "BLOCK_MAX", 8)
+        patch.setattr(timeline, "BLOCK_FILL", 6)
+        yield
+
+
+@given(histories, starts, zones, st.integers(0, 40), st.sets(st.integers(0, 40)))
+@settings(max_examples=300, deadline=None)
+def test_it_agrees_with_the_oracle_on_any_history(events, start, zone, late, asked):
     now = FIRST + timedelta(seconds=SPAN_S, days=late)
     ledger = Ledger(LedgerOptions(starting_equity=start, zone=zone, rolling_trades=7))
-    for event in events:
+    for place, event in enumerate(events):
         ledger.apply(event)
+        if place in asked:  # what is asked for in between changes nothing
+            ledger.risk(now)
+            if place % 2:
+                ledger.metrics(now)
     wrong = oracle.differences(ledger.metrics(now), events, start, now, zone=zone, trades=7)
     assert not wrong
 
