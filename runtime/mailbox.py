@@ -71,9 +71,14 @@ class Ask:
         self.error: BaseException | None = None
 
     def answer(self, value: Any) -> None:
-        """Give the answer; the asker wakes."""
-        self.value = value
-        self.done.set()
+        """Give the answer; the asker wakes, if it still waits.
+
+        The timers keep the question until its deadline, so that it must not keep anything itself.
+        """
+        self.message = None
+        if self.alive:
+            self.value = value
+            self.done.set()
 
     def fail(self, error: BaseException) -> None:
         """Give an error instead; the asker raises it."""

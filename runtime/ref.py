@@ -94,7 +94,8 @@ class Ref(Generic[M_contra]):
             raise ask.error
         if ask.value is UNANSWERED:
             raise AskTimeout(f"{self.name}: no answer within {timeout_s} s")
-        return ask.value
+        value, ask.value = ask.value, None
+        return value
 
     def _full(self) -> MailboxFull:
         return MailboxFull(f"{self.name}: mailbox is full ({self._box.policy.capacity})")

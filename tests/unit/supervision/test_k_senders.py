@@ -1,5 +1,8 @@
 """Facts K, cases 105 and 106: what a sender meets: a full mailbox, nobody who answers."""
 
+import gc
+import weakref
+
 import anyio
 import pytest
 
@@ -242,6 +245,28 @@ async def test_it_106_does_not_answer_when_the_asker_has_left():
         await anyio.sleep(10)
         assert said(log) == ["a:x"]
         assert run.actor("a").handled == 2
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_it_106_keeps_neither_question_nor_answer_until_the_deadline(leaves):
+    class Large:
+        async def __call__(self, _actor):
+            await anyio.sleep(5)
+            large = Large()
+            kept.append(weakref.ref(large))
+            return large
+
+    kept = []
+    async with running(supervisor(worker("a", []))) as run:
+        question = Large()
+        kept.append(weakref.ref(question))
+        with anyio.move_on_after(1 if leaves else 100):
+            await run.ref("a").ask(question, timeout_s=3_600)
+        del question
+        await anyio.sleep(10)
+        gc.collect()
+        assert len(run.system.timers._heap) == 1
+        assert [large() for large in kept] == [None, None]
 
 
 async def test_it_105_makes_room_for_what_must_arrive_among_coalesced_messages():
