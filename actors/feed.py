@@ -1,4 +1,4 @@
-"""The feed: carries journaled events, in order, to whoever builds state from them.
+"""A feed: carries journaled events, in order, to who builds state from them.
 
 It wakes on each commit and reads on from where the slowest reader stands, a bounded piece at a
 time; while more events come in, those go first (`actors.rush`). The journal is the
@@ -34,6 +34,7 @@ class Feed(Actor[Wake]):
         self._store = store
         self._rush = rush
         self._readers = readers
+        self._streams = sorted({stream for place, _ in readers for stream in place.streams})
         self.undecodable = 0
 
     async def started(self) -> None:
@@ -56,13 +57,18 @@ class Feed(Actor[Wake]):
         return min(told, default=self._store.head())
 
     async def _hand_on_some(self, after: int) -> None:
-        runs = await self._store.read(lambda tx: tx.journal.runs(after, READ_EVENTS_MAX))
+        head, limit, streams = self._store.head(), READ_EVENTS_MAX, self._streams
+        runs = await self._store.read(lambda tx: tx.journal.runs(after, limit, streams))
         for run in runs:
             for place, ref in self._readers:
                 if place.told is not None and place.told < run.last:
                     if run.stream in place.streams:
                         await self._tell(place, ref, run)
                     place.told = run.last
+        if sum(run.n for run in runs) < limit:  # what else there is up to the head is for others
+            for place, _ in self._readers:
+                if place.told is not None:
+                    place.told = max(place.told, head)
 
     async def _tell(self, place: Position, ref: Ref[Recorded | RecordedRun], run: Run) -> None:
         """Tell a run in pieces, and let the reader have its turn after each."""

@@ -1,6 +1,6 @@
 """The tree: the one place that builds the supervision tree from Settings.
 
-root (rest_for_one): store, core (metrics, health, pingers, alerts), senders, feed, broadcaster,
+root (rest_for_one): store, core (metrics, health, pingers, alerts), senders, feeds, broadcaster,
 server, watch (the dead-man's switch). What outlives an incarnation (positions, hub, sockets) is
 made here.
 """
@@ -28,7 +28,7 @@ from actors.health.pinger import Pinger
 from actors.hub import Hub
 from actors.ingest import Ingest
 from actors.keeper import Keep, StoreActor
-from actors.messages import AlertChanged, Notice, Recorded, RecordedRun, Refresh, Wake
+from actors.messages import AlertChanged, Notice, Recorded, Refresh, Wake
 from actors.metrics import actor as metrics_actor
 from actors.metrics import replay
 from actors.metrics.actor import MetricsActor, as_of
@@ -97,7 +97,7 @@ class Tree:
             blocked_after_s=BLOCKED_AFTER_S,
             zombie_after_s=ZOMBIE_AFTER_S,
         )
-        self.store.on_commit(lambda _head: self._offer("feed", Wake()))
+        self.store.on_commit(self._wake_feeds)
 
     # ------------------------------------------------------------ specification
 
@@ -112,13 +112,9 @@ class Tree:
                 ChildSpec(id="store", name="store", start=self._store),
                 self._core(),
                 self._senders(),
-                ChildSpec(
-                    id="feed",
-                    name="feed",
-                    start=self._feed,
-                    mailbox=MailboxPolicy(capacity=8, when_full="coalesce", key=type),
-                    backoff=BACKOFF,
-                ),
+                self._feed("feed", self.metrics_position, self.rush),
+                # Its own, and in no rush: a kill switch never waits behind a backfill of trades.
+                self._feed("feed-health", self.health_position, Rush(self.clock)),
                 ChildSpec(
                     id="broadcaster",
                     name="broadcaster",
@@ -254,12 +250,14 @@ class Tree:
             fingerprint=channels.fingerprint(self.settings, name),
         )
 
-    def _feed(self) -> Feed:
-        readers: list[tuple[Position, Ref[Recorded | RecordedRun]]] = [
-            (self.metrics_position, self.ref("metrics")),
-            (self.health_position, self.ref("health")),
-        ]
-        return Feed(self.store, self.rush, readers)
+    def _feed(self, name: str, place: Position, rush: Rush) -> ChildSpec:
+        return ChildSpec(
+            id=name,
+            name=name,
+            start=lambda: Feed(self.store, rush, [(place, self.ref(place.reader))]),
+            mailbox=MailboxPolicy(capacity=8, when_full="coalesce", key=type),
+            backoff=BACKOFF,
+        )
 
     def _server(self) -> ServerActor:
         settings = self.settings.server
@@ -325,6 +323,10 @@ class Tree:
     def _refresh(self) -> None:
         for name in ("metrics", "health"):
             self._offer(name, Refresh())
+
+    def _wake_feeds(self, _head: int) -> None:
+        for name in ("feed", "feed-health"):
+            self._offer(name, Wake())
 
     def _wake_senders(self) -> None:
         for name in self.channels:

@@ -139,7 +139,7 @@ async def test_it_quarantines_a_poison_event_and_goes_on(tmp_path, anyio_backend
             status = tree.system.status()
             metrics = actor(status, "metrics")
             assert (metrics.quarantined, metrics.restarts_total) == (1, 3)
-            for sibling in ("health", "alerts", "feed", "broadcaster", "server"):
+            for sibling in ("health", "alerts", "feed", "feed-health", "broadcaster", "server"):
                 assert actor(status, sibling).restarts_total == 0
     finally:
         await tree.store.close()

@@ -171,6 +171,19 @@ async def test_it_leaves_one_event_of_a_run_out_that_no_longer_decodes(tmp_path)
         assert place.told == 4
 
 
+async def test_it_reads_past_what_is_for_others(tmp_path):
+    place = Position(reader="reader", streams=("kill_switch",))
+    place.begin(0)
+    async with feeding(tmp_path, {"reader": place}, trades(1, 2_500)) as table:
+        await anyio.sleep(0.001)
+        assert (place.told, table.heard["reader"]) == (2_500, [])
+        await table.store.write(trades(2_501, 5_000))
+        await table.store.write(journal(switch(1)))
+        await table.store.write(trades(5_001, 5_100))
+        await anyio.sleep(0.001)
+        assert (place.told, seqs(table, "reader")) == (5_101, [5_001])
+
+
 async def test_it_lets_a_rush_pass_before_it_hands_many_events_on(tmp_path):
     place = Position(reader="reader", streams=("trade",))
     place.begin(0)
