@@ -18,7 +18,8 @@ from actors.metrics.details import account, details, record
 from actors.metrics.details import portfolio as merged
 from actors.metrics.families import FAMILIES, family
 from actors.metrics.history import History
-from actors.metrics.ledger import Ledger, LedgerOptions, portfolio
+from actors.metrics.ledger import Ledger, LedgerOptions
+from actors.metrics.portfolio import portfolio
 
 FIRST = datetime(2024, 3, 1, tzinfo=UTC)
 NOW = FIRST + timedelta(days=50)
