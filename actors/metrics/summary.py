@@ -133,9 +133,9 @@ def summarise(kind: Kinds, amount: Amounts) -> Summary:
 
 def exact(amount: Amounts, beside: int = 0) -> Amounts:
     """The amounts in a type in which no sum of theirs, with `beside`, rounds or overflows."""
-    if amount.dtype == object or not len(amount):
+    if amount.dtype == object:
         return amount
-    largest = max(int(amount.max()), -int(amount.min()))
+    largest = max(int(amount.max()), -int(amount.min())) if len(amount) else 0
     if 2 * largest * len(amount) + beside < EXACT_MAX:
         return amount
     return amount.astype(object)

@@ -769,6 +769,12 @@ def test_it_knows_no_equity_of_a_portfolio_with_an_unknown_part():
     assert (empty.trades, empty.undefined["equity"]) == (0, "no starting equity")
 
 
+def test_it_merges_a_ledger_without_entries_in_a_unit_that_its_start_outgrows():
+    fine, idle = ledger(trade(1, at(0), "1E-15"), trade(1, at(0), "2E-15", revision=1)), ledger()
+    whole = portfolio([fine, idle], LedgerOptions(), at(1))
+    assert whole.equity == 2_000 + Decimal("2E-15")
+
+
 def test_it_refuses_to_merge_currencies():
     with pytest.raises(ValueError, match=r"^currency: .*EUR"):
         portfolio([ledger(currency="EUR")], LedgerOptions(currency="USD"), at(0))
