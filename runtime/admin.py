@@ -213,7 +213,7 @@ async def _count_children(supervisor: Supervisor) -> Counts:
     children = supervisor.children.values()
     workers = sum(isinstance(child.spec, ChildSpec) for child in children)
     specs = 1 if isinstance(supervisor.spec, DynamicSpec) else len(children)
-    active = sum(child.active for child in children)
+    active = sum(child.runner is not None for child in children)
     return Counts(specs, active, len(children) - workers, workers)
 
 

@@ -36,7 +36,6 @@ class Child:
     attempt: int = 0
     restart_token: object = None
     restarts_total: int = 0
-    zombies: int = 0
     _lived_since: float = math.inf
     _restarted_at: tuple[float, ...] = ()
 
@@ -49,11 +48,6 @@ class Child:
     def name(self) -> str:
         """The registered name."""
         return self.spec.name or self.path
-
-    @property
-    def active(self) -> bool:
-        """Whether it runs."""
-        return self.runner is not None and self.state in ("running", "starting", "stopping")
 
     def spawn(self) -> Incarnation | Supervisor:
         """Begin a new life in its own task."""

@@ -57,18 +57,16 @@ class Cell:
 UNANSWERED = object()
 
 
+@dataclass(slots=True, eq=False)
 class Ask:
     """A message whose sender waits for the answer; `alive` until it has one, or leaves."""
 
-    __slots__ = ("alive", "done", "due", "error", "message", "value")
-
-    def __init__(self, message: Any, due: float = 0.0) -> None:
-        self.message = message
-        self.due = due
-        self.alive = True
-        self.done = anyio.Event()
-        self.value: Any = UNANSWERED
-        self.error: BaseException | None = None
+    message: Any
+    due: float = 0.0
+    alive: bool = True
+    value: Any = UNANSWERED
+    error: BaseException | None = None
+    done: anyio.Event = field(default_factory=anyio.Event)
 
     def answer(self, value: Any) -> None:
         """Give the answer; the asker wakes, if it still waits.
@@ -90,14 +88,12 @@ class Ask:
         self.done.set()
 
 
+@dataclass(slots=True, eq=False)
 class Turn:
     """A teller that waits for room; whoever makes room puts its message in."""
 
-    __slots__ = ("item", "over")
-
-    def __init__(self, item: Any) -> None:
-        self.item = item
-        self.over = anyio.Event()
+    item: Any
+    over: anyio.Event = field(default_factory=anyio.Event)
 
 
 @dataclass(slots=True, eq=False)

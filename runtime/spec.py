@@ -146,7 +146,8 @@ class DynamicSpec(_Supervises):
         check_significant(self.template, self.auto_shutdown)
 
 
-AnySpec = ChildSpec | SupervisorSpec | DynamicSpec
+AnySupervisor = SupervisorSpec | DynamicSpec
+AnySpec = ChildSpec | AnySupervisor
 
 
 def check_significant(child: AnySpec, auto_shutdown: AutoShutdown) -> None:

@@ -15,12 +15,12 @@ import anyio
 
 from runtime.child import Child
 from runtime.restart import Exit, Intensity, describe, expected, restarts
-from runtime.spec import ChildSpec, DynamicSpec, SupervisorSpec
+from runtime.spec import ChildSpec, DynamicSpec
 from runtime.timers import Agenda
 
 if TYPE_CHECKING:
     from runtime.incarnation import Incarnation, Parent
-    from runtime.spec import AnySpec, Shutdown
+    from runtime.spec import AnySpec, AnySupervisor, Shutdown
     from runtime.system import System
 
 SHUTDOWN = Exit("shutdown")
@@ -39,13 +39,7 @@ class StartFailed(Exception):
 class Supervisor:
     """One life of a supervisor. Its children's slots live in the system and outlast it."""
 
-    def __init__(
-        self,
-        system: System,
-        spec: SupervisorSpec | DynamicSpec,
-        path: str,
-        parent: Parent,
-    ) -> None:
+    def __init__(self, system: System, spec: AnySupervisor, path: str, parent: Parent) -> None:
         self.system = system
         self.spec = spec
         self.path = path
@@ -56,9 +50,7 @@ class Supervisor:
         self.stop_requested = False
         self.children: dict[str, Child] = {}
         self.intensity = Intensity(spec.intensity, spec.period_s)
-        self.restarts_total = 0
         self.created = 0
-        self.started_at = system.clock.now()
         self.scope = anyio.CancelScope()
         self._ending: Exit | None = None
         self._agenda: Agenda[tuple[list[Child], object]] = Agenda()
@@ -237,7 +229,6 @@ class Supervisor:
                     runner.request_stop(child.spec.shutdown)
                 if not await self._ended(child, runner):
                     self.system.report("zombie", child.name, None)
-                    child.zombies += 1
             exit_ = runner.exit
             if exit_ is not None and not expected(child.spec.restart, child.spec.shutdown, exit_):
                 self.system.report("shutdown_error", child.name, exit_.error or exit_)
@@ -308,7 +299,6 @@ class Supervisor:
             child.state = "stopped"
             self._ending = SHUTDOWN
             return
-        self.restarts_total += 1
         child.state = "restarting"
         child.note_restart(now)
         group = self._group(child)

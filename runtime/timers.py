@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -16,20 +17,16 @@ T = TypeVar("T")
 CANCELLED_KEPT = 1_000  # below this many, cancelled timers leave the heap when they are due
 
 
+@dataclass(slots=True, eq=False)
 class Timer:
     """A message to come. At most one of a timer's messages waits in the mailbox at a time."""
 
-    __slots__ = ("alive", "due", "incarnation", "message", "period_s", "waiting")
-
-    def __init__(
-        self, incarnation: Incarnation, due: float, message: Any, period_s: float | None
-    ) -> None:
-        self.incarnation = incarnation
-        self.due = due
-        self.message = message
-        self.period_s = period_s
-        self.alive = True
-        self.waiting = False
+    incarnation: Incarnation
+    due: float
+    message: Any
+    period_s: float | None
+    alive: bool = True
+    waiting: bool = False
 
     def cancel(self) -> None:
         """Send nothing more, not even what waits in the mailbox."""
