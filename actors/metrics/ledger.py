@@ -112,6 +112,42 @@ class Ledger:
         opening = EquityPoint(first / 1e6, start.equity / 10**self.scale, 0.0)
         return [opening, *self._chart.points(self.timeline, points - 1)]
 
+    def history(self, first: datetime, last: datetime, points: int = 500) -> list[EquityPoint]:
+        """The equity curve from an instant to before another, extremes kept: any zoom.
+
+        At most `points` events, oldest first, none while equity is unknown. Raises ValueError
+        below 8 points.
+        """
+        if points < POINTS_MIN:
+            raise ValueError(f"points: at least {POINTS_MIN}, not {points}")
+        timeline = self.timeline
+        self._chart.draw(timeline, self._start(), 10**self.scale)
+        places = [timeline.index(timeline.since(micros(edge))) for edge in (first, last)]
+        return self._chart.points(timeline, points, *places)
+
+    def columns(self, *names: str) -> Columns:
+        """Copies of columns of `block.COLUMNS`, in canonical order, of every kind of entry.
+
+        `symbol` is twice the place in `symbols()`, plus 1 for a short; money is in 10^-`scale`,
+        quantities are in 10^-`quantity_scale`; `id(reference)` of the timeline gives an id.
+        """
+        return {name: self.timeline.column(name) for name in names}
+
+    def symbols(self) -> list[str]:
+        """The symbols in the order of their numbers."""
+        return list(self._symbols)
+
+    def daily_returns(self) -> tuple[int | None, list[float]]:
+        """The first day with a return (`date.toordinal`), and the returns from then on.
+
+        The last one is that of the last entry's day, and provisional; NaN where equity was not
+        positive.
+        """
+        account = self.account()
+        if account.returns_from is None:
+            return None, []
+        return account.returns_from, [*account.returns, account.day_return()]
+
     @property
     def timeline(self) -> Timeline:
         """The entries, all of them in their places; to be read only."""

@@ -62,15 +62,20 @@ class Chart:
         self._equity.frombytes((equity / unit).astype(np.float64).tobytes())
         self._drawdown.frombytes(path.falls().tobytes())
 
-    def points(self, timeline: Timeline, limit: int) -> list[EquityPoint]:
-        """At most `limit` (>= 5) points, oldest first."""
-        equity = np.frombuffer(self._equity)
+    def points(
+        self, timeline: Timeline, limit: int, first: int = 0, last: int | None = None
+    ) -> list[EquityPoint]:
+        """At most `limit` (>= 5) points, oldest first, of the entries from index `first` to `last`.
+
+        All of them must have been drawn.
+        """
         # only copies may outlive this: a view forbids its array to grow
+        equity = np.array(self._equity[first:last])
         known = np.flatnonzero(~np.isnan(equity))
         equity = equity[known]
-        drawdown = np.frombuffer(self._drawdown)[known]
+        drawdown = np.array(self._drawdown[first:last])[known]
         kept = extremes(equity, drawdown, limit)
-        when = timeline.instants([int(known[i]) for i in kept])
+        when = timeline.instants([first + int(known[i]) for i in kept])
         return [
             EquityPoint(instant / 1e6, float(equity[i]), float(drawdown[i]))
             for i, instant in zip(kept, when, strict=True)
