@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
+from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -198,12 +199,14 @@ class Loader:
             given if given.__class__ is str and given >= ":" else canonical_id(given)
             for given in (trade.id for trade in trades)
         ]
-        digests = np.frombuffer(array("I", map(digest, ids)), np.uint32)
+        encoded = [str(one).encode("utf-8", "surrogatepass") for one in ids]
+        digests = np.frombuffer(array("I", map(crc32, encoded)), np.uint32)
         waiting = self._unsettled.setdefault(bot, set())
         waiting.update(digests[~good].tolist())
         if waiting:
             good &= ~np.isin(digests, np.array(list(waiting), np.uint32))
-        symbols = [2 * ledger.symbol(t.symbol) + (t.side == "short") for t in trades]
+        numbers = {name: 2 * ledger.symbol(name) for name in {t.symbol for t in trades}}
+        symbols = [numbers[t.symbol] + (t.side == "short") for t in trades]
         columns: Columns = {
             "when": when,
             "kind": np.full(len(trades), TRADE, np.uint8),
@@ -217,9 +220,10 @@ class Loader:
         }
         if not good.all():
             columns = {name: column[good] for name, column in columns.items()}
-            ids = [one for one, fine in zip(ids, good.tolist(), strict=True) if fine]
+            ids = list(itertools.compress(ids, good))
+            encoded = list(itertools.compress(encoded, good))
         if ids:
-            ledger.stage(bot, columns, ids)
+            ledger.stage(bot, columns, ids, encoded)
         return good
 
 
@@ -248,7 +252,7 @@ def _equities(ledger: Ledger, bot: str, events: list[_Equity]) -> Flags:
         "digest": np.zeros(count, np.uint32),
     }
     if count:
-        ledger.stage(bot, columns, [])
+        ledger.stage(bot, columns)
     return good
 
 

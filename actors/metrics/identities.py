@@ -38,7 +38,12 @@ def canonical_id(given: Id) -> Id:
 
 def digest(identity: Id) -> int:
     """The CRC-32 of a canonical id as text."""
-    return crc32(str(identity).encode("utf-8", "surrogatepass"))
+    return crc32(encode(identity))
+
+
+def encode(identity: Id) -> bytes:
+    """A canonical id as bytes."""
+    return str(identity).encode("utf-8", "surrogatepass")
 
 
 class Heap:
@@ -55,9 +60,8 @@ class Heap:
         self.data += identity.encode("utf-8", "surrogatepass") + _END
         return ~place
 
-    def put_all(self, identities: Sequence[str]) -> Ints:
-        """Keep texts and return their references."""
-        encoded = [text.encode("utf-8", "surrogatepass") for text in identities]
+    def put_all(self, encoded: Sequence[bytes]) -> Ints:
+        """Keep texts, as `encode` gives them, and return their references."""
         lengths = np.fromiter(map(len, encoded), np.int64, len(encoded)) + 1
         starts = np.cumsum(lengths) - lengths + len(self.data)
         self.data += _END.join(encoded) + _END if encoded else b""
@@ -91,8 +95,15 @@ class Run:
     @classmethod
     def sorted(cls, digests: npt.NDArray[np.uint32], instants: Ints) -> Run:
         """A run of digests in any order."""
-        order = np.argsort(digests, kind="stable")
+        order = np.argsort(digests)
         return cls(digests[order], instants[order])
+
+    @classmethod
+    def merged(cls, one: Run, other: Run) -> Run:
+        """Two runs as one."""
+        digests = np.concatenate((one.digests, other.digests))
+        order = np.argsort(digests, kind="stable")  # fast where two stretches are in order
+        return cls(digests[order], np.concatenate((one.instants, other.instants))[order])
 
     @classmethod
     def of(cls, parts: Sequence[bytes]) -> Run:
@@ -163,9 +174,9 @@ class Index:
             self._fold()
         return list(self._runs)
 
-    def put_all(self, digests: npt.NDArray[np.uint32], instants: Ints) -> None:
+    def put_run(self, run: Run) -> None:
         """Keep many new ids at once."""
-        self._add(Run.sorted(digests, instants))
+        self._add(run)
 
     def seen(self, digests: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
         """Which digests may belong to a known id."""
@@ -191,9 +202,5 @@ class Index:
     def _add(self, run: Run) -> None:
         runs = self._runs
         while runs and len(runs[-1]) < TIER * len(run):
-            last = runs.pop()
-            run = Run.sorted(
-                np.concatenate((last.digests, run.digests)),
-                np.concatenate((last.instants, run.instants)),
-            )
+            run = Run.merged(runs.pop(), run)
         runs.append(run)

@@ -7,6 +7,7 @@ figures O(days) more.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -18,7 +19,7 @@ from actors.messages import Equity, EquityPoint, Flow, Metrics, Risk, Trade
 from actors.metrics import report, restate
 from actors.metrics.account import Account, open_account
 from actors.metrics.days import Calendar
-from actors.metrics.identities import Id, Index, canonical_id
+from actors.metrics.identities import Id, Index, Run, canonical_id
 from actors.metrics.money import SCALE, micros, scale_for, scaled
 from actors.metrics.options import LedgerOptions, terms
 from actors.metrics.series import Chart
@@ -206,20 +207,22 @@ class Ledger:
 
     # -------------------------------------------------------- many at once
 
-    def stage(self, bot: str, columns: Columns, ids: list[Id]) -> None:
+    def stage(
+        self, bot: str, columns: Columns, ids: Sequence[Id] = (), encoded: Sequence[bytes] = ()
+    ) -> None:
         """Take in trades of revision 0, with their `ids`, or reported equities, without.
+
+        `encoded` are the ids as `identities.encode` gives them.
 
         `columns` has those of a block and `digest`, the digests of the ids. They get their places
         when something is asked for.
         """
         if ids:
             heap = self._timeline.heap
-            texts = [text for text in ids if isinstance(text, str)]
-            columns["ids"] = (
-                heap.put_all(texts)
-                if len(texts) == len(ids)
-                else np.array([heap.put(one) for one in ids], np.int64)
-            )
+            if all(isinstance(one, str) for one in ids):
+                columns["ids"] = heap.put_all(encoded)
+            else:
+                columns["ids"] = np.array([heap.put(one) for one in ids], np.int64)
         self._staged.append(columns)
         self.name = self.name or bot
 
@@ -227,17 +230,26 @@ class Ledger:
         staged, self._staged = self._staged, []
         fresh = {name: np.concatenate([part[name] for part in staged]) for name in staged[0]}
         trades = fresh["kind"] == TRADE
-        known = self._known(fresh["ids"], np.where(trades, fresh["digest"], 0), trades)
+        order = np.argsort(fresh["digest"])
+        order = order[trades[order]]
+        known = self._known(fresh["ids"], fresh["digest"], order)
         if known:
             fresh = {name: np.delete(column, known) for name, column in fresh.items()}
             trades = fresh["kind"] == TRADE
+            order = np.flatnonzero(trades)
+            order = order[np.argsort(fresh["digest"][order])]
         if not len(trades):
             return
-        if trades.any():
-            self.index.put_all(fresh["digest"][trades], fresh["when"][trades])
+        if len(order):
+            self.index.put_run(Run(fresh["digest"][order], fresh["when"][order]))
         first, last = int(fresh["when"].min()), int(fresh["when"].max())
+        before = len(self._timeline)
         later = self._timeline.merge(fresh)
         self._pass(last)
+        if later and 0 < len(trades) <= before and not (self._behind or self._stale):
+            for when, kind, amount, fee in self._timeline.after(before):
+                self._walk(when, kind, amount, fee)
+            return
         self._account.tally.count_all(fresh["amount"][trades])
         self._account.fees += sum(fresh["fee"][trades].tolist())
         self._behind = self._stale = self._moved = True
@@ -245,17 +257,30 @@ class Ledger:
             self.rewrites += 1
             self._chart.late(first)
 
+    def _walk(self, when: int, kind: int, amount: int, fee: int) -> None:
+        if kind == TRADE:
+            self._account.trade(when, amount, fee)
+        elif kind == MARK:
+            self._account.mark(when, amount)
+        else:
+            self._account.flow(when, amount)
+
     def _known(
-        self, ids: npt.NDArray[np.int64], digests: npt.NDArray[np.uint32], trades: Flags
+        self,
+        ids: npt.NDArray[np.int64],
+        digests: npt.NDArray[np.uint32],
+        order: npt.NDArray[np.int64],
     ) -> list[int]:
-        """Which of these trades are here already, or among the others before: the first stands."""
+        """Which of these trades are here already, or among the others before: the first stands.
+
+        `order` has the trades' places by their digests.
+        """
         get = self._timeline.heap.get
-        order = np.argsort(digests, kind="stable")
-        order = order[trades[order]]
-        same = np.flatnonzero(digests[order[1:]] == digests[order[:-1]])
+        ordered = digests[order]
+        same = np.flatnonzero(ordered[1:] == ordered[:-1])
         found = {
             int(place)
-            for place in np.flatnonzero(self.index.seen(digests) & trades)
+            for place in order[self.index.seen(ordered)]
             if self._find(get(int(ids[place]))) is not None
         }
         alike: dict[Id, int] = {}
@@ -324,12 +349,8 @@ class Ledger:
         elif self._behind:
             self._moved = True
             self._count(row, 1)
-        elif row.kind == TRADE:
-            self._account.trade(row.when, row.amount, row.fee)
-        elif row.kind == MARK:
-            self._account.mark(row.when, row.amount)
         else:
-            self._account.flow(row.when, row.amount)
+            self._walk(row.when, row.kind, row.amount, row.fee)
 
     def _remove(self, place: Place) -> None:
         self._changed(self.timeline.remove(place), -1)

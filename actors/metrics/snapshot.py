@@ -36,6 +36,7 @@ SCALARS: Final = tuple(
 )
 
 Packed = dict[str, Any]  # JSON
+Stored = bytes | list[str] | dict[str, bytes]  # raw, beyond 64 bits, or one value for all
 
 
 class Unusable(Exception):
@@ -224,13 +225,15 @@ def _intact(blocks: list[Block], first: int) -> Group | None:
 
 
 def _bytes(blocks: list[Block]) -> bytes:
-    columns: dict[str, bytes | list[str]] = {}
+    columns: dict[str, Stored] = {}
     for name in COLUMNS:
         those = [getattr(block, name) for block in blocks]
         if any(isinstance(column, list) for column in those):
             columns[name] = [str(value) for column in those for value in column]
         else:
-            columns[name] = b"".join(bytes(column) for column in those)
+            whole = b"".join(bytes(column) for column in those)
+            one = whole[: those[0].itemsize if name != "kind" else 1]
+            columns[name] = {"all": one} if whole == one * sum(map(len, blocks)) else whole
     return msgspec.msgpack.encode(([len(block) for block in blocks], columns))
 
 
@@ -248,7 +251,9 @@ def _blocks(data: bytes, ref: Sequence[int]) -> list[Block]:
     return blocks
 
 
-def _column(name: str, column: bytes | list[str], first: int, last: int) -> Any:
+def _column(name: str, column: Stored, first: int, last: int) -> Any:
+    if isinstance(column, dict):
+        first, last, column = 0, last - first, column["all"] * (last - first)
     if isinstance(column, list):
         return fitting([int(text) for text in column[first:last]])
     if name == "kind":

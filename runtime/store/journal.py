@@ -161,9 +161,9 @@ class Journal:
             (after, *values, limit),
         )
         for last, n, stream, at, data in rows:
-            run = _from(after, Run(last - n + 1, n, stream, at, data))
-            found.append(run)
-            held += run.n
+            run = Run(last - n + 1, n, stream, at, data)
+            found.append(run if found else _from(after, run))
+            held += n
             if held >= limit:
                 break
         rows.close()

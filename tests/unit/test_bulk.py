@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from actors import codec
 from actors.messages import Equity, Flow, Trade
-from actors.metrics import timeline
+from actors.metrics import identities, timeline
 from actors.metrics.actor import Ledgers
 from actors.metrics.bulk import Wanted, instants, units
-from actors.metrics.identities import Heap, Index, canonical_id, digest
+from actors.metrics.identities import Heap, Index, canonical_id, digest, encode
 from actors.metrics.ledger import LedgerOptions
 from actors.metrics.money import micros, scaled
 from runtime.store import Run
@@ -219,7 +219,7 @@ def test_it_finds_an_id_among_many_and_compares_what_a_digest_confuses():
     for when, identity in enumerate(known[:20_000]):
         index.put(identity, when)
     digests = np.array([digest(identity) for identity in known[20_000:]], np.uint32)
-    index.put_all(digests, np.arange(20_000, 50_000))
+    index.put_run(identities.Run.sorted(digests, np.arange(20_000, 50_000)))
     assert all(when in index.candidates(known[when]) for when in range(0, 50_000, 71))
     new = sum(bool(index.candidates(f"other-{n}")) for n in range(20_000))
     assert new <= 5
@@ -228,7 +228,7 @@ def test_it_finds_an_id_among_many_and_compares_what_a_digest_confuses():
     assert list(index.candidates(known[30_000])) == [7]
     for identity in (0, 7, 10**17, "é", "07", "\ud800", "x" * 300):
         assert heap.get(heap.put(identity)) == identity
-    references = heap.put_all(["a", "", "ü"])
+    references = heap.put_all([encode("a"), encode(""), encode("ü")])
     assert [heap.get(int(reference)) for reference in references] == ["a", "", "ü"]
 
 
