@@ -176,7 +176,7 @@ class Loader:
             return np.zeros(len(events), np.bool_)
         if trades:
             return self._trades(ledger, bot, trades, currencies)
-        return _equities(ledger, bot, [one for one in events if isinstance(one, _Equity)])
+        return _equities(ledger, [one for one in events if isinstance(one, _Equity)])
 
     def _trades(
         self, ledger: Ledger, bot: str, trades: list[_Trade], currencies: set[str | None]
@@ -223,7 +223,7 @@ class Loader:
             ids = list(itertools.compress(ids, good))
             encoded = list(itertools.compress(encoded, good))
         if ids:
-            ledger.stage(bot, columns, ids, encoded)
+            ledger.stage(columns, ids, encoded)
         return good
 
 
@@ -234,7 +234,7 @@ def _wanted(wanted: Wanted, events: Sequence[_Trade | _Equity]) -> tuple[list[in
     return np.flatnonzero(own & good & (when <= micros(wanted.at))).tolist(), own & ~good
 
 
-def _equities(ledger: Ledger, bot: str, events: list[_Equity]) -> Flags:
+def _equities(ledger: Ledger, events: list[_Equity]) -> Flags:
     when, good = instants([event.at for event in events])
     amount, fine = units([event.equity for event in events], ledger.scale)
     good &= fine
@@ -252,7 +252,7 @@ def _equities(ledger: Ledger, bot: str, events: list[_Equity]) -> Flags:
         "digest": np.zeros(count, np.uint32),
     }
     if count:
-        ledger.stage(bot, columns)
+        ledger.stage(columns)
     return good
 
 

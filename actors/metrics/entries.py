@@ -1,0 +1,248 @@
+"""Entries in their places, and the account that follows from them.
+
+In order an entry moves the account at once. Anything else changes the exact sums and leaves a note:
+what triggers need is restated when it is asked for, all other figures with the next snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import numpy as np
+import numpy.typing as npt
+
+from actors.metrics import restate
+from actors.metrics.account import Account, open_account
+from actors.metrics.days import Calendar
+from actors.metrics.identities import Id, Index, Run
+from actors.metrics.money import SCALE, micros, scale_for, scaled
+from actors.metrics.options import LedgerOptions
+from actors.metrics.series import Chart
+from actors.metrics.summary import MARK, TRADE, Standing, opened
+from actors.metrics.timeline import Columns, Place, Row, Timeline
+
+Flags = npt.NDArray[np.bool_]
+
+
+class Entries:
+    """The timeline of one bot, the index of its trades' ids, and its account.
+
+    `scale`: money is in units of 10^-scale. `rewrites` counts how often something other than the
+    end of the timeline changed.
+    """
+
+    def __init__(self, options: LedgerOptions) -> None:
+        self.options = options
+        self.scale = SCALE
+        if options.starting_equity is not None:
+            self.scale = scale_for(options.starting_equity)
+        self.rewrites = 0
+        self.index = Index()
+        self._timeline = Timeline()
+        self._staged: list[Columns] = []
+        self._calendar = Calendar(options.zone)
+        self._day_end: int | None = None
+        self._chart = Chart()
+        self._account = self._opened()
+        self._behind = False  # what triggers need is not what the timeline says
+        self._moved = False  # and not by a shift of all levels alone
+        self._shift = 0
+        self._stale = False  # the other figures are not what the timeline says
+        self._week = (0, 0)
+
+    @property
+    def timeline(self) -> Timeline:
+        """The entries, all of them in their places; to be read only."""
+        if self._staged:
+            self._settle()
+        return self._timeline
+
+    def account(self) -> Account:
+        """The account as all entries leave it; to be read only."""
+        account = self._standing()
+        if self._stale:
+            restate.history(account, self.timeline, self._start())
+            self._stale = False
+        return account
+
+    def turn(self, now: datetime) -> bool:
+        """Whether a day began in the zone since the last call or event; False the first time."""
+        return self._pass(micros(now))
+
+    def _pass(self, when: int) -> bool:
+        known = self._day_end
+        if known is not None and when < known:
+            return False
+        self._day_end = self._calendar.end_of_day(when)
+        return known is not None
+
+    # -------------------------------------------------------- many at once
+
+    def stage(
+        self, columns: Columns, ids: Sequence[Id] = (), encoded: Sequence[bytes] = ()
+    ) -> None:
+        """Take in trades of revision 0, with their `ids`, or reported equities, without.
+
+        `encoded` are the ids as `identities.encode` gives them.
+
+        `columns` has those of a block and `digest`, the digests of the ids. They get their places
+        when something is asked for.
+        """
+        if ids:
+            heap = self._timeline.heap
+            if all(isinstance(one, str) for one in ids):
+                columns["ids"] = heap.put_all(encoded)
+            else:
+                columns["ids"] = np.array([heap.put(one) for one in ids], np.int64)
+        self._staged.append(columns)
+
+    def _settle(self) -> None:
+        staged, self._staged = self._staged, []
+        fresh = {name: np.concatenate([part[name] for part in staged]) for name in staged[0]}
+        trades = fresh["kind"] == TRADE
+        order = np.argsort(fresh["digest"])
+        order = order[trades[order]]
+        known = self._known(fresh["ids"], fresh["digest"], order)
+        if known:
+            fresh = {name: np.delete(column, known) for name, column in fresh.items()}
+            trades = fresh["kind"] == TRADE
+            order = np.flatnonzero(trades)
+            order = order[np.argsort(fresh["digest"][order])]
+        if not len(trades):
+            return
+        if len(order):
+            self.index.put_run(Run(fresh["digest"][order], fresh["when"][order]))
+        first, last = int(fresh["when"].min()), int(fresh["when"].max())
+        before = len(self._timeline)
+        later = self._timeline.merge(fresh)
+        self._pass(last)
+        if later and 0 < len(trades) <= before and not (self._behind or self._stale):
+            for when, kind, amount, fee in self._timeline.after(before):
+                self._walk(when, kind, amount, fee)
+            return
+        self._account.tally.count_all(fresh["amount"][trades])
+        self._account.fees += sum(fresh["fee"][trades].tolist())
+        self._behind = self._stale = self._moved = True
+        if not later:
+            self.rewrites += 1
+            self._chart.late(first)
+
+    def _known(
+        self,
+        ids: npt.NDArray[np.int64],
+        digests: npt.NDArray[np.uint32],
+        order: npt.NDArray[np.int64],
+    ) -> list[int]:
+        """Which of these trades are here already, or among the others before: the first stands.
+
+        `order` has the trades' places by their digests.
+        """
+        get = self._timeline.heap.get
+        ordered = digests[order]
+        same = np.flatnonzero(ordered[1:] == ordered[:-1])
+        found = {
+            int(place)
+            for place in order[self.index.seen(ordered)]
+            if self._find(get(int(ids[place]))) is not None
+        }
+        alike: dict[Id, int] = {}
+        for place in np.unique(np.concatenate((order[same], order[same + 1]))).tolist():
+            if alike.setdefault(get(int(ids[place])), place) != place:
+                found.add(place)
+        return sorted(found)
+
+    # ---------------------------------------------------------- one by one
+
+    def _find(self, identity: Id) -> Place | None:
+        for when in self.index.candidates(identity):
+            place = self.timeline.find(when, TRADE, identity)
+            if place is not None:
+                return place
+        return None
+
+    def _insert(self, row: Row) -> None:
+        late = self.timeline.insert(row) is not None
+        self._pass(row.when)
+        if late:
+            self._changed(row, 1)
+        elif self._behind:
+            self._moved = True
+            self._count(row, 1)
+        else:
+            self._walk(row.when, row.kind, row.amount, row.fee)
+
+    def _walk(self, when: int, kind: int, amount: int, fee: int) -> None:
+        if kind == TRADE:
+            self._account.trade(when, amount, fee)
+        elif kind == MARK:
+            self._account.mark(when, amount)
+        else:
+            self._account.flow(when, amount)
+
+    def _remove(self, place: Place) -> None:
+        self._changed(self.timeline.remove(place), -1)
+
+    def _changed(self, row: Row, sign: int) -> None:
+        """Something else than the end changed: sums at once, the rest when it is asked for."""
+        self.rewrites += 1
+        self._behind = self._stale = True
+        self._chart.late(row.when)
+        self._count(row, sign)
+        if self.timeline.marks or self._start() is None or row.when >= self._week_start():
+            self._moved = True
+        self._shift += sign * row.amount
+
+    def _count(self, row: Row, sign: int) -> None:
+        if row.kind == TRADE:
+            self._account.tally.count(row.amount, sign)
+            self._account.fees += sign * row.fee
+
+    def _week_start(self) -> int:
+        day = self._account.day
+        if self._week[0] != day:
+            self._week = (day, self._calendar.start_of(day - (day - 1) % 7))
+        return self._week[1]
+
+    def _units(self, amount: Decimal, field: str) -> int:
+        units = scaled(amount, self.scale, field)
+        if units is not None:
+            return units
+        finer = scale_for(amount)
+        factor = 10 ** (finer - self.scale)
+        self.timeline.rescale(factor)
+        self.scale = finer
+        self.rewrites += 1
+        self._chart.clear()
+        if not len(self.timeline):
+            self._account = self._opened()
+        else:
+            self._account.tally.multiply(factor)
+            self._account.fees *= factor
+            self._behind = self._stale = self._moved = True
+        return scaled(amount, finer, field) or 0
+
+    # ------------------------------------------------------------ standing
+
+    def _start(self) -> Standing | None:
+        starting = self.options.starting_equity
+        if starting is None:
+            return None
+        return opened(scaled(starting, self.scale, "starting_equity"))
+
+    def _opened(self) -> Account:
+        start = self._start()
+        equity = None if start is None else start.equity
+        return open_account(self._calendar, equity, self.options.rolling_trades)
+
+    def _standing(self) -> Account:
+        timeline = self.timeline
+        if self._behind:
+            if self._moved:
+                restate.position(self._account, timeline, self._start())
+            else:
+                restate.shift(self._account, timeline, self._shift, self._start())
+            self._behind = self._moved = False
+        self._shift = 0
+        return self._account
