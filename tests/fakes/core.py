@@ -29,7 +29,11 @@ class Core(Tree):
 
     def _root(self):
         root = super()._root()
-        chosen = [c for c in root.children if c.id in ("store", "core", "feed", "broadcaster")]
+        chosen = [
+            c
+            for c in root.children
+            if c.id in ("store", "core", "feed", "feed-health", "broadcaster")
+        ]
         core = chosen[1]
         actors = [child for child in core.children if not child.id.startswith("pinger")]
         chosen[1] = dataclasses.replace(core, children=actors)
