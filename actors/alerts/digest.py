@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from actors.alerts import outbox
 from actors.alerts.hush import QUIET
 from actors.alerts.step import Step
@@ -11,7 +13,12 @@ from actors.messages import Alert, Notice
 from runtime.store import Job
 
 LINES_MAX = 20
-REASONS = {QUIET: " in quiet times", outbox.EXPIRED: f", {outbox.EXPIRED}"}
+MORE = " more, on the page"
+REASONS = {
+    QUIET: " in quiet times",
+    outbox.EXPIRED: f", {outbox.EXPIRED}",
+    outbox.OWED: f", {outbox.OWED}",
+}
 
 Held = tuple[Notice, str]  # and why it is held
 
@@ -36,7 +43,7 @@ def of(
     title = f"{len(notices)} alerts held back{_reason(why)}"
     lines = [_line(notice) for notice in notices[:LINES_MAX]]
     if len(notices) > LINES_MAX:
-        lines.append(f"and {len(notices) - LINES_MAX} more, on the page")
+        lines.append(f"and {len(notices) - LINES_MAX}{MORE}")
     alert = Alert(
         id=id_,
         trigger="digest",
@@ -74,3 +81,21 @@ def _reason(why: set[str]) -> str:
 def _line(notice: Notice) -> str:
     over = " (over)" if notice.kind == "resolved" else ""
     return f"{notice.at:%H:%M:%S} {notice.title}{over}"
+
+
+def merged(first: Notice, second: Notice) -> Notice:
+    """Return two digests as one, under the id of the first, which still waits."""
+    count = sum(int(one.title.partition(" ")[0]) for one in (first, second))
+    lines = [line for one in (first, second) for line in one.text.split("\n")]
+    lines = [line for line in lines if not line.endswith(MORE)]
+    text = "\n".join(lines[:LINES_MAX])
+    if count > LINES_MAX:
+        text += f"\nand {count - min(len(lines), LINES_MAX)}{MORE}"
+    return replace(
+        first,
+        severity=max(first, second, key=lambda n: outbox.PRIORITY[n.severity]).severity,
+        title=f"{count} alerts held back",
+        text=text,
+        suppressed=first.suppressed + second.suppressed,
+        held=second.held,
+    )

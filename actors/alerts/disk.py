@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from actors.alerts import limits, outbox
+from actors.alerts import digest, limits, outbox
 from actors.alerts.commands import Silence
 from actors.alerts.debounce import TriggerState
 from actors.alerts.failover import Pressing
 from actors.alerts.limits import LimitState
 from actors.alerts.step import Step
 from actors.alerts.triggers import Finding
+from actors.messages import Notice
 from actors.place import cursor_key
 from runtime.store import Job, Tx
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from actors.alerts.book import Book
 
 STATE = "trigger/"
+LAST_DIGEST = "digest/"
 LIMIT = "limit"
 SILENCES = "silences"
 PRESSING_MAX = 5_000
@@ -146,6 +148,8 @@ def _write_step(book: Book, tx: Tx, step: Step, stamp: float, tick: float) -> No
         combined = replace(step.notice, kind="fired", title=title, over=True)
         enabled = book.policy.enabled
         outbox.resolve(tx, step.notice, combined, enabled, stamp, why_held=step.why_held)
+    elif step.alert.trigger == "digest":
+        _write_digest(tx, step.notice, step.channels, stamp)
     elif step.action == "repeat" and not step.held:
         outbox.repeat(tx, step.notice, step.channels, stamp)
     else:
@@ -154,3 +158,25 @@ def _write_step(book: Book, tx: Tx, step: Step, stamp: float, tick: float) -> No
         tx.queue.done(topic, id_, stamp, f"told in digest {step.alert.id}")
     if step.pressing and step.action != "failover":
         book.pressing[step.notice.id] = Pressing(step.alert.id, tick)
+
+
+def _write_digest(tx: Tx, notice: Notice, channels: list[str], stamp: float) -> None:
+    """Tell what was held: within the digest that still waits on a channel, if one does.
+
+    So a channel that is down for a day owes one digest, not one for each hour.
+    """
+    outbox.enqueue(tx, notice, channels, stamp, held=False)
+    for channel in channels:
+        own = outbox.job_id(notice, channel)
+        last = tx.state.get(LAST_DIGEST + channel)
+        waits = tx.queue.get(channel, last.decode()) if last is not None else None
+        urgency = outbox.PRIORITY[notice.severity]
+        if waits is not None and waits.id == own:
+            continue
+        if waits is not None and waits.state == "queued" and waits.priority >= urgency:
+            first = outbox.notice_of(waits)
+            merged = digest.merged(first, notice)
+            tx.queue.replace(channel, waits.id, msgspec.json.encode(merged))
+            tx.queue.done(channel, own, stamp, f"told in {first.id}")
+        else:
+            tx.state.put(LAST_DIGEST + channel, own.encode())

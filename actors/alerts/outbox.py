@@ -18,6 +18,9 @@ PREFIX = "alert/"
 EXPIRES_S = 259_200.0  # 72 h; a critical never expires
 EXPIRED_MAX = 1_000
 EXPIRED = "undelivered for 72 h"
+OWED_S = 60.0
+OWED_MAX = 10  # messages that are not critical and wait longer than a minute, a channel
+OWED = "waiting for a channel that was down"
 REMARKS_MAX = 4
 PRIORITY: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
 STATES: dict[str, DeliveryState] = {
@@ -178,23 +181,34 @@ def repeat(tx: Tx, notice: Notice, channels: list[str], now: float) -> None:
 
 
 def expire(tx: Tx, channels: list[str], now: float) -> int:
-    """Let what is not critical and undelivered for 72 h join the digest; returns how many."""
+    """Let what is not critical join the digest where a channel is down; returns how many.
+
+    That is what was undelivered for 72 h, and the oldest of more than a channel should owe: it
+    takes one message a second, and its owner wants to know soon after its return.
+    """
     found = set()
     for channel in channels:
-        for job in tx.queue.stale(channel, now - EXPIRES_S, PRIORITY["critical"], EXPIRED_MAX):
-            notice = notice_of(job)
-            if notice.kind != "digest":
-                tx.queue.hold(channel, job.id, now, EXPIRED)
-                found.add(notice.id)
+        waiting = tx.queue.stale(channel, now - OWED_S, PRIORITY["critical"], EXPIRED_MAX)
+        waiting = [job for job in waiting if notice_of(job).kind != "digest"]
+        for place, job in enumerate(waiting):
+            old = job.created < now - EXPIRES_S
+            if old or place < len(waiting) - OWED_MAX:
+                tx.queue.hold(channel, job.id, now, EXPIRED if old else OWED)
+                found.add(notice_of(job).id)
     return len(found)
 
 
 def fail_over(tx: Tx, notice: Notice, channels: list[str], now: float) -> None:
-    """Queue a notice elsewhere, as it now stands, unless a channel has delivered it meanwhile."""
+    """Queue a notice elsewhere, as it now stands, unless a channel has delivered it meanwhile.
+
+    A channel on which a message of the alert still waits tells it there: `repeat` saw to that.
+    """
     jobs = deliveries(tx, notice.alert_id, notice.id)
     if jobs and not any(job.state == "done" for job in jobs):
         as_it_stands = replace(notice_of(jobs[0]), remarks=notice.remarks)
-        enqueue(tx, as_it_stands, channels, now, held=False)
+        waits = {job.topic for job in tx.queue.group(notice.alert_id) if job.state == "queued"}
+        elsewhere = [channel for channel in channels if channel not in waits]
+        enqueue(tx, as_it_stands, elsewhere, now, held=False)
 
 
 def _fold(tx: Tx, waiting: list[Job], combined: Notice, now: float) -> None:
