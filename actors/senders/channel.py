@@ -111,7 +111,8 @@ def redact(text: str, *secrets: str) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")
-    return _CONTROL.sub(" ", text).strip()[:REASON_CHARS_MAX]
+    line = _CONTROL.sub(" ", text).strip()[:REASON_CHARS_MAX]
+    return "".join(char if char.isprintable() else "\ufffd" for char in line)
 
 
 def url_secrets(url: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import json
 import anyio
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from actors.senders.channel import Receipt, SendError
@@ -109,6 +109,7 @@ NOTICES = st.builds(
 @pytest.mark.parametrize("place", PLACES, ids="-".join)
 @settings(deadline=None, max_examples=60)
 @given(message=NOTICES, status=STATUSES, body=BODIES, headers=HEADERS)
+@example(message=notice(), status=200, body="\u05f5".encode(), headers={})  # unassigned
 def test_it_ends_in_a_receipt_or_one_error(place, message, status, body, headers):
     backend, name = place
     seen = []
