@@ -12,7 +12,7 @@ from actors.alerts.record import Made
 from actors.ingest import Accepted
 from actors.messages import Alert, Event, Health, MetricsAnswer, MetricsUpdate, TestResult
 from runtime.status import SystemStatus
-from web.figures import DefinitionsAnswer, DetailsAnswer
+from web.figures import DefinitionsAnswer, DetailsAnswer, HistoryAnswer
 
 REF = "#/components/schemas/{name}"
 JSON = "application/json"
@@ -39,6 +39,7 @@ ROUTES: tuple[tuple[str, str, str, str, Any, dict[str, Any]], ...] = (
     ("get", "/api/v1/events/rejected", "Refused events, newest first", "read", None, {"200": None}),
     ("get", "/api/v1/metrics/realtime", "Figures", "read", None, {"200": MetricsAnswer}),
     ("get", "/api/v1/metrics/details", "Figures in detail", "read", None, {"200": DetailsAnswer}),
+    ("get", "/api/v1/metrics/history", "Any part of charts", "read", None, {"200": HistoryAnswer}),
     (
         "get",
         "/api/v1/metrics/definitions",
@@ -67,6 +68,7 @@ ROUTES: tuple[tuple[str, str, str, str, Any, dict[str, Any]], ...] = (
 QUERIES = {
     "/api/v1/metrics/realtime": ("bot", "at", "definition"),
     "/api/v1/metrics/details": ("bot", "at"),
+    "/api/v1/metrics/history": ("bot", "from", "to", "points"),
     "/api/v1/trades.csv": ("bot", "from", "to"),
     "/api/v1/alerts": ("limit", "before"),
     "/api/v1/events/rejected": ("limit",),
@@ -78,6 +80,7 @@ TYPES: tuple[Any, ...] = (
     MetricsAnswer,
     DetailsAnswer,
     DefinitionsAnswer,
+    HistoryAnswer,
     Health,
     Alert,
     OneAlert,

@@ -10,16 +10,19 @@ from msgspec.structs import replace
 from quart import Blueprint, Response, request
 
 from actors.messages import MetricsAnswer, MetricsUpdate
-from actors.metrics.actor import MetricsQuery
+from actors.metrics.actor import History, HistoryQuery, MetricsQuery
 from actors.metrics.definitions import DEFINITIONS, Definition
 from actors.metrics.details import Details
 from actors.metrics.families import FAMILIES, chosen
+from actors.metrics.ledger import POINTS_MIN
 from actors.metrics.options import LedgerOptions
 from actors.metrics.study import StudyTooLarge
 from web.api import ASK_S, instant
 from web.app import Door, answer, scoped
 from web.guard import Refusal
 from web.services import Services
+
+POINTS_MAX = 5_000
 
 
 class DetailsAnswer(Struct, frozen=True):
@@ -28,6 +31,13 @@ class DetailsAnswer(Struct, frozen=True):
     at: datetime
     bots: dict[str, Details]
     portfolio: dict[str, Details]
+
+
+class HistoryAnswer(Struct, frozen=True):
+    """Answer of GET /api/v1/metrics/history."""
+
+    at: datetime
+    bots: dict[str, History]
 
 
 class DefinitionsAnswer(Struct, frozen=True):
@@ -69,6 +79,15 @@ def figures(door: Door, services: Services) -> Blueprint:
         _known(bot, bots)
         return answer(DetailsAnswer(at or now, bots, portfolio))
 
+    @routes.get("/api/v1/metrics/history")
+    @scoped(door, "read")
+    async def get_history() -> Response:
+        bot = request.args.get("bot", "")
+        query = HistoryQuery(bot, _given("from"), _given("to"), _points())
+        bots: dict[str, History] = await services.metrics.ask(query, timeout_s=ASK_S)
+        _known(bot, bots)
+        return answer(HistoryAnswer(services.clock.now(), bots))
+
     @routes.get("/api/v1/metrics/definitions")
     @scoped(door, "read")
     async def get_definitions() -> Response:
@@ -95,8 +114,19 @@ def _known(bot: str, bots: Mapping[str, object]) -> None:
 
 
 def _at() -> datetime | None:
-    text = request.args.get("at")
-    return None if text is None else instant("at", text)
+    return _given("at")
+
+
+def _given(name: str) -> datetime | None:
+    text = request.args.get(name)
+    return None if text is None else instant(name, text)
+
+
+def _points() -> int:
+    text = request.args.get("points", "500")
+    if not (text.isascii() and text.isdecimal() and POINTS_MIN <= int(text[:6]) <= POINTS_MAX):
+        raise Refusal(422, f"points: {POINTS_MIN} to {POINTS_MAX}, not {text[:40]!r}")
+    return int(text)
 
 
 def _definitions() -> tuple[str, ...] | None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import msgspec
 from msgspec.structs import replace
 
 from actors.messages import (
     Equity,
+    EquityPoint,
     EquitySeries,
     Flow,
     Metrics,
@@ -40,6 +42,8 @@ READER = "metrics"
 TURN_EVERY_S = 5.0
 FLUSH_EVERY_S = 0.05
 BOTS_MAX = 256
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+LATEST = datetime(2199, 12, 30, tzinfo=UTC)
 HISTORY_AGE = timedelta(days=1)  # older than this when it arrives, an event is no news
 HISTORY_QUIET_S = 1.0  # without more of it, a history has ended
 HISTORY_MAX_S = 30.0
@@ -55,6 +59,32 @@ class SeriesQuery(msgspec.Struct, frozen=True):
     """Ask for the chart of each bot; answered with a list of EquitySeries."""
 
     points: int = 500
+
+
+class HistoryQuery(msgspec.Struct, frozen=True):
+    """Ask for a part of the chart of a bot (empty: of all); answered with {bot: History}.
+
+    From `first` to before `last` (None: all there is), at most `points` (>= 8) of the curve.
+    """
+
+    bot: str = ""
+    first: datetime | None = None
+    last: datetime | None = None
+    points: int = 500
+
+
+class DayPnl(msgspec.Struct, frozen=True):
+    """The P&L of one day in the bot's time zone."""
+
+    day: date
+    pnl: Decimal
+
+
+class History(msgspec.Struct, frozen=True):
+    """Equity and drawdown, oldest first with the extremes kept; P&L of each day with an event."""
+
+    points: list[EquityPoint]
+    days: list[DayPnl]
 
 
 class _Flush(msgspec.Struct, frozen=True):
@@ -116,6 +146,17 @@ class Ledgers:
         """Go on from the ledgers of a snapshot."""
         self.of.update(ledgers)
 
+    def history(self, query: HistoryQuery) -> dict[str, History]:
+        """Return a part of the charts."""
+        names = [query.bot] if query.bot else sorted(self.of)
+        first = min(max(query.first or EARLIEST, EARLIEST), LATEST)
+        last = min(max(query.last or LATEST, EARLIEST), LATEST)
+        return {
+            bot: _history(self.of[bot], first, last, query.points)
+            for bot in names
+            if bot in self.of
+        }
+
     def loader(self, wanted: Wanted | None = None) -> Loader:
         """Return what takes in a journal (or what is wanted of it) in bulk."""
         return Loader(self.ledger, self.apply, wanted)
@@ -146,7 +187,15 @@ class Ledgers:
 
 
 Message = (
-    Recorded | RecordedRun | MetricsQuery | SeriesQuery | Refresh | _Flush | _Turn | _HistoryOver
+    Recorded
+    | RecordedRun
+    | MetricsQuery
+    | SeriesQuery
+    | HistoryQuery
+    | Refresh
+    | _Flush
+    | _Turn
+    | _HistoryOver
 )
 
 
@@ -210,6 +259,8 @@ class MetricsActor(Actor[Message]):
         elif isinstance(message, MetricsQuery):
             bots = {message.bot} if message.bot else None
             return self._ledgers.update(self.ctx.clock.now(), bots)
+        elif isinstance(message, HistoryQuery):
+            return self._ledgers.history(message)
         else:
             return [
                 EquitySeries(bot, ledger.series(message.points))
@@ -320,3 +371,11 @@ def _happened(event: Trade | Equity | Flow) -> datetime:
     happened = (event.closed_at or event.at) if isinstance(event, Trade) else event.at
     assert happened is not None  # `actors.codec` completes every trade
     return happened
+
+
+def _history(ledger: Ledger, first: datetime, last: datetime, points: int) -> History:
+    days = ledger.daily_pnl(first, last)
+    return History(
+        ledger.history(first, last, points),
+        [DayPnl(date.fromordinal(day), pnl) for day, pnl in days],
+    )

@@ -213,13 +213,21 @@ class Block:
             self._pieces = self._cut(calendar)
         return self._pieces
 
+    def daily_pnl(self, calendar: Calendar) -> list[tuple[int, int]]:
+        """(day, P&L) of each day that has an entry."""
+        mornings = self.mornings(calendar)
+        traded = np.where(self.kinds() == TRADE, self.amounts(), 0)
+        sums = np.add.reduceat(exact(traded), mornings).tolist()
+        days = [calendar.day_of(self.when[place]) for place in mornings]
+        return list(zip(days, sums, strict=True))
+
     def _cut(self, calendar: Calendar) -> list[Piece]:
         kinds, amounts = self.kinds(), self.amounts()
         flows = np.flatnonzero(kinds == FLOW).tolist()
         marks = np.flatnonzero(kinds == MARK).tolist()
         traded = amounts if len(flows) + len(marks) == 0 else np.where(kinds == TRADE, amounts, 0)
         sums = [0, *exact(traded).cumsum().tolist()]
-        cuts = sorted({*self._mornings(calendar), *flows})
+        cuts = sorted({*self.mornings(calendar), *flows})
         pieces = []
         for start, end in zip(cuts, [*cuts[1:], len(self)], strict=True):
             flow = self.amount[start] if self.kind[start] == FLOW else None
@@ -230,7 +238,8 @@ class Block:
             pieces.append(Piece(self.when[start], flow, ends, sums[end] - sums[since], trades))
         return pieces
 
-    def _mornings(self, calendar: Calendar) -> list[int]:
+    def mornings(self, calendar: Calendar) -> list[int]:
+        """The places at which a day begins."""
         places, place = [], 0
         while place < len(self):
             places.append(place)

@@ -16,7 +16,7 @@ from actors.metrics import report
 from actors.metrics.account import Account
 from actors.metrics.entries import Entries
 from actors.metrics.identities import Id, Index, canonical_id
-from actors.metrics.money import SCALE, micros, scale_for, scaled
+from actors.metrics.money import SCALE, micros, money, scale_for, scaled
 from actors.metrics.options import LedgerOptions, terms
 from actors.metrics.summary import FLOW, MARK, TRADE
 from actors.metrics.timeline import Columns, Row, Timeline
@@ -94,6 +94,26 @@ class Ledger(Entries):
         self._chart.draw(timeline, self._start(), 10**self.scale)
         places = [timeline.index(timeline.since(micros(edge))) for edge in (first, last)]
         return self._chart.points(timeline, points, *places)
+
+    def daily_pnl(self, first: datetime, last: datetime) -> list[tuple[int, Decimal]]:
+        """(day as `date.toordinal`, P&L) of the days with an entry that begin in [first, last).
+
+        The day that holds `first` is among them.
+        """
+        timeline, calendar = self.timeline, self._calendar
+        begins, ends = calendar.day_of(micros(first)), micros(last)
+        start, _ = timeline.since(calendar.start_of(begins))
+        sums: dict[int, int] = {}
+        for block in timeline.blocks[start:]:
+            if block.when[0] >= ends:
+                break
+            for day, pnl in block.daily_pnl(calendar):
+                sums[day] = sums.get(day, 0) + pnl
+        return [
+            (day, money(pnl, self.scale))
+            for day, pnl in sums.items()
+            if day >= begins and calendar.start_of(day) < ends
+        ]
 
     def columns(self, *names: str) -> Columns:
         """Copies of columns of `block.COLUMNS`, in canonical order, of every kind of entry.

@@ -55,6 +55,21 @@ def test_it_tells_an_account_in_detail(sidewatch):
     assert unknown.status_code == 404
 
 
+def test_it_draws_any_part_of_the_history(sidewatch):
+    path = "/api/v1/metrics/history"
+    found = sidewatch.get(path, bot="alpha")["bots"]["alpha"]
+    assert [equity for _, equity, _ in found["points"]] == [1010, 1006, 1012]
+    assert sum(int(day["pnl"]) for day in found["days"]) == 12
+    part = {"from": "0001-01-01T00:00:00Z", "to": "2001-01-01T00:00:00Z", "points": "8"}
+    assert sidewatch.get(path, **part)["bots"]["alpha"] == {"points": [], "days": []}
+    for wrong in ({"points": "7"}, {"points": "x"}, {"from": "yesterday"}):
+        answer = sidewatch.client.get(path, params=wrong, headers=READ)
+        assert answer.status_code == 422
+        assert answer.json()["error"].startswith(f"{next(iter(wrong))}: ")
+    unknown = sidewatch.client.get(path, params={"bot": "nobody"}, headers=READ)
+    assert unknown.status_code == 404
+
+
 def test_it_explains_every_figure(sidewatch):
     answer = sidewatch.get("/api/v1/metrics/definitions")
     figures = sidewatch.get(REALTIME, bot="alpha")["bots"]["alpha"]

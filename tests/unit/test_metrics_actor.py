@@ -23,6 +23,7 @@ from actors.metrics import actor as metrics_module
 from actors.metrics import replay as replay_module
 from actors.metrics.actor import (
     READER,
+    HistoryQuery,
     Ledgers,
     MetricsActor,
     MetricsQuery,
@@ -196,6 +197,27 @@ async def test_it_answers_with_figures_and_charts(tmp_path):
         series = await table.ref("tested").ask(SeriesQuery(10))
         assert [line.bot for line in series] == ["alpha", "beta", "euro"]
         assert series[0].points[-1].equity == 1_010.0
+
+
+async def test_it_answers_with_any_part_of_the_history(tmp_path):
+    async with measuring(tmp_path) as table:
+        day = 24 * 60
+        events = [trade(n, n - 4, minutes=n * day // 2) for n in range(10)]
+        await record(table, *events, Flow("alpha", START + timedelta(days=2), 1, Decimal(50)))
+        await record(table, trade(1, 7, bot="beta"))
+        whole = await table.ref("tested").ask(HistoryQuery())
+        assert sorted(whole) == ["alpha", "beta"]
+        assert len(whole["alpha"].points) == 11
+        assert [one.pnl for one in whole["alpha"].days] == [-7, -3, 1, 5, 9]
+        assert whole["alpha"].days[0].day == START.date()
+        first, last = START + timedelta(days=1, hours=6), START + timedelta(days=3)
+        query = HistoryQuery("alpha", first, last, 8)
+        part = (await table.ref("tested").ask(query))["alpha"]
+        assert [one.pnl for one in part.days] == [-3, 1]
+        assert [p.t for p in part.points] == [
+            (START + timedelta(days=n)).timestamp() for n in (1.5, 2, 2, 2.5)
+        ]
+        assert await table.ref("tested").ask(HistoryQuery("nobody")) == {}
 
 
 async def test_it_rebuilds_the_same_figures_after_a_crash_and_repeats_nothing(tmp_path):

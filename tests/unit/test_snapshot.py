@@ -178,6 +178,17 @@ async def test_it_starts_from_a_snapshot_and_the_tail(tmp_path):
         assert {int(key.removeprefix(PREFIX)) for key in keys if key != MANIFEST} == used
 
 
+async def test_it_walks_a_tail_that_is_in_order(tmp_path):
+    events = sorted(history(random.Random(11), 200), key=lambda event: event.at)
+    async with opened(tmp_path) as (store, _clock):
+        await store.write(journal(events))
+        ledgers, _, keeper = await start(store, 150)
+        await save(keeper, store, ledgers, 150)
+        restored, after, _ = await start(store, 200)
+        assert after == 150
+        assert bits(restored) == bits(built(events))
+
+
 async def test_it_lets_no_snapshot_count_before_alerts_have_come_as_far(tmp_path):
     events = history(random.Random(6), 80)
     async with opened(tmp_path) as (store, _clock):
