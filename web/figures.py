@@ -16,7 +16,7 @@ from actors.metrics.details import Details
 from actors.metrics.families import FAMILIES, chosen
 from actors.metrics.ledger import POINTS_MIN
 from actors.metrics.options import LedgerOptions
-from actors.metrics.study import StudyTooLarge
+from actors.metrics.study import StudiesBusy, StudyTooLarge
 from web.api import ASK_S, instant
 from web.app import Door, answer, scoped
 from web.guard import Refusal
@@ -63,8 +63,8 @@ def figures(door: Door, services: Services) -> Blueprint:
             return answer(whole)
         try:
             families = await services.studies.families(definitions, bot, at, update.at)
-        except StudyTooLarge as error:
-            raise Refusal(422, str(error)) from error
+        except (StudyTooLarge, StudiesBusy) as error:
+            raise _refusal(error) from error
         return answer(replace(whole, families=families))
 
     @routes.get("/api/v1/metrics/details")
@@ -74,8 +74,8 @@ def figures(door: Door, services: Services) -> Blueprint:
         now = services.clock.now()
         try:
             bots, portfolio = await services.studies.details(bot, at, now)
-        except StudyTooLarge as error:
-            raise Refusal(422, str(error)) from error
+        except (StudyTooLarge, StudiesBusy) as error:
+            raise _refusal(error) from error
         _known(bot, bots)
         return answer(DetailsAnswer(at or now, bots, portfolio))
 
@@ -111,6 +111,12 @@ async def _update(services: Services, bot: str, at: datetime | None) -> MetricsU
 def _known(bot: str, bots: Mapping[str, object]) -> None:
     if bot and bot not in bots:
         raise Refusal(404, f"bot: nothing known of {bot[:64]!r}")
+
+
+def _refusal(error: StudyTooLarge | StudiesBusy) -> Refusal:
+    if isinstance(error, StudiesBusy):
+        return Refusal(503, str(error), 1.0)
+    return Refusal(422, str(error))
 
 
 def _at() -> datetime | None:

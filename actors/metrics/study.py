@@ -6,7 +6,8 @@ thread, so that events, alerts and pages go on meanwhile. A million trades take 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 import anyio
@@ -26,10 +27,15 @@ READER = "metrics"
 STREAMS = ("trade", "equity", "flow")
 PAGE_ROWS = 2_000
 EVENTS_MAX = 2_000_000
+WAITING_MAX = 8
 
 
 class StudyTooLarge(ValueError):
     """More events than one study may hold in memory."""
+
+
+class StudiesBusy(Exception):
+    """Enough questions wait already."""
 
 
 class Study:
@@ -86,17 +92,21 @@ class Study:
 
 
 class Studies:
-    """Reads the journal for whoever asks, one at a time."""
+    """Reads the journal for whoever asks, one at a time; at most 8 wait."""
 
     def __init__(self, store: Store, options: Callable[[str], LedgerOptions]) -> None:
         self._store, self.options = store, options
         self._turn = anyio.Lock()
+        self._waiting = 0
 
     async def families(
         self, definitions: Iterable[str], bot: str, at: datetime | None, now: datetime
     ) -> dict[str, dict[str, Family]]:
-        """The families of one bot, or all (""), as of `at` or now. Raises StudyTooLarge."""
-        async with self._turn:
+        """The families of one bot, or of all (""), as of `at` or now.
+
+        Raises StudyTooLarge, StudiesBusy.
+        """
+        async with self._alone():
             study = await self._read(bot, at)
             return await anyio.to_thread.run_sync(study.families, definitions, at or now)
 
@@ -105,11 +115,22 @@ class Studies:
     ) -> tuple[dict[str, Details], dict[str, Details]]:
         """The details of one bot, or of all ("") and each currency, as of `at` or now.
 
-        Raises StudyTooLarge.
+        Raises StudyTooLarge, StudiesBusy.
         """
-        async with self._turn:
+        async with self._alone():
             study = await self._read(bot, at)
             return await anyio.to_thread.run_sync(study.details, at or now)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        if self._waiting >= WAITING_MAX:
+            raise StudiesBusy(f"{WAITING_MAX} questions wait for the journal already")
+        self._waiting += 1
+        try:
+            async with self._turn:
+                yield
+        finally:
+            self._waiting -= 1
 
     async def _read(self, bot: str, at: datetime | None) -> Study:
         study = Study(self.options, bot, at)

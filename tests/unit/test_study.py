@@ -10,7 +10,7 @@ from actors import codec
 from actors.messages import Trade
 from actors.metrics import study as module
 from actors.metrics.options import LedgerOptions
-from actors.metrics.study import Studies, StudyTooLarge
+from actors.metrics.study import Studies, StudiesBusy, StudyTooLarge
 from actors.place import poison_key
 from runtime.store import Entry
 from tests.fakes.bench import opened
@@ -100,3 +100,23 @@ async def test_it_does_one_study_at_a_time(tmp_path, monkeypatch):
             for _ in range(3):
                 group.start_soon(of.details, "", None, START)
     assert (running, most) == (0, 1)
+
+
+async def test_it_lets_only_so_many_wait(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "WAITING_MAX", 2)
+    refused = []
+
+    async def ask():
+        try:
+            await of.details("", None, START)
+        except StudiesBusy as busy:
+            refused.append(str(busy))
+
+    async with opened(tmp_path) as (store, _):
+        of = await studies(store, entry(trade(1, 1)))
+        async with anyio.create_task_group() as group:
+            for _ in range(4):
+                group.start_soon(ask)
+        assert refused == ["2 questions wait for the journal already"] * 2
+        await ask()
+    assert len(refused) == 2
