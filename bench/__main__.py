@@ -30,6 +30,7 @@ FILES = (
     "recompute",
     "stop",
     "alert",
+    "hung",
     "storm",
     "outage",
     "kills",
