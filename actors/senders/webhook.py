@@ -14,7 +14,9 @@ import re
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from http import HTTPStatus
+from ipaddress import ip_address
 
 import anyio
 import httpx
@@ -50,7 +52,9 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """Look a name up: its addresses, at most 8; raises OSError."""
+    """Look a name up: its addresses, at most 8; raises OSError. An address is its own."""
+    with suppress(ValueError):
+        return [str(ip_address(host))]
     found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(one[4][0]) for one in found))[:ADDRESSES_MAX]
 
