@@ -24,7 +24,7 @@ from actors.messages import Equity, Flow, Trade
 from actors.metrics.identities import canonical_id, digest
 from actors.metrics.ledger import LATEST, Ledger
 from actors.metrics.money import micros, scaled
-from actors.metrics.summary import MARK, TRADE
+from actors.metrics.summary import MARK, TRADE, Amounts
 from actors.metrics.timeline import Columns
 from runtime.store import Run
 
@@ -293,8 +293,8 @@ def _days(year: Ints, month: Ints, day: Ints) -> Ints:
     return days
 
 
-def units(texts: Sequence[str], scale: int) -> tuple[Ints, Flags]:
-    """Decimals in units of 10^-scale, and which of them are exact and fit into 64 bits."""
+def units(texts: Sequence[str], scale: int) -> tuple[Amounts, Flags]:
+    """Decimals in units of 10^-scale, and which of them are exact in that unit."""
     different = set(texts)
     if 4 * len(different) < len(texts):
         table = {text: _unit(text, scale) for text in different}
@@ -321,14 +321,17 @@ def units(texts: Sequence[str], scale: int) -> tuple[Ints, Flags]:
     return _filled(whole)
 
 
-def _filled(found: Sequence[int | None]) -> tuple[Ints, Flags]:
+def _filled(found: Sequence[int | None]) -> tuple[Amounts, Flags]:
     good = np.array([unit is not None for unit in found], np.bool_)
-    return np.array([unit or 0 for unit in found], np.int64), good
+    whole = [unit or 0 for unit in found]
+    try:
+        return np.array(whole, np.int64), good
+    except OverflowError:
+        return np.array(whole, object), good
 
 
 def _unit(text: str, scale: int) -> int | None:
     try:
-        unit = scaled(Decimal(text), scale, "amount")
+        return scaled(Decimal(text), scale, "amount")
     except (ArithmeticError, ValueError):
         return None
-    return unit if unit is not None and abs(unit) < 2**63 else None
