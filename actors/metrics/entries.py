@@ -156,7 +156,10 @@ class Entries:
     # ---------------------------------------------------------- one by one
 
     def _find(self, identity: Id) -> Place | None:
-        for when in self.index.candidates(identity):
+        candidates = self.index.candidates(identity)
+        if not candidates:
+            return None
+        for when in candidates:
             place = self.timeline.find(when, TRADE, identity)
             if place is not None:
                 return place
@@ -170,6 +173,8 @@ class Entries:
         elif self._behind:
             self._moved = True
             self._count(row, 1)
+        elif row.kind == TRADE:
+            self._account.trade(row.when, row.amount, row.fee)
         else:
             self._walk(row.when, row.kind, row.amount, row.fee)
 

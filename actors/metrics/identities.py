@@ -30,6 +30,8 @@ def canonical_id(given: Id) -> Id:
     """One id for 7 and "7": natural numbers below 10^18 as int, everything else as text."""
     if isinstance(given, int):
         return given if 0 <= given < 10**_NUMERIC_DIGITS_MAX else str(given)
+    if given >= ":":  # does not begin with a digit: most texts
+        return given
     if len(given) <= _NUMERIC_DIGITS_MAX and given.isascii() and given.isdecimal():
         number = int(given)
         return number if len(str(number)) == len(given) else given

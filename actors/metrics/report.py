@@ -63,13 +63,15 @@ def risk(account: Account, scale: int, now: datetime) -> Risk:
     same_day = when < account.day_end
     same_week = same_day or week_of(account.calendar.day_of(when)) == week_of(account.day)
     equity, peak = account.equity, account.peak
+    worth = None if equity is None else money(equity, scale)
+    top = worth if equity == peak or peak is None else money(peak, scale)
     return Risk(
         trades=account.tally.trades,
         streak=account.streak,
         pnl_total=money(account.tally.total, scale),
         pnl_today=money(account.day_pnl if same_day else 0, scale),
-        equity=None if equity is None else money(equity, scale),
-        peak_equity=None if peak is None else money(peak, scale),
+        equity=worth,
+        peak_equity=top,
         drawdown=_fall(equity, peak),
         drawdown_today=_fall(equity, account.day_peak if same_day else equity),
         drawdown_week=_fall(equity, account.week_peak if same_week else equity),
