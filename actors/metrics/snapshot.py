@@ -25,7 +25,7 @@ from actors.metrics.options import LedgerOptions
 from actors.metrics.timeline import Timeline
 from actors.metrics.window import Segment
 
-FORMAT: Final = f"1 {sys.byteorder}"
+FORMAT: Final = f"2 {sys.byteorder}"
 GROUP_BLOCKS: Final = 16
 HEAP_BYTES: Final = 1 << 20
 RUN_ENTRIES: Final = 1 << 16
@@ -170,7 +170,7 @@ def _part(ref: Sequence[int], parts: Mapping[int, bytes]) -> bytes:
 def _pack_account(account: Account) -> Packed:
     tally = account.tally
     return {
-        "scalars": [getattr(account, name) for name in SCALARS],
+        "scalars": {name: getattr(account, name) for name in SCALARS},
         "tally": [getattr(tally, name) for name in Tally.__struct_fields__],
         "returns": account.returns.tolist(),
         "window": [
@@ -183,7 +183,9 @@ def _pack_account(account: Account) -> Packed:
 def _fill_account(account: Account, packed: Packed, *, same: bool) -> None:
     """Fill in what was packed; of an account under other settings only its sums."""
     account.tally = Tally(*packed["tally"])
-    scalars = dict(zip(SCALARS, packed["scalars"], strict=True))
+    scalars = packed["scalars"]
+    if scalars.keys() != set(SCALARS):
+        raise Unusable("another version took it")
     account.fees = scalars["fees"]
     if not same:
         return

@@ -102,6 +102,10 @@ def test_it_refuses_a_snapshot_of_another_currency_or_with_a_broken_part():
     packed = pack(ledgers.of["alpha"], depot)
     with pytest.raises(Unusable, match="currency"):
         unpack(packed, LedgerOptions(currency="JPY"), depot.fresh, Depot())
+    account = packed["account"]
+    older = {**account, "scalars": {**account["scalars"], "cut_growth": 1.0}}
+    with pytest.raises(Unusable, match="another version"):
+        unpack({**packed, "account": older}, options("alpha"), depot.fresh, Depot())
     number = packed["groups"][0][0]
     broken = {**depot.fresh, number: depot.fresh[number][:-1] + b"?"}
     with pytest.raises(Unusable, match=f"part {number} is broken"):
