@@ -22,13 +22,15 @@ from actors.metrics.window import Window
 class Account(Struct):
     """The running state.
 
-    `returns` holds the closed days from the day `returns_from`; `first_day` is that of the first
-    trade or tick. `max_drawdown` is None until a peak was positive.
+    `returns` holds the closed days from the day `returns_from`, `logs` log(1 + return) of each;
+    `first_day` is that of the first trade or tick. `max_drawdown` is None until a peak was
+    positive.
     """
 
     calendar: Calendar
     window: Window
     returns: array[float]
+    logs: array[float]
     tally: Tally
     equity: int | None
     peak: int | None
@@ -49,6 +51,7 @@ class Account(Struct):
     week_peak: int | None = None
     cut_equity: int | None = None
     cut_return: float = 0.0
+    cut_log: float = 0.0
 
     def trade(self, when: int, pnl: int, fee: int) -> None:
         """Close a trade."""
@@ -123,9 +126,22 @@ class Account(Struct):
         # (1 + before)(1 + since) - 1, but a small return keeps the digits it would lose to the 1
         return before + since + before * since
 
+    def day_log(self) -> float:
+        """The logarithm of 1 + the running day's return, exact where that is close to -1, too."""
+        equity, base = self.equity, self.cut_equity
+        if equity == base or equity is None or base is None:
+            since = 0.0
+        elif not base > 0 < equity:
+            return math.nan
+        elif 2 * equity < base:
+            since = math.log(equity / base)
+        else:
+            since = math.log1p((equity - base) / base)
+        return self.cut_log + since
+
     def _cut(self, amount: int) -> None:
         assert self.equity is not None
-        self.cut_return = self.day_return()
+        self.cut_return, self.cut_log = self.day_return(), self.day_log()
         self.equity += amount
         self.cut_equity = self.equity
 
@@ -145,8 +161,11 @@ class Account(Struct):
         day = self.calendar.day_of(when)
         if self.returns_from is not None:
             self.returns.append(self.day_return())
+            self.logs.append(self.day_log())
             if day - self.day > 1:
-                self.returns.extend([0.0] * (day - self.day - 1))
+                idle = [0.0] * (day - self.day - 1)
+                self.returns.extend(idle)
+                self.logs.extend(idle)
         if week_of(day) != week_of(self.day):
             self.week_pnl = 0
             self.week_peak = self.equity
@@ -154,7 +173,7 @@ class Account(Struct):
         self.day_end = self.calendar.end_of_day(when)
         self.day_pnl = 0
         self.day_peak = self.cut_equity = self.equity
-        self.cut_return = 0.0
+        self.cut_return = self.cut_log = 0.0
 
     def _count_streak(self, pnl: int) -> None:
         if pnl > 0:
@@ -188,6 +207,7 @@ def open_account(calendar: Calendar, starting: int | None, window: int) -> Accou
         calendar=calendar,
         window=Window(window),
         returns=array("d"),
+        logs=array("d"),
         tally=Tally(),
         equity=starting,
         peak=starting,

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from msgspec import Struct
 
 Returns = npt.NDArray[np.float64]
+Days = tuple["array[float]", "array[float]"]
 
 
 class Moments(Struct, frozen=True):
@@ -37,8 +38,11 @@ class Moments(Struct, frozen=True):
     undefined: int = 0
 
 
-def moments(returns: Returns) -> Moments:
-    """Take the moments of an array of shape (days,)."""
+def moments(returns: Returns, logs: Returns | None = None) -> Moments:
+    """Take the moments of an array of shape (days,); `logs`: log(1 + return) of each, if known.
+
+    Of a return close to -1 the logarithm cannot be had from the return without loss.
+    """
     days = len(returns)
     if not days:
         return Moments()
@@ -58,12 +62,16 @@ def moments(returns: Returns) -> Moments:
         float(returns.min()),
         float(returns.max()),
         float((below * below).sum()),
-        float(np.log1p(returns).sum()) if returns.min() > -1.0 else -math.inf,
+        _growth(returns) if logs is None else float(logs.sum()),
     )
 
 
-def with_days(closed: Moments, value: float, count: int = 1) -> Moments:
-    """Add `count` days of one return.
+def _growth(returns: Returns) -> float:
+    return float(np.log1p(returns).sum()) if returns.min() > -1.0 else -math.inf
+
+
+def with_days(closed: Moments, value: float, count: int = 1, log: float = 0.0) -> Moments:
+    """Add `count` days of one return; `log` is the logarithm of 1 + the return.
 
     Source: Pebay (2008), "Formulas for Robust, One-Pass Parallel Computation of Covariances and
     Arbitrary-Order Statistical Moments", for a second part without spread.
@@ -94,7 +102,7 @@ def with_days(closed: Moments, value: float, count: int = 1) -> Moments:
         min(closed.low, value),
         max(closed.high, value),
         closed.downside + below * below * count,
-        closed.growth + (math.log1p(value) * count if value > -1.0 else -math.inf),
+        closed.growth + log * count,
     )
 
 
@@ -111,27 +119,30 @@ class Closed:
         """Forget everything, because a closed day changed."""
         self._kept: dict[bool, tuple[tuple[float, ...], Moments, int]] = {}
 
-    def days(self, returns: array[float], running: float, idle: int, first: int = 0) -> Moments:
+    def days(
+        self, closed: Days, running: tuple[float, float], idle: int, first: int = 0
+    ) -> Moments:
         """The moments of the days from index `first` to today.
 
-        `returns` holds the closed days and only grows until `clear`; the running day's return
-        follows, then idle days, of which the last is today.
+        `closed` holds the closed days' returns and logs and only grows until `clear`; the
+        `running` day's follow, then idle days, of which the last is today.
         """
-        key = (first, len(returns), running if idle else 0.0)
+        value, log = running
+        key = (first, len(closed[0]), value if idle else 0.0)
         kept = self._kept.get(first > 0)
         if kept is None or kept[0] != key:
-            kept = self._kept[first > 0] = (key, *_closed(returns[first:], running, idle))
+            kept = self._kept[first > 0] = (key, *_closed(closed, first, running if idle else None))
         _, some, without = kept
         if idle:
             return with_days(some, 0.0, without + idle)
-        if running == 0.0:
+        if value == 0.0:
             return with_days(some, 0.0, without + 1)
-        return with_days(with_days(some, running), 0.0, without)
+        return with_days(with_days(some, value, 1, log), 0.0, without)
 
 
-def _closed(returns: array[float], running: float, idle: int) -> tuple[Moments, int]:
-    days = np.array(returns, np.float64)
-    if idle:
-        days = np.append(days, running)
-    some = days[days != 0.0]
-    return moments(some), len(days) - len(some)
+def _closed(closed: Days, first: int, running: tuple[float, float] | None) -> tuple[Moments, int]:
+    days = np.array([column[first:] for column in closed], np.float64)
+    if running is not None:
+        days = np.column_stack((days, running))
+    some = days[:, days[0] != 0.0]
+    return moments(some[0], some[1]), days.shape[1] - some.shape[1]

@@ -135,7 +135,7 @@ def daily_moments(account: Account, today: int) -> Moments | None:
         return None
     if account.returns_from is None:
         return Moments()
-    return account.closed.days(account.returns, account.day_return(), today - account.day)
+    return _days_to(account, today - account.day)
 
 
 def _rolling(
@@ -157,7 +157,12 @@ def _last_days(account: Account, today: int, span: int) -> Moments:
     if span <= idle:
         return with_days(Moments(), 0.0, span)
     first = len(account.returns) - (span - idle - 1)
-    return account.closed.days(account.returns, account.day_return(), idle, first)
+    return _days_to(account, idle, first)
+
+
+def _days_to(account: Account, idle: int, first: int = 0) -> Moments:
+    running = (account.day_return(), account.day_log())
+    return account.closed.days((account.returns, account.logs), running, idle, first)
 
 
 def _ratios(

@@ -132,9 +132,10 @@ def _returns(account: Account, timeline: Timeline, start: Standing | None) -> No
     for block in timeline.blocks:
         for piece in block.pieces(account.calendar):
             walk.condensed(piece)
-    account.returns = walk.returns
+    account.returns, account.logs = walk.returns, walk.logs
     account.first_day, account.returns_from = walk.first_day, walk.returns_from
-    account.cut_equity, account.cut_return = walk.cut_equity, walk.cut_return
+    account.cut_equity = walk.cut_equity
+    account.cut_return, account.cut_log = walk.cut_return, walk.cut_log
     account.closed.clear()
 
 

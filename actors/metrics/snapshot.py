@@ -7,7 +7,6 @@ size. Columns are raw, so that other settings give other figures. Each part has 
 
 from __future__ import annotations
 
-import math
 import sys
 from array import array
 from collections.abc import Mapping, Sequence
@@ -25,14 +24,14 @@ from actors.metrics.options import LedgerOptions
 from actors.metrics.timeline import Timeline
 from actors.metrics.window import Segment
 
-FORMAT: Final = f"2 {sys.byteorder}"
+FORMAT: Final = f"3 {sys.byteorder}"
 GROUP_BLOCKS: Final = 16
 HEAP_BYTES: Final = 1 << 20
 RUN_ENTRIES: Final = 1 << 16
 SCALARS: Final = tuple(
     name
     for name in Account.__struct_fields__
-    if name not in ("calendar", "window", "returns", "tally", "closed")
+    if name not in ("calendar", "window", "returns", "logs", "tally", "closed")
 )
 
 Packed = dict[str, Any]  # JSON
@@ -173,6 +172,7 @@ def _pack_account(account: Account) -> Packed:
         "scalars": {name: getattr(account, name) for name in SCALARS},
         "tally": [getattr(tally, name) for name in Tally.__struct_fields__],
         "returns": account.returns.tolist(),
+        "logs": account.logs.tolist(),
         "window": [
             [getattr(segment, name) for name in Segment.__struct_fields__]
             for segment in account.window.segments()
@@ -191,7 +191,7 @@ def _fill_account(account: Account, packed: Packed, *, same: bool) -> None:
         return
     for name, value in scalars.items():
         setattr(account, name, value)
-    account.returns = array("d", [math.nan if day is None else day for day in packed["returns"]])
+    account.returns, account.logs = array("d", packed["returns"]), array("d", packed["logs"])
     account.window.restore([Segment(*fields) for fields in packed["window"]])
 
 
