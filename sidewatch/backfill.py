@@ -204,15 +204,15 @@ class Sender:
             report.refused.append((batch[item["index"]].number, item["error"]))
 
     def _post(self, body: bytes) -> httpx.Response:
-        for attempt in range(TRIES):
+        waits_s = [2.0**attempt for attempt in range(TRIES - 1)]
+        while True:
             try:
                 answer = self._client.post("/api/v1/events", content=body, headers=self._headers)
             except (httpx.HTTPError, httpx.InvalidURL) as error:  # run again: ids make duplicates
                 raise OperatorError(f"{self._base}: {error or type(error).__name__}") from error
-            if answer.status_code not in (429, 503):
-                break
-            time.sleep(2**attempt)
-        return answer
+            if answer.status_code not in (429, 503) or not waits_s:
+                return answer
+            time.sleep(waits_s.pop(0))
 
     def close(self) -> None:
         """Close the connection."""

@@ -45,7 +45,7 @@ class Exchange:
                 self.end_headers()
                 self.wfile.write(b"{}")
 
-            def log_message(self, *_args: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
                 """Stay quiet: the demo's terminal is for alerts."""
 
         return Ping

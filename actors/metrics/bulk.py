@@ -196,7 +196,7 @@ class Loader:
             own = (None, ledger.options.currency)
             good &= np.array([trade.currency in own for trade in trades])
         ids = [
-            given if given.__class__ is str and given >= ":" else canonical_id(given)
+            given if isinstance(given, str) and given >= ":" else canonical_id(given)
             for given in (trade.id for trade in trades)
         ]
         encoded = [str(one).encode("utf-8", "surrogatepass") for one in ids]

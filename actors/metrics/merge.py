@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import cast
 
 import numpy as np
 from msgspec import Struct
@@ -79,7 +80,7 @@ def _equity(members: Sequence[_Member], order: Integers) -> tuple[Exact, Integer
     total = sum(start for start in starts if start is not None)
     # an accumulation of no objects would become floats
     known = np.add.accumulate(moved) + total if len(moved) else moved
-    return known, starts.count(None) - np.cumsum(learnt)
+    return cast("Exact", known), starts.count(None) - np.cumsum(learnt)
 
 
 def _moves(member: _Member) -> tuple[Exact, Integers]:
