@@ -40,7 +40,7 @@ def of(
 ) -> tuple[Alert, Notice]:
     """Return the digest of what was held, as severe as the worst of it. `why` it was held."""
     severity = max(notices, key=lambda n: outbox.PRIORITY[n.severity]).severity
-    title = f"{len(notices)} alerts held back{_reason(why)}"
+    title = f"{_count(len(notices))} held back{_reason(why)}"
     lines = [_line(notice) for notice in notices[:LINES_MAX]]
     if len(notices) > LINES_MAX:
         lines.append(f"and {len(notices) - LINES_MAX}{MORE}")
@@ -71,6 +71,10 @@ def of(
     return alert, notice
 
 
+def _count(alerts: int) -> str:
+    return f"{alerts} alert{'s' if alerts != 1 else ''}"
+
+
 def _reason(why: set[str]) -> str:
     if len(why) > 1:
         return ""
@@ -94,7 +98,7 @@ def merged(first: Notice, second: Notice) -> Notice:
     return replace(
         first,
         severity=max(first, second, key=lambda n: outbox.PRIORITY[n.severity]).severity,
-        title=f"{count} alerts held back",
+        title=f"{_count(count)} held back",
         text=text,
         suppressed=first.suppressed + second.suppressed,
         held=second.held,

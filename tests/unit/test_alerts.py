@@ -303,7 +303,7 @@ async def test_it_combines_criticals_within_a_minute_though_the_disk_refuses(ale
     assert (digest.kind, digest.title) == ("digest", "10 alerts held back by the limit")
     await alerts.trouble(40)
     await anyio.sleep(60)
-    assert [n.title for n in alerts.emergencies[1:]] == ["1 alerts held back by the limit"]
+    assert [n.title for n in alerts.emergencies[1:]] == ["1 alert held back by the limit"]
     alerts.table.mend_disk()
     await anyio.sleep(120)
     assert (await alerts.sent())[30:] == [alerts.emergencies[0].id]

@@ -157,7 +157,7 @@ def test_it_does_not_lose_what_was_held_for_a_channel_that_was_switched_off():
     desk.take(warning, replace(warning, bot="other"))
     desk.restart(Policy(["mail"]))
     desk.wait(3_600)
-    assert ("digest", "1 alerts held back by the limit") in desk.sent("mail")
+    assert ("digest", "1 alert held back by the limit") in desk.sent("mail")
     desk.link.close()
 
 
