@@ -2,6 +2,7 @@
 
 import json
 import socket
+from itertools import count
 
 import msgspec
 import pytest
@@ -105,6 +106,7 @@ def event(kind, **fields):
         (json.dumps(trade("bad", 1)).encode() * 2, "trailing"),
         (b"[" + b"{}," * 10_000 + b"{}]", "more than 10000 events"),
     ],
+    ids=map(str, count()),
 )
 def test_it_names_what_is_wrong_with_an_event(sidewatch, body, named):
     answer = sidewatch.client.post(EVENTS, content=body, headers=INGEST)
@@ -122,6 +124,7 @@ def test_it_names_what_is_wrong_with_an_event(sidewatch, body, named):
         (msgspec.msgpack.encode({**trade("bad", 1), "pnl": float("inf")}), "pnl: Infinity"),
         (msgspec.msgpack.encode({**trade("bad", 1), "pnl": float("nan")}), "pnl: NaN"),
     ],
+    ids=map(str, count()),
 )
 def test_it_names_what_is_wrong_with_a_packed_event(sidewatch, body, named):
     headers = INGEST | {"Content-Type": "application/msgpack"}
@@ -140,6 +143,7 @@ def test_it_names_what_is_wrong_with_a_packed_event(sidewatch, body, named):
         ({"trade_id": None}, "trade_id"),
         ({"trade_id": {}}, "object"),
     ],
+    ids=map(str, count()),
 )
 def test_it_names_what_is_wrong_with_a_webhook(sidewatch, changes, named):
     answer = sidewatch.client.post(FREQTRADE, json=CLOSED | changes)
@@ -212,6 +216,7 @@ SMUGGLED = b"0\r\n\r\nGET /livez HTTP/1.1\r\nHost: HOST\r\n\r\n"
         (b"GET /livez HTTP/1.1\r\n\r\n", 400, b""),
         (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400, b""),
     ],
+    ids=map(str, count()),
 )
 def test_it_refuses_a_request_that_is_none_and_hangs_up(sidewatch, request_, status, error):
     answer = said(sidewatch, request_)
