@@ -118,7 +118,8 @@ async def test_it_108_names_the_actor_that_blocks_the_loop():
     heard = []
 
     def report(what):
-        if what.kind == "blocked":
+        # A machine that gives this process no time looks like a blocked loop, too: nobody's fault.
+        if what.kind == "blocked" and what.name.startswith("guilty ("):
             heard.append(what)
             told.set()
 
@@ -129,7 +130,6 @@ async def test_it_108_names_the_actor_that_blocks_the_loop():
     async with System(root, report=report, blocked_after_s=0.05, clock=SystemClock()) as system:
         await system.ref("a").ask("x")
         await system.ref("guilty").ask(block, timeout_s=30)
-        assert heard[0].name.startswith("guilty (")
         assert "has not turned for" in heard[0].detail
         with anyio.fail_after(10):
             while system.status().blocked:
