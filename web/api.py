@@ -173,8 +173,8 @@ def operating(door: Door, services: Services) -> Blueprint:
     @routes.post("/api/v1/alerts/test")
     async def post_test() -> Response:
         body = await door.need_signed()
-        door.tests.take(services.clock.monotonic())
         wanted = body_as(TestRequest, body)
+        door.tests.take(services.clock.monotonic())
         assert isinstance(wanted, TestRequest)
         return answer({"results": await send_tests(services, wanted.channel, wanted.test_message)})
 

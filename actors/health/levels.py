@@ -33,6 +33,7 @@ from actors.messages import (
 
 ERRORS_KEPT = 200
 MINUTE = timedelta(minutes=1)
+LAST_WORDS = frozenset({"process died"})  # freqtrade's at every exit; "running" follows a restart
 RANK: dict[Level, int] = {"HEALTHY": 0, "DEGRADED": 1, "CRITICAL": 2}
 
 
@@ -111,7 +112,8 @@ def judged(facts: Facts, rules: Rules, now: datetime, watching_since: datetime) 
     utilization = facts.positions.open / limit if limit else None
     positions = replace(facts.positions, limit=limit, utilization=utilization)
     heard = max(facts.last_seen or watching_since, watching_since)
-    silent = facts.regular and now - heard > timedelta(seconds=rules.silent_after_s)
+    expects = facts.regular or facts.state in LAST_WORDS
+    silent = expects and now - heard > timedelta(seconds=rules.silent_after_s)
     errors = sum(now - MINUTE < at <= now + MINUTE for at in facts.errors)
     reasons: list[tuple[Level, str]] = []
     if facts.kill_switch.active:

@@ -176,6 +176,14 @@ def test_it_calls_no_bot_silent_that_never_sent_a_heartbeat():
     assert verdict(known) == ("HEALTHY", [])
 
 
+def test_it_is_critical_when_nothing_follows_a_bots_last_words():
+    died = levels.seen(Facts(), Seen("alpha", ago(121), "process died", regular=False))
+    assert verdict(died) == ("CRITICAL", ["silent for 121 s"])
+    assert not judged(levels.seen(Facts(), Seen("alpha", ago(119), "process died", False))).silent
+    back = levels.seen(died, Seen("alpha", ago(60), "running", regular=False))
+    assert not levels.judged(back, RULES, NOW + timedelta(days=1), LONG_AGO).silent
+
+
 def test_it_calls_no_bot_silent_before_it_could_have_heard_it():
     known = levels.seen(Facts(), Seen("alpha", ago(9_999)))
     assert verdict(known, since=ago(100)) == ("HEALTHY", [])
