@@ -34,6 +34,7 @@ class Position:
     handled: int | None = None
     last_told: int = 0
     poisoned: set[int] = field(default_factory=set)
+    untold: dict[str, int] = field(default_factory=dict)  # bot: seq of a history alerts wait for
 
     async def find(self, store: Store) -> int:
         """Return up to which seq the reader's state is to be rebuilt.

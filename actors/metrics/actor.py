@@ -225,7 +225,7 @@ class MetricsActor(Actor[Message]):
         self._ledgers = Ledgers(options)
         self._keeper = Keeper(store, READER)
         self._changed: set[str] = set()
-        self._history: dict[str, int] = {}
+        self._history = position.untold  # outlives a crash, or what is put off would be lost
         self._history_began = self._history_last = -math.inf
         self._flushed = -math.inf
 
@@ -243,6 +243,8 @@ class MetricsActor(Actor[Message]):
         self._changed.update(self._ledgers.of)
         self.ctx.ref.offer(_Flush())
         self.ctx.every(TURN_EVERY_S, _Turn())
+        if self._history:
+            self.ctx.after(HISTORY_QUIET_S, _HistoryOver())
 
     async def receive(self, message: Message) -> object:
         """Handle an event, a question or the clock."""
@@ -320,13 +322,13 @@ class MetricsActor(Actor[Message]):
         if quiet_s > 0 and now - self._history_began < HISTORY_MAX_S:
             self.ctx.after(quiet_s, _HistoryOver())
             return
-        history, self._history = self._history, {}
-        for bot, seq in sorted(history.items(), key=lambda item: item[1]):
+        for bot, seq in sorted(self._history.items(), key=lambda item: item[1]):
             if bot in self._ledgers.of:
                 await self._tell_risk(bot, seq)
-        if self._watched:
-            self._changed.update(history)
-            self._flush_soon()
+            del self._history[bot]
+            if self._watched:
+                self._changed.add(bot)
+                self._flush_soon()
 
     async def _flush(self) -> None:
         if self._changed:

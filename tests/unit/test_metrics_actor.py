@@ -125,6 +125,15 @@ async def test_it_tells_of_others_at_once_while_a_history_comes_in(tmp_path):
         assert (told.bot, told.seq, told.risk.pnl_total) == ("alpha", 3, 100)
 
 
+async def test_it_tells_what_it_put_off_after_a_crash(tmp_path):
+    async with measuring(tmp_path) as table:
+        await record(table, trade(1, 5, minutes=-60_000), trade(2, -900))
+        crash(table)
+        await anyio.sleep(3)
+        [told] = table.heard["alerts"]
+        assert (told.bot, told.seq, told.risk.pnl_total) == ("alpha", 2, -895)
+
+
 async def test_it_tells_of_an_endless_history_within_30_s(tmp_path):
     async with measuring(tmp_path) as table:
         for n in range(80):
