@@ -21,10 +21,10 @@ import anyio
 import msgspec
 
 from actors import codec
-from actors.metrics.actor import READER, Ledgers
 from actors.metrics.keep import MANIFEST, Keeper
+from actors.metrics.ledgers import Ledgers
 from actors.metrics.options import LedgerOptions
-from actors.metrics.replay import replay
+from actors.metrics.replay import READER, replay
 from actors.place import cursor_key
 from bench.figure import emit
 from bench.metrics import FIRST, trade

@@ -29,9 +29,9 @@ from actors.hub import Hub
 from actors.ingest import Ingest
 from actors.keeper import Keep, StoreActor
 from actors.messages import AlertChanged, Notice, Recorded, Refresh, Wake
-from actors.metrics import actor as metrics_actor
 from actors.metrics import replay
-from actors.metrics.actor import MetricsActor, as_of
+from actors.metrics.actor import MetricsActor
+from actors.metrics.as_of import as_of
 from actors.metrics.study import Studies
 from actors.place import Position
 from actors.rush import Rush
@@ -77,7 +77,7 @@ class Tree:
         self.store = Store(settings.storage.data_dir / DATABASE, self.clock)
         self.hub = Hub(self.clock, settings.server.dashboards_max)
         self.left = Left()
-        self.metrics_position = Position(reader=metrics_actor.READER, streams=replay.STREAMS)
+        self.metrics_position = Position(reader=replay.READER, streams=replay.STREAMS)
         self.health_position = Position(
             reader=health_actor.READER, streams=health_actor.STREAMS, together_max=1
         )

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from actors.health.actor import HealthQuery
 from actors.messages import Health, MetricsUpdate
-from actors.metrics.actor import MetricsQuery
+from actors.metrics.queries import MetricsQuery
 from runtime.slot import HANDLING_BUCKETS_S
 from runtime.status import ActorStatus, SupervisorStatus, SystemStatus
 from runtime.store import StoreStats

@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from quart import Blueprint, Response, request
 
 from actors.messages import MetricsAnswer, MetricsUpdate
-from actors.metrics.actor import History, HistoryQuery, MetricsQuery
 from actors.metrics.definitions import DEFINITIONS, Definition
 from actors.metrics.details import Details
 from actors.metrics.families import FAMILIES, chosen
 from actors.metrics.ledger import POINTS_MIN
 from actors.metrics.options import LedgerOptions
+from actors.metrics.queries import History, HistoryQuery, MetricsQuery
 from actors.metrics.study import StudiesBusy, StudyTooLarge
 from web.api import ASK_S, instant
 from web.app import Door, answer, scoped

@@ -18,7 +18,7 @@ from quart import Blueprint, websocket
 from actors.alerts import outbox
 from actors.health.actor import HealthQuery
 from actors.hub import Client, TooSlow
-from actors.metrics.actor import MetricsQuery, SeriesQuery
+from actors.metrics.queries import MetricsQuery, SeriesQuery
 from runtime.ref import AskFailed, AskTimeout, NoSuchActor
 from web.app import Door
 from web.guard import Refusal

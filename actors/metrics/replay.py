@@ -13,6 +13,7 @@ from anyio.lowlevel import checkpoint
 from actors.metrics.bulk import Loader
 from runtime.store import Store
 
+READER: Final = "metrics"  # its cursor, and what is left out for it
 PIECE_ROWS: Final = 8_192
 STREAMS: Final = ("trade", "equity", "flow")
 

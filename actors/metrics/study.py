@@ -20,11 +20,10 @@ from actors.metrics.details import Details, account, details, portfolio, record
 from actors.metrics.families import family
 from actors.metrics.history import History
 from actors.metrics.options import LedgerOptions
+from actors.metrics.replay import READER, STREAMS
 from actors.place import poisoned
 from runtime.store import Row, Store
 
-READER = "metrics"
-STREAMS = ("trade", "equity", "flow")
 PAGE_ROWS = 2_000
 EVENTS_MAX = 2_000_000
 WAITING_MAX = 8

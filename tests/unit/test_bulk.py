@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from actors import codec
 from actors.messages import Equity, Flow, Trade
 from actors.metrics import identities, timeline
-from actors.metrics.actor import Ledgers
 from actors.metrics.bulk import Wanted, instants, units
 from actors.metrics.identities import Heap, Index, canonical_id, digest, encode
 from actors.metrics.ledger import LedgerOptions
+from actors.metrics.ledgers import Ledgers
 from actors.metrics.money import micros, scaled
 from runtime.store import Run
 

@@ -20,18 +20,14 @@ from actors.messages import (
     Trade,
 )
 from actors.metrics import actor as metrics_module
+from actors.metrics import ledgers as ledgers_module
 from actors.metrics import replay as replay_module
-from actors.metrics.actor import (
-    READER,
-    HistoryQuery,
-    Ledgers,
-    MetricsActor,
-    MetricsQuery,
-    SeriesQuery,
-    as_of,
-)
+from actors.metrics.actor import MetricsActor
+from actors.metrics.as_of import as_of
 from actors.metrics.ledger import Ledger, LedgerOptions
-from actors.metrics.replay import STREAMS
+from actors.metrics.ledgers import Ledgers
+from actors.metrics.queries import HistoryQuery, MetricsQuery, SeriesQuery
+from actors.metrics.replay import READER, STREAMS
 from actors.place import Position, cursor_key, poison_key
 from actors.rush import Rush
 from runtime.store import Entry
@@ -338,7 +334,7 @@ async def test_it_reports_an_event_it_cannot_add_up(tmp_path):
 
 
 async def test_it_has_figures_for_so_many_bots_and_no_more(tmp_path, monkeypatch):
-    monkeypatch.setattr(metrics_module, "BOTS_MAX", 2)
+    monkeypatch.setattr(ledgers_module, "BOTS_MAX", 2)
     async with measuring(tmp_path) as table:
         await record(table, *[trade(n, 1, bot=f"b{n}") for n in range(1, 4)])
         assert sorted((await figures(table)).bots) == ["b1", "b2"]

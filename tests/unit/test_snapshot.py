@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from actors.metrics import keep, snapshot, timeline
-from actors.metrics.actor import Ledgers
 from actors.metrics.keep import MANIFEST, PREFIX, Keeper
 from actors.metrics.ledger import LedgerOptions
+from actors.metrics.ledgers import Ledgers
 from actors.metrics.replay import replay
 from actors.metrics.snapshot import Depot, Unusable, pack, unpack
 from actors.place import cursor_key

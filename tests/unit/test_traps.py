@@ -20,9 +20,11 @@ from actors.codec import BadBatch
 from actors.ingest import Ingest
 from actors.messages import Recorded
 from actors.metrics import actor as module
-from actors.metrics.actor import READER, MetricsActor, MetricsQuery, as_of
+from actors.metrics.actor import MetricsActor
+from actors.metrics.as_of import as_of
 from actors.metrics.options import LedgerOptions
-from actors.metrics.replay import STREAMS
+from actors.metrics.queries import MetricsQuery
+from actors.metrics.replay import READER, STREAMS
 from actors.place import Position
 from tests.fakes.bench import bench
 

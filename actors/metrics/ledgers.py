@@ -1,0 +1,113 @@
+"""The ledgers of all bots and the portfolios of their currencies: pure, for whoever feeds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+
+from msgspec.structs import replace
+
+from actors.messages import Equity, Flow, Metrics, MetricsUpdate, Trade
+from actors.metrics.bulk import Loader, Wanted
+from actors.metrics.ledger import Ledger, LedgerOptions
+from actors.metrics.portfolio import Portfolio
+from actors.metrics.queries import DayPnl, History, HistoryQuery
+
+BOTS_MAX = 256
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+LATEST = datetime(2199, 12, 30, tzinfo=UTC)
+
+
+class Ledgers:
+    """The ledgers of all bots, built on demand."""
+
+    def __init__(self, options: Callable[[str], LedgerOptions]) -> None:
+        self._options = options
+        self.of: dict[str, Ledger] = {}
+        self.refused = ""
+        self._portfolios: dict[str, Portfolio] = {}
+
+    def apply(self, event: Trade | Equity | Flow) -> bool:
+        """Apply an event to its bot's ledger; false where it changes nothing.
+
+        `refused` then says why, unless it was a duplicate: an event in another currency than the
+        bot's cannot be added up, and one bot name too many has no ledger.
+        """
+        self.refused = ""
+        ledger = self.ledger(event.bot, event.currency if isinstance(event, Trade) else None)
+        if ledger is None:
+            self.refused = f"more than {BOTS_MAX} bots: {event.bot!r} has no figures"
+            return False
+        try:
+            return ledger.apply(event)
+        except ValueError as error:
+            self.refused = f"{event.bot}: {error}"
+            return False
+
+    def ledger(self, bot: str, currency: str | None = None) -> Ledger | None:
+        """Return a bot's ledger, None for one bot name too many.
+
+        A bot has the currency that its first trade to name one has, where no setting says it.
+        """
+        ledger = self.of.get(bot)
+        if ledger is None:
+            if len(self.of) >= BOTS_MAX:
+                return None
+            ledger = self.of[bot] = Ledger(self._options(bot))
+            ledger.name = bot
+        if currency is not None and not ledger.currency_is_known:
+            ledger.currency_is_known = True
+            if currency != ledger.options.currency and not ledger.options.currency_is_set:
+                ledger.options = replace(ledger.options, currency=currency)
+        return ledger
+
+    def take_over(self, ledgers: dict[str, Ledger]) -> None:
+        """Go on from the ledgers of a snapshot."""
+        self.of.update(ledgers)
+
+    def history(self, query: HistoryQuery) -> dict[str, History]:
+        """Return a part of the charts."""
+        names = [query.bot] if query.bot else sorted(self.of)
+        first = min(max(query.first or EARLIEST, EARLIEST), LATEST)
+        last = min(max(query.last or LATEST, EARLIEST), LATEST)
+        return {
+            bot: _history(self.of[bot], first, last, query.points)
+            for bot in names
+            if bot in self.of
+        }
+
+    def loader(self, wanted: Wanted | None = None) -> Loader:
+        """Return what takes in a journal (or what is wanted of it) in bulk."""
+        return Loader(self.ledger, self.apply, wanted)
+
+    def update(self, now: datetime, bots: set[str] | None = None) -> MetricsUpdate:
+        """Return the figures of these bots (or all), and the portfolios they belong to."""
+        chosen = sorted(self.of) if bots is None else sorted(bots & self.of.keys())
+        currencies = {self.of[bot].options.currency for bot in chosen}
+        whole: dict[str, list[str]] = {currency: [] for currency in sorted(currencies)}
+        for bot in sorted(self.of):
+            if (currency := self.of[bot].options.currency) in whole:
+                whole[currency].append(bot)
+        return MetricsUpdate(
+            now,
+            {bot: self.of[bot].metrics(now) for bot in chosen},
+            {
+                currency: self._portfolio(currency, names, now)
+                for currency, names in whole.items()
+                if names
+            },
+        )
+
+    def _portfolio(self, currency: str, bots: list[str], now: datetime) -> Metrics:
+        whole = self._portfolios.get(currency)
+        if whole is None:
+            whole = self._portfolios[currency] = Portfolio(self.of[bots[0]].options)
+        return whole.metrics([self.of[bot] for bot in bots], now)
+
+
+def _history(ledger: Ledger, first: datetime, last: datetime, points: int) -> History:
+    days = ledger.daily_pnl(first, last)
+    return History(
+        ledger.history(first, last, points),
+        [DayPnl(date.fromordinal(day), pnl) for day, pnl in days],
+    )
