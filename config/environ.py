@@ -7,7 +7,8 @@ that does not start with `SIDEWATCH_` and is no short name belongs to others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from config import files
@@ -24,10 +25,15 @@ from config.names import (
 )
 
 SECRET_FILE_BYTES_MAX = 8_192
+NAME_CHARS_MAX = 100
 FILE_SUFFIX = "_FILE"
+OURS = "SIDEWATCH_"
 
 Lookup = Callable[[Place], Field | None]
 """The field at a place, None where there is no such setting."""
+
+Names = Callable[[], Iterable[str]]
+"""Every long name of the environment that is fixed."""
 
 
 class Given(NamedTuple):
@@ -37,15 +43,15 @@ class Given(NamedTuple):
     source: str | None = None
 
 
-def read(environ: Mapping[str, str], lookup: Lookup) -> dict[Place, Given]:
-    """All settings of the environment.
+def read(environ: Mapping[str, str], lookup: Lookup, known: Names) -> dict[Place, Given]:
+    """All settings of the environment; `known` gives the long names, for a hint.
 
     Raises SettingsError for an unknown `SIDEWATCH_` variable, for a secret's file that cannot be
     read, and for two variables that disagree about one setting.
     """
     found: dict[Place, Given] = {}
     for name in sorted(environ):
-        named = _place(name, lookup)
+        named = _place(name, lookup, known)
         if named is None or not environ[name]:
             continue
         place, from_file = named
@@ -56,7 +62,7 @@ def read(environ: Mapping[str, str], lookup: Lookup) -> dict[Place, Given]:
     return found
 
 
-def _place(name: str, lookup: Lookup) -> tuple[Place, bool] | None:
+def _place(name: str, lookup: Lookup, known: Names) -> tuple[Place, bool] | None:
     """The setting that a variable names, and whether through a file; None if it is not ours."""
     if name == CONFIG_NAME:
         return None
@@ -70,9 +76,18 @@ def _place(name: str, lookup: Lookup) -> tuple[Place, bool] | None:
             return place, True
         if field is not None:
             raise SettingsError(f"{printable(name)}: only a secret can be read from a file")
-    if name.startswith("SIDEWATCH_"):
-        raise SettingsError(f"{printable(name)}: no such setting; see docs/configuration.md")
+    if name.startswith(OURS):
+        raise SettingsError(f"{printable(name)}: no such setting{_hint(name, known)}")
     return None
+
+
+def _hint(name: str, known: Names) -> str:
+    """The nearest name that there is. A typo in a bot's own name cannot be told."""
+    file = FILE_SUFFIX if name.endswith(FILE_SUFFIX) else ""
+    names = {other.removeprefix(OURS): other for other in (*known(), *SHORT, CONFIG_NAME)}
+    typed = name.removeprefix(OURS).removesuffix(file)[:NAME_CHARS_MAX]
+    close = difflib.get_close_matches(typed, names, n=1)
+    return f"; did you mean {names[close[0]]}{file}?" if close else "; see docs/configuration.md"
 
 
 def _parse(name: str) -> Place | None:

@@ -178,6 +178,20 @@ def check_distinct(auth: Auth) -> None:
             raise refusal(("auth", name), f"must differ from auth.{owner}")
 
 
+def look(data_dir: Path, auth: Auth) -> Auth:
+    """Fill what `auth` lacks from `data_dir/secrets.json`, and change nothing.
+
+    What an earlier start did not draw stays None. Raises SettingsError naming storage.data_dir
+    where the file cannot be read or understood, or could not be made, and naming the secret that
+    equals another one.
+    """
+    missing = _missing(auth)
+    stored = _look_up(data_dir, private=False) if missing else {}
+    if any(name not in stored for name in missing):
+        _check_place(data_dir)
+    return _filled(auth, stored)
+
+
 def ensure(data_dir: Path, auth: Auth) -> Auth:
     """Fill what `auth` lacks from `data_dir/secrets.json`, drawing and storing what is not there.
 
@@ -185,33 +199,56 @@ def ensure(data_dir: Path, auth: Auth) -> Auth:
     when nothing is missing. Raises SettingsError naming storage.data_dir when the file cannot be
     read, understood or written, and naming the secret that equals another one.
     """
-    missing = [name for name in DRAWN if getattr(auth, name) is None]
-    if not missing:
-        check_distinct(auth)
-        return auth
-    path = data_dir / FILE_NAME
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        stored = _read(path)
-        fresh = {name: secrets.token_urlsafe(DRAWN_BYTES) for name in missing if name not in stored}
-        if fresh:
-            stored |= fresh
+    missing = _missing(auth)
+    stored = _look_up(data_dir, private=True) if missing else {}
+    fresh = {name: secrets.token_urlsafe(DRAWN_BYTES) for name in missing if name not in stored}
+    stored |= fresh
+    filled = _filled(auth, stored)  # what is refused has drawn nothing
+    if fresh:
+        path = data_dir / FILE_NAME
+        try:
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write(path, msgspec.json.format(msgspec.json.encode(stored)) + b"\n")
-    except OSError as error:
-        raise _unusable(path, error.strerror or "not usable") from None
-    filled = msgspec.structs.replace(auth, **{name: Secret(stored[name]) for name in missing})
+        except OSError as error:
+            raise _unusable(path, error.strerror or "not usable", "write") from None
+    return filled
+
+
+def _missing(auth: Auth) -> list[str]:
+    return [name for name in DRAWN if getattr(auth, name) is None]
+
+
+def _filled(auth: Auth, stored: dict[str, str]) -> Auth:
+    known = {name: Secret(stored[name]) for name in _missing(auth) if name in stored}
+    filled = msgspec.structs.replace(auth, **known) if known else auth
     check_distinct(filled)
     return filled
 
 
-def _unusable(path: Path, why: str) -> SettingsError:
-    return refusal(
-        DATA_DIR, f"cannot keep secrets in {printable(str(path), PATH_CHARS_MAX)}: {why}"
-    )
+def _check_place(data_dir: Path) -> None:
+    """Raise where a start could not make the directory, or write into it."""
+    place = data_dir
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise _unusable(data_dir / FILE_NAME, f"{place} is not writable", "write")
 
 
-def _read(path: Path) -> dict[str, str]:
-    """What an earlier start stored; the file is made private again if it is not."""
+def _unusable(path: Path, why: str, what: str = "read") -> SettingsError:
+    shown = printable(str(path), PATH_CHARS_MAX)
+    return refusal(DATA_DIR, f"cannot {what} the secrets in {shown}: {why}")
+
+
+def _look_up(data_dir: Path, *, private: bool) -> dict[str, str]:
+    path = data_dir / FILE_NAME
+    try:
+        return _read(path, private=private)
+    except OSError as error:
+        raise _unusable(path, error.strerror or "not usable") from None
+
+
+def _read(path: Path, *, private: bool) -> dict[str, str]:
+    """What an earlier start stored; with `private` the file is made so again if it is not."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -220,7 +257,7 @@ def _read(path: Path) -> dict[str, str]:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise _unusable(path, "not a regular file")
-        if mode & 0o077:
+        if private and mode & 0o077:
             os.fchmod(descriptor, 0o600)
         raw = file.read(FILE_BYTES_MAX + 1)
     if len(raw) > FILE_BYTES_MAX:

@@ -28,6 +28,7 @@ from config.names import (
     Place,
     SettingsError,
     dotted,
+    long_name,
     printable,
     refusal,
 )
@@ -60,7 +61,7 @@ def load(config_path: Path | None, environ: Mapping[str, str]) -> Settings:
     if path is not None:
         source = "--config" if config_path is not None else CONFIG_NAME
         given.update(_flatten(_read(path, source)))
-    given.update(environment.read(environ, _field))
+    given.update(environment.read(environ, _field, _long_names))
     settings = _build(_converted(given), environ)
     check(settings, {place: item.source for place, item in given.items()})
     return settings
@@ -76,6 +77,12 @@ def every_place() -> Iterator[tuple[Place, Field]]:
         assert struct is not None
         for key, field in fields_of(struct).items():
             yield (*above, key), field
+
+
+def _long_names() -> Iterator[str]:
+    for place, _ in every_place():
+        if not any(part.startswith("<") for part in place):
+            yield long_name(place)
 
 
 def _struct(above: Place) -> type[Struct] | None:

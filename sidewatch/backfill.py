@@ -27,7 +27,7 @@ from actors.messages import Trade
 from actors.sources import tradefile
 from actors.sources.tradefile import RowError
 from config.settings import Settings
-from sidewatch.operator import OperatorError, base_url
+from sidewatch.operator import OperatorError, base_url, known_secret
 
 BATCH_LINES = 500
 BATCH_BYTES_MAX = 512 * 1024
@@ -181,10 +181,9 @@ class Sender:
 
     def __init__(self, settings: Settings, url: str | None) -> None:
         self._base = base_url(settings, url)
-        token = settings.auth.ingest_token
-        assert token is not None  # `secret.ensure` draws one
+        token = known_secret(settings, "ingest_token")
         self._headers = {
-            "Authorization": f"Bearer {token.reveal()}",
+            "Authorization": f"Bearer {token}",
             "Content-Type": codec.NDJSON,
         }
         self._client = httpx.Client(base_url=self._base, timeout=TIMEOUT_S)

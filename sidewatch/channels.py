@@ -157,7 +157,7 @@ def fingerprint(settings: Settings, name: str) -> str:
     values = [getattr(channel, key) for key in channel.__struct_fields__]
     shown = repr([value.reveal() if isinstance(value, Secret) else value for value in values])
     key = settings.auth.hmac_key
-    assert key is not None  # `secret.ensure` draws one
+    assert key is not None  # `serve` has drawn one
     return hmac.new(key.reveal().encode(), shown.encode(), "sha256").hexdigest()
 
 

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from config.settings import Settings
 
 BAD_SETTING = 2
+SECRETS = {
+    "ingest": "ingest_token",
+    "read": "read_token",
+    "operate": "operate_token",
+    "hmac": "hmac_key",
+    "freqtrade": "freqtrade_secret",
+}
 CONFIG = click.option(
     "--config",
     "config_path",
@@ -31,7 +38,10 @@ def main() -> None:
 
 
 def _settings(config_path: Path | None) -> Settings:
-    """Load settings with their secrets; a mistake ends the process with 2 and one line."""
+    """Load settings with the secrets that there are; a mistake ends the process with 2.
+
+    Changes nothing: only `serve` draws what is missing.
+    """
     from msgspec.structs import replace  # noqa: PLC0415
 
     from config import secret  # noqa: PLC0415 - only where a command needs it
@@ -42,7 +52,7 @@ def _settings(config_path: Path | None) -> Settings:
         settings = load(config_path, os.environ)
         channels.check(settings)
         _check_triggers(settings)
-        auth = secret.ensure(settings.storage.data_dir, settings.auth)
+        auth = secret.look(settings.storage.data_dir, settings.auth)
     except SettingsError as error:
         click.echo(f"sidewatch: {error}", err=True)
         sys.exit(BAD_SETTING)
@@ -230,7 +240,30 @@ def sign(config_path: Path | None, url: str | None, method: str, path_: str, bod
     """Print the whole signed curl line of a request."""
     from sidewatch.operator import curl_line  # noqa: PLC0415
 
-    click.echo(curl_line(_settings(config_path), url, method, path_, body))
+    settings = _settings(config_path)
+    _say(lambda: curl_line(settings, url, method, path_, body))
+
+
+@main.command()
+@CONFIG
+@click.argument("which", type=click.Choice(list(SECRETS)), default="ingest")
+def token(config_path: Path | None, which: str) -> None:
+    """Print a token, for a bot or a script: the one that is set, else the one that was drawn."""
+    from sidewatch.operator import known_secret  # noqa: PLC0415
+
+    settings = _settings(config_path)
+    _say(lambda: known_secret(settings, SECRETS[which]))
+
+
+def _say(text: Callable[[], str]) -> None:
+    """Print, or end with 1 and one line."""
+    from sidewatch.operator import OperatorError  # noqa: PLC0415
+
+    try:
+        click.echo(text())
+    except OperatorError as error:
+        click.echo(f"sidewatch: {error}", err=True)
+        sys.exit(1)
 
 
 @main.command()
@@ -252,9 +285,9 @@ def version() -> None:
 def _operate(config_path: Path | None, url: str | None, act: Callable[[Any], bool]) -> None:
     from sidewatch.operator import Operator, OperatorError  # noqa: PLC0415
 
-    operator = Operator(_settings(config_path), url)
+    settings = _settings(config_path)
     try:
-        good = act(operator)
+        good = act(Operator(settings, url))
     except OperatorError as error:
         click.echo(f"sidewatch: {error}", err=True)
         sys.exit(1)

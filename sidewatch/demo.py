@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +18,6 @@ from pathlib import Path
 import click
 from msgspec.structs import replace
 
-from config import secret
 from config.sections import Api, Bot, Settings
 from config.settings import SettingsError, load
 from sidewatch.exchange import PATH
@@ -33,18 +33,22 @@ BAD_SETTING = 2
 PING_S = 3.0  # the scenario's outages last 10 s
 
 
+def data_dir(environ: Mapping[str, str]) -> Path:
+    """Return where the demo keeps its data, unless the environment names another place."""
+    home = Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return home / DATA_DIR
+
+
 def settings_of(config_path: Path | None, exchange_port: int) -> Settings:
     """Return the settings of the demo: the user's, with the bot, a console and its own data."""
     given = dict(os.environ)
     if "SIDEWATCH_DATA_DIR" not in given and "SIDEWATCH__STORAGE__DATA_DIR" not in given:
-        home = Path(given.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-        given["SIDEWATCH_DATA_DIR"] = str(home / DATA_DIR)
+        given["SIDEWATCH_DATA_DIR"] = str(data_dir(given))
     settings = load(config_path, given)
     own_triggers(settings)
     bot = Bot(starting_equity=STARTING_EQUITY, currency=CURRENCY, max_positions=5)
     return replace(
         settings,
-        auth=secret.ensure(settings.storage.data_dir, settings.auth),
         bots={BOT: bot, **settings.bots},
         apis={"paper": Api(url=f"http://127.0.0.1:{exchange_port}{PATH}"), **settings.apis},
         health=replace(settings.health, ping_period_s=min(settings.health.ping_period_s, PING_S)),
@@ -63,7 +67,10 @@ def demonstrate(config_path: Path | None, seed: int, days: int) -> int:
         bots: list[subprocess.Popen[bytes]] = []
         try:
             return start(
-                settings, lambda address: bots.append(_bot(settings, address, exchange, seed, days))
+                settings,
+                lambda address, complete: bots.append(
+                    _bot(complete, address, exchange, seed, days)
+                ),
             )
         finally:
             for bot in bots:
@@ -77,7 +84,7 @@ def _bot(
     settings: Settings, address: str, exchange: socket.socket, seed: int, days: int
 ) -> subprocess.Popen[bytes]:
     token = settings.auth.ingest_token
-    assert token is not None  # `secret.ensure` draws one
+    assert token is not None  # `serve` has drawn one
     root = str(Path(__file__).resolve().parent.parent)
     command = [sys.executable, "-m", "sidewatch.simulation", "--url", address]
     command += ["--seed", str(seed), "--days", str(days)]

@@ -11,7 +11,8 @@ from typing import Any
 import click
 import httpx
 
-from config.settings import Settings
+from config.secret import FILE_NAME
+from config.settings import Secret, Settings
 from sidewatch.outline import outline
 from web.guard import sign
 
@@ -32,12 +33,23 @@ def base_url(settings: Settings, url: str | None) -> str:
     return f"http://{host}:{server.port}"
 
 
+def known_secret(settings: Settings, name: str) -> str:
+    """Return a secret of `[auth]`. Raises OperatorError where no start has drawn it yet."""
+    secret: Secret | None = getattr(settings.auth, name)
+    if secret is None:
+        folder = settings.storage.data_dir
+        raise OperatorError(
+            f"auth.{name}: neither set nor in {folder}/{FILE_NAME}: `sidewatch run` draws it"
+            " (SIDEWATCH_DATA_DIR names another place)"
+        )
+    return secret.reveal()
+
+
 def signed_headers(settings: Settings, method: str, path: str, body: bytes) -> dict[str, str]:
     """Return the headers that sign a request now."""
-    key = settings.auth.hmac_key
-    assert key is not None  # `secret.ensure` draws one
+    key = known_secret(settings, "hmac_key")
     stamp, nonce = int(time.time()), secrets.token_hex(8)
-    signature = sign(key.reveal().encode(), method, path, stamp, nonce, body)
+    signature = sign(key.encode(), method, path, stamp, nonce, body)
     return {
         "X-HMAC-Signature": f"v1={signature}",
         "X-HMAC-Timestamp": str(stamp),
@@ -63,9 +75,8 @@ class Operator:
     def __init__(self, settings: Settings, url: str | None) -> None:
         self._settings = settings
         self._base = base_url(settings, url)
-        token = settings.auth.operate_token
-        assert token is not None  # `secret.ensure` draws one
-        self._headers = {"Authorization": f"Bearer {token.reveal()}"}
+        token = known_secret(settings, "operate_token")
+        self._headers = {"Authorization": f"Bearer {token}"}
 
     def _call(self, method: str, path: str, body: Any = None, *, signed: bool = False) -> Any:
         raw = b"" if body is None else json.dumps(body).encode()
@@ -83,6 +94,9 @@ class Operator:
                 reason = answer.json()["error"]
             except (ValueError, KeyError, TypeError):
                 reason = answer.text[:200]
+            if answer.status_code == httpx.codes.UNAUTHORIZED:
+                folder = self._settings.storage.data_dir
+                reason += f"; the one of {folder} was sent: does it run on another data directory?"
             raise OperatorError(f"{self._base}: {answer.status_code}: {reason}")
         return answer.json() if answer.content else None
 

@@ -10,8 +10,13 @@ from typing import Any
 
 import anyio
 import structlog
+from msgspec.structs import replace
 
+from actors.alerts.triggers import Internal
+from config import secret
 from config.settings import Settings
+from runtime.store import OpenReport
+from sidewatch import mark
 from sidewatch.door import address, open_sockets
 from sidewatch.tree import Tree
 from web import server
@@ -19,22 +24,52 @@ from web import server
 log = structlog.get_logger()
 
 
-async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
-    """Run until SIGTERM or SIGINT (0), or until the tree gives up (1). Announces the address."""
+async def serve(settings: Settings, announce: Callable[[str, Settings], None]) -> int:
+    """Run until SIGTERM or SIGINT (0), or until the tree gives up (1).
+
+    Draws the secrets that are missing, once the sockets are open: a start that is refused leaves
+    nothing behind. Announces the address, and the settings with their secrets.
+    """
     sockets = open_sockets(settings)
     try:
+        auth = secret.ensure(settings.storage.data_dir, settings.auth)
+        settings = replace(settings, auth=auth)
         tree = Tree(settings, sockets)
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             report = await tree.store.open()
             try:
                 async with tree.system:
                     tree.opened(report)
-                    announce(address(settings, sockets))
+                    _look_for_loss(tree, report)
+                    announce(address(settings, sockets), settings)
                     return await _until_end(tree, signals)
             finally:
                 await tree.store.close()
     finally:
         server.close(sockets)
+
+
+def _look_for_loss(tree: Tree, report: OpenReport) -> None:
+    """Tell of a database that was here and is gone: nobody else can know that there was one."""
+    folder, now = tree.settings.storage.data_dir, tree.clock.now()
+    before = mark.created(folder)
+    if before and report.fresh and not report.set_aside:
+        log.error("the database is gone", folder=str(folder), created=before)
+        tree.ref("alerts").offer(
+            Internal(
+                trigger="storage",
+                subject="database",
+                severity="critical",
+                title="Sidewatch: the database is gone",
+                text=(
+                    f"The one created on {before} is no longer in {folder}:"
+                    " history and waiting alerts start anew."
+                ),
+                once=True,
+            )
+        )
+    if report.fresh or not before:
+        mark.write(folder, now)
 
 
 async def _until_end(tree: Tree, signals: Any) -> int:

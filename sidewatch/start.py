@@ -12,7 +12,7 @@ import anyio
 import click
 import structlog
 
-from config.settings import Settings
+from config.settings import Settings, SettingsError
 from runtime.store import StoreError
 from sidewatch.serve import serve
 from web.server import AddressError
@@ -41,25 +41,28 @@ def configure_logs(settings: Settings) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
 
 
-def start(settings: Settings, once_serving: Callable[[str], None] | None = None) -> int:
-    """Run until a signal; returns the exit code. `once_serving` gets the address."""
+def start(settings: Settings, once_serving: Callable[[str, Settings], None] | None = None) -> int:
+    """Run until a signal; returns the exit code.
+
+    `once_serving` gets the address, and the settings with every secret.
+    """
     os.umask(0o077)
     configure_logs(settings)
 
-    def announce(address: str) -> None:
-        token = settings.auth.read_token
+    def announce(address: str, complete: Settings) -> None:
+        token = complete.auth.read_token
         if token is not None:
             click.echo(f"Open {address}/#login={token.reveal()}", err=True)
         click.echo(address)
         sys.stdout.flush()
         if once_serving is not None:
-            once_serving(address)
+            once_serving(address, complete)
 
     try:
         return anyio.run(
             functools.partial(serve, settings, announce), backend=settings.server.backend
         )
-    except AddressError as error:
+    except (AddressError, SettingsError) as error:
         click.echo(f"sidewatch: {error}", err=True)
     except StoreError as error:
         click.echo(f"sidewatch: storage.data_dir: {error}", err=True)

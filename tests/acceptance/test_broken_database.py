@@ -25,6 +25,29 @@ def test_it_sets_a_broken_database_aside_and_tells(tmp_path, content):
         assert running.stop()[0] == 0
 
 
+def test_it_tells_once_of_a_database_that_vanished(tmp_path):
+    folder = tmp_path / "data"
+    with Sidewatch(folder, CONSOLE) as running:
+        assert running.get("/api/v1/alerts") == {"alerts": []}  # a first start misses nothing
+        running.stop()
+    created = (folder / "sidewatch.created").read_text().strip()
+    for part in folder.glob("sidewatch.db*"):
+        part.unlink()
+    with Sidewatch(folder, CONSOLE) as running:
+        with running.live() as live:
+            alerts = []
+            while not alerts:
+                live.recv(timeout=15)
+                alerts = running.get("/api/v1/alerts")["alerts"]
+        assert (alerts[0]["trigger"], alerts[0]["severity"]) == ("storage", "critical")
+        assert alerts[0]["title"] == "Sidewatch: the database is gone"
+        assert created in alerts[0]["text"]
+        running.stop()
+    assert any("the database is gone" in line for line in running.log)
+    with Sidewatch(folder, CONSOLE) as running:
+        assert len(running.get("/api/v1/alerts")["alerts"]) == 1
+
+
 def test_it_refuses_a_second_process_on_one_directory(tmp_path):
     with Sidewatch(tmp_path / "data") as first:
         second = Sidewatch(tmp_path / "data")

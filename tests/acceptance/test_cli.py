@@ -1,16 +1,22 @@
 """The command line as an operator meets it, against a real process."""
 
+import json
 import os
 import shlex
+import socket
 import subprocess
 import sys
 
 import httpx
 import pytest
 
+from config.secret import Auth, ensure
 from tests.acceptance.process import ROOT, TOKENS, Sidewatch, instant, until
 
-COMMANDS = ("run", "demo", "check-config", "status", "alerts", "actors", "sign", "doctor")
+COMMANDS = (
+    *("run", "demo", "check-config", "status", "alerts", "actors", "sign", "token", "doctor"),
+)
+DRAWN = dict.fromkeys(TOKENS, "")  # not set: the data directory has them
 
 
 def call(*arguments, data_dir, port="1", **environ):
@@ -63,6 +69,31 @@ def test_it_checks_settings_without_starting(tmp_path):
     assert done.returncode == 2
     assert "triggers.deep.when (" in done.stderr
     assert "column 1: there is no figure 'drawdwn'; did you mean drawdown?" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("check-config",), ("doctor",), ("status",), ("token",)])
+def test_it_looks_and_makes_nothing(tmp_path, arguments):
+    call(*arguments, data_dir=tmp_path / "data", **DRAWN)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_leaves_nothing_behind_where_a_start_is_refused(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = call("run", data_dir=tmp_path / "data", port=port, **DRAWN)
+    assert done.returncode == 2
+    assert "server.port" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_prints_the_token_that_is_set_or_was_drawn(tmp_path):
+    assert call("token", data_dir=tmp_path).stdout == TOKENS["SIDEWATCH_INGEST_TOKEN"] + "\n"
+    done = call("token", "operate", data_dir=tmp_path, **DRAWN)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"auth.operate_token: neither set nor in {tmp_path}/secrets.json" in done.stderr
+    drawn = ensure(tmp_path, Auth())
+    done = call("token", "freqtrade", data_dir=tmp_path, **DRAWN)
+    assert done.stdout == drawn.freqtrade_secret.reveal() + "\n"
 
 
 def test_it_stops_at_a_template_that_cannot_be(tmp_path):
@@ -144,6 +175,36 @@ def test_it_examines_what_a_start_depends_on(sidewatch, tmp_path):
     done = call("doctor", data_dir=tmp_path)
     assert done.returncode == 1
     assert "nothing serves" in done.stdout
+    assert "BAD  channels: none is switched on" in done.stdout
+
+
+def test_it_asks_the_running_one_for_its_channels(sidewatch, tmp_path):
+    place = {"data_dir": sidewatch.data_dir, "port": sidewatch.port}
+    done = call("doctor", **place)  # none is switched on in this shell
+    assert (done.returncode, "ok   channels of the running" in done.stdout) == (0, True)
+    assert "Sidewatch: console" in done.stdout
+    other = call("doctor", data_dir=tmp_path, port=sidewatch.port, **DRAWN)
+    assert "note it takes no token of" in other.stdout
+    assert "note channels of these settings: none" in other.stdout
+
+
+def test_it_says_that_another_data_directory_runs(sidewatch, tmp_path):
+    ensure(tmp_path, Auth())
+    done = call("status", data_dir=tmp_path, port=sidewatch.port, **DRAWN)
+    assert done.returncode == 1
+    assert "401: a token with the scope 'read' is needed" in done.stderr
+    assert f"the one of {tmp_path} was sent" in done.stderr
+
+
+def test_it_knows_the_demo_by_its_own_data_directory(sidewatch, tmp_path):
+    (tmp_path / "sidewatch-demo").symlink_to(sidewatch.data_dir)
+    secrets = {name.removeprefix("SIDEWATCH_").lower(): text for name, text in TOKENS.items()}
+    (sidewatch.data_dir / "secrets.json").write_text(json.dumps(secrets))
+    place = {"data_dir": tmp_path / "other", "XDG_DATA_HOME": str(tmp_path)}
+    done = call("doctor", port=sidewatch.port, **place, **DRAWN)
+    assert done.returncode == 0, done.stdout
+    assert f"it is the demo: SIDEWATCH_DATA_DIR={tmp_path}/sidewatch-demo" in done.stdout
+    assert "ok   channels of the running Sidewatch: console" in done.stdout
 
 
 def test_it_says_when_nothing_answers(tmp_path):

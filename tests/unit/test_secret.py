@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from config.names import SettingsError
-from config.secret import DRAWN, Auth, Secret, ensure, is_example
+from config.secret import DRAWN, Auth, Secret, ensure, is_example, look
 
 CANARY = "canary-4f1d9b7e23c85a60"
 KEY = "k3y-canary-" + "9f8e7d6c5b4a39281706f5e4d3c2b1a0"
@@ -148,6 +148,37 @@ def test_it_touches_nothing_when_nothing_is_missing(tmp_path):
     assert not (tmp_path / "never").exists()
 
 
+def test_it_looks_without_drawing(tmp_path):
+    assert look(tmp_path / "never" / "there", Auth()) == Auth()
+    assert list(tmp_path.iterdir()) == []
+    drawn = ensure(tmp_path / "data", Auth())
+    (tmp_path / "data" / "secrets.json").chmod(0o644)
+    assert look(tmp_path / "data", Auth()) == drawn
+    assert look(tmp_path / "data", OWN) is OWN
+    assert mode(tmp_path / "data" / "secrets.json") == 0o644
+
+
+def test_it_looks_whether_a_start_could_draw(tmp_path, monkeypatch):
+    monkeypatch.setattr("config.secret.os.access", lambda path, _mode: path != tmp_path)
+    with pytest.raises(SettingsError, match=r"cannot write the secrets in .* is not writable"):
+        look(tmp_path / "data" / "deep", Auth())
+    assert look(tmp_path / "data", OWN) is OWN
+
+
+@pytest.mark.parametrize("use", [look, ensure])
+def test_it_says_whether_it_was_reading_that_failed(tmp_path, use):
+    (tmp_path / "secrets.json").write_text("{")
+    with pytest.raises(SettingsError, match=r"cannot read the secrets in .*: not a JSON object"):
+        use(tmp_path, Auth())
+
+
+def test_it_draws_nothing_beside_a_secret_that_is_refused(tmp_path):
+    twice = Auth(read_token=Secret(CANARY), ingest_token=Secret(CANARY))
+    with pytest.raises(SettingsError, match="must differ"):
+        ensure(tmp_path / "data", twice)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_it_keeps_the_directory_and_the_file_private(tmp_path):
     before = os.umask(0)
     try:
@@ -174,7 +205,7 @@ def test_it_leaves_the_old_file_when_a_write_fails(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("config.secret.os.fsync", full)
-    with pytest.raises(SettingsError, match=r"storage\.data_dir .*No space left"):
+    with pytest.raises(SettingsError, match=r"storage\.data_dir .*cannot write .*No space left"):
         ensure(tmp_path, Auth())
     assert (tmp_path / "secrets.json").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["secrets.json"]

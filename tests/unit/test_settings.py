@@ -177,6 +177,25 @@ def test_it_refuses_an_unknown_variable(name):
     assert "no such setting" in error({name: ""})
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("SIDEWATCH_PROT", "SIDEWATCH_PORT"),
+        ("SIDEWATCH__SERVER__PROT", "SIDEWATCH__SERVER__PORT"),
+        ("SIDEWATCH_INGEST_TOKN_FILE", "SIDEWATCH_INGEST_TOKEN_FILE"),
+        ("SIDEWATCH_CONFG", "SIDEWATCH_CONFIG"),
+        ("SIDEWATCH_SLACK_WEBHOOK_URL", "SLACK_WEBHOOK_URL"),
+    ],
+)
+def test_it_names_the_variable_that_may_have_been_meant(name, meant):
+    assert error({name: "1"}) == f"{name}: no such setting; did you mean {meant}?"
+
+
+def test_it_guesses_at_no_variable_that_is_like_none():
+    for name in ("SIDEWATCH_", "SIDEWATCH_QQQQ"):
+        assert error({name: "1"}) == f"{name}: no such setting; see docs/configuration.md"
+
+
 def test_it_leaves_others_variables_alone():
     assert load(None, HOME | {"EMAIL": "x", "SLACK_TOKEN": "y", "SIDEWATCHER": "z"})
 
