@@ -15,9 +15,9 @@ from datetime import timedelta
 import msgspec
 from msgspec.structs import replace
 
-from actors.alerts import disk, limits, outbox, triggers
+from actors.alerts import disk, outbox, triggers
 from actors.alerts.account import Accounts
-from actors.alerts.book import HELD_MAX, Book
+from actors.alerts.book import Book
 from actors.alerts.commands import (
     SILENCES_MAX,
     Acknowledge,
@@ -30,8 +30,8 @@ from actors.alerts.commands import (
     Unknown,
 )
 from actors.alerts.disk import SILENCES
+from actors.alerts.dispatch import HELD_MAX
 from actors.alerts.limits import LimitState
-from actors.alerts.quiet import is_quiet
 from actors.alerts.step import Step
 from actors.alerts.triggers import Finding, Internal, Limits
 from actors.alerts.watch import Own, Watch
@@ -48,7 +48,7 @@ from runtime.ref import Declined, Ref
 from runtime.store import Store, StoreError, Tx
 
 LOOK_EVERY_S = 1.0
-PRESSING_MAX = 256  # undelivered criticals that one look goes through, oldest first
+FAILOVERS_MAX = 256  # undelivered criticals that one look goes through, oldest first
 TOGETHER_MAX = 256  # messages that one transaction may wait for
 BACKLOG_MAX = 1_000
 SILENCE_MAX = timedelta(days=30)
@@ -242,9 +242,7 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         await self._fail_over()
         if self._decided or self._backlog or self._book.dirty:
             await self._commit()
-        book = self._book
-        quiet = is_quiet(book.hush.quiet, now)
-        if limits.digest_due(book.limit, now.timestamp(), book.hourly_limit, quiet=quiet):
+        if self._book.dispatch.digest_due(now):
             await self._digest()
 
     async def _purge(self) -> None:
@@ -261,10 +259,10 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         except StoreError:
             return  # ten minutes later, then
         if limit is not None:
-            self._book.limit = limit
+            self._book.dispatch.limit = limit
 
     async def _fail_over(self) -> None:
-        """Decide about each critical that no channel has delivered."""
+        """Decide about criticals that no channel has delivered: the oldest, in each look."""
         pressing = [(id_, known.alert) for id_, known in self._book.pressing.items()]
         if not pressing:
             return
@@ -272,10 +270,10 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
             found = await self._store.read(
                 lambda tx: [
                     (id_, outbox.deliveries(tx, alert, id_), outbox.get(tx, alert))
-                    for id_, alert in pressing[:PRESSING_MAX]
+                    for id_, alert in pressing[:FAILOVERS_MAX]
                 ]
             )
-        except StoreError:  # another's write failed in the same batch: a second later, then
+        except StoreError:  # the disk refuses the read: the next look tries again
             return
         now, tick = self.ctx.clock.now(), self.ctx.clock.monotonic()
         for id_, jobs, alert in found:
@@ -284,9 +282,10 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
                 self._decided.append(step)
 
     async def _digest(self) -> None:
+        """Tell what is held; more than 5,000 deliveries take further looks."""
         try:
             jobs = await self._store.read(lambda tx: tx.queue.held(HELD_MAX))
-        except StoreError:  # another's write failed in the same batch: a second later, then
+        except StoreError:  # the disk refuses the read: the next look tries again
             return
         now = self.ctx.clock.now()
         step = self._book.digest(jobs, self._backlog, now)

@@ -12,23 +12,21 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from actors.alerts import digest, disk, escalation, failover, limits, message, outbox, routing
+from actors.alerts import disk, episode, escalation, failover, outbox, routing
 from actors.alerts.commands import Silence
 from actors.alerts.debounce import UNCOUNTED, Decision, TriggerState, decide, settled
+from actors.alerts.dispatch import Dispatch
 from actors.alerts.escalation import Chase, Due
 from actors.alerts.escalation import Plan as Escalation
 from actors.alerts.failover import Plan as Failover
 from actors.alerts.failover import Pressing
-from actors.alerts.hush import LIMITED, QUIET, Hush
-from actors.alerts.limits import LimitState
+from actors.alerts.hush import Hush
 from actors.alerts.quiet import Hours
 from actors.alerts.routing import Policy
-from actors.alerts.step import Action, Moment, Step
+from actors.alerts.step import Moment, Step
 from actors.alerts.triggers import Finding
 from actors.messages import Alert
 from runtime.store import Job, Tx
-
-HELD_MAX = 5_000
 
 
 class Book:
@@ -47,23 +45,22 @@ class Book:
         windows: Iterable[Silence] = (),
     ) -> None:
         self.policy = policy
-        self.hourly_limit = hourly_limit
         self.tell_resolved = tell_resolved
-        self.url = url
         self.failover = failover or Failover(policy.enabled)
         self.escalation = escalation or Escalation()
         self.hush = Hush(quiet, windows)
+        self.dispatch = Dispatch(policy, hourly_limit, self.hush, url)
         self.states: dict[str, TriggerState] = {}
-        self.open: dict[str, Alert] = {}
-        self.limit = LimitState()
         self.cursors: dict[str, int] = {}
-        self.last_id = ""
         self.last: dict[str, Finding] = {}
-        self.numbers: dict[str, int] = {}
-        self.went: dict[str, set[str]] = {}
         self.pressing: dict[str, Pressing] = {}  # by the notice's id
         self.unsaved: set[str] = set()
         self.changed = False
+
+    @property
+    def open(self) -> dict[str, Alert]:
+        """The open alerts by their ids."""
+        return self.dispatch.open
 
     @property
     def silences(self) -> dict[str, Silence]:
@@ -146,7 +143,7 @@ class Book:
         notice = outbox.notice_of(jobs[0])
         notice = replace(notice, remarks=[*notice.remarks, failover.remark(jobs)])
         if alert.id in self.open:
-            self.went.setdefault(alert.id, set()).add(channel)
+            self.dispatch.went.setdefault(alert.id, set()).add(channel)
         self.pressing[id_] = Pressing(known.alert, tick, (*known.asked, channel))
         return Step("failover", alert, notice, [channel])
 
@@ -203,149 +200,26 @@ class Book:
             return escalation.begun(tick)
         return replace(state.chase, told_at=tick)
 
-    def _fire(
-        self,
-        finding: Finding,
-        before: TriggerState,
-        at: Moment,
-        *,
-        flapping: bool,
-    ) -> Step:
-        self.last_id = outbox.new_id(at.now, self.last_id)
-        text = finding.text
-        if flapping:
-            text += " It comes and goes: flapping. Quiet until it is calm for 10 minutes."
-        alert = Alert(
-            id=self.last_id,
-            trigger=finding.trigger,
-            severity=finding.severity,
-            bot=finding.bot,
-            title=finding.title,
-            text=text,
-            state="resolved" if finding.once else "open",
-            opened=at.now,
-            closed=at.now if finding.once else None,
-            value=finding.value,
-            threshold=finding.threshold,
-            suppressed=before.suppressed,
-            updated=at.now,
-            facts=finding.facts,
-        )
+    def _fire(self, finding: Finding, before: TriggerState, at: Moment, *, flapping: bool) -> Step:
+        id_ = self.dispatch.new_id(at.now)
+        alert = episode.begun(finding, before, at, id_, flapping=flapping)
         if not finding.once:
             self.open[alert.id] = alert
-        return self._step("fire", alert, before, at)
+        return self.dispatch.step("fire", alert, before, at)
 
     def _repeat(
-        self,
-        finding: Finding | None,
-        before: TriggerState,
-        at: Moment,
-        due: Due | None = None,
+        self, finding: Finding | None, before: TriggerState, at: Moment, due: Due | None = None
     ) -> Step:
         """Tell an open alert again, as the finding has it now; `due`: because nobody answers."""
-        known = self.open[before.alert]
-        alert = replace(known, updated=at.now, suppressed=known.suppressed + before.suppressed)
-        if finding is not None:
-            alert = replace(
-                alert,
-                severity=finding.severity,
-                title=finding.title,
-                text=finding.text,
-                value=finding.value,
-                facts=finding.facts,
-            )
+        alert = episode.told_again(self.open[before.alert], finding, before, at)
         self.open[alert.id] = alert
-        return self._step("repeat", alert, before, at, due)
+        return self.dispatch.step("repeat", alert, before, at, due)
 
     def _resolve(self, finding: Finding, before: TriggerState, at: Moment) -> Step:
-        alert = self.open.pop(before.alert)
-        alert = replace(
-            alert,
-            state="resolved",
-            closed=at.now,
-            updated=at.now,
-            suppressed=alert.suppressed + before.suppressed,
-            text=f"{alert.text} {finding.cleared}".strip(),
-        )
-        told = alert.id in self.numbers
-        step = self._step("resolve", alert, before, at)
-        self.numbers.pop(alert.id, None)
-        self.went.pop(alert.id, None)
+        alert = episode.ended(self.open.pop(before.alert), finding, before, at)
+        step = self.dispatch.step("resolve", alert, before, at)
+        told = self.dispatch.forget(alert.id)
         return step if told and self.tell_resolved else replace(step, notice=None)
-
-    def _step(
-        self,
-        action: Action,
-        alert: Alert,
-        before: TriggerState,
-        at: Moment,
-        due: Due | None = None,
-    ) -> Step:
-        silence = self.hush.silence_of(alert.trigger, alert.bot, at.now)
-        alert = self._silenced(alert, silence)
-        channels = self._channels(action, alert, due)
-        if silence is not None or not channels:
-            return Step(action, alert, None)
-        why_held = self._why_held(action, alert, at.now)
-        number = self.numbers.get(alert.id, 0) + 1
-        if alert.id in self.open:
-            self.numbers[alert.id] = number
-        notice = replace(
-            message.of(action, alert, before, at, due),
-            id=f"{alert.id}.{number}",
-            held=self.limit.held,
-            url=self.link(alert.id),
-        )
-        return Step(action, alert, notice, channels, bool(why_held), why_held)
-
-    def link(self, alert_id: str) -> str:
-        """Return the address of an alert on the page; empty where the page has none."""
-        return f"{self.url.rstrip('/')}/#alert-{alert_id}" if self.url else ""
-
-    def _why_held(self, action: Action, alert: Alert, now: datetime) -> str:
-        """Say why a message waits for a digest; empty: it goes now."""
-        calm = alert.severity != "critical"
-        if calm and self.hush.waits(alert.trigger, alert.bot, now, count=True):
-            messages = int(action != "resolve")
-            self.limit = limits.hold(self.limit, now.timestamp(), messages=messages)
-            return QUIET
-        if action == "resolve":
-            return ""
-        self.limit, goes = limits.admit(
-            self.limit, alert.severity, now.timestamp(), self.hourly_limit
-        )
-        return "" if goes else LIMITED
-
-    def _silenced(self, alert: Alert, silence: Silence | None) -> Alert:
-        """Show on an alert that it is silenced, or no longer is, and count on the silence."""
-        if silence is not None:
-            self.hush.count(silence)
-        why = silence.reason if silence is not None else ""
-        if alert.silenced != why:
-            alert = replace(alert, silenced=why)
-            if alert.id in self.open:
-                self.open[alert.id] = alert
-        return alert
-
-    def _channels(self, action: str, alert: Alert, due: Due | None) -> list[str]:
-        """Return where a message goes.
-
-        The end of an alert goes where the alert went, and so does a reminder; an escalation goes to
-        the channels of its rung alone.
-        """
-        went = self.went.get(alert.id, set())
-        if action == "resolve":
-            return self._enabled(went)
-        channels = routing.route(self.policy, alert.trigger, alert.severity, alert.bot)
-        if due is not None:
-            wanted = set(due.channels) if due.what == "escalate" else went | set(channels)
-            channels = self._enabled(wanted)
-        if alert.id in self.open:
-            self.went.setdefault(alert.id, set()).update(channels)
-        return channels
-
-    def _enabled(self, channels: set[str]) -> list[str]:
-        return [channel for channel in self.policy.enabled if channel in channels]
 
     # ------------------------------------------------------------ the disk
 
@@ -362,36 +236,7 @@ class Book:
         self.unsaved.clear()
         self.changed = self.hush.changed = False
 
-    # ------------------------------------------------------------ the digest
-
     def digest(self, jobs: list[Job], unwritten: list[Step], now: datetime) -> Step | None:
-        """Tell in one message what is held: in the queue, and in what could not be written.
-
-        It goes wherever one of them was to go.
-        """
-        held = digest.gathered(jobs, unwritten)
-        waiting = {
-            pair: (notice, why)
-            for pair, (notice, why) in held.items()
-            if notice.severity != "critical" and self.hush.waits(notice.trigger, notice.bot, now)
-        }
-        held = {pair: told for pair, told in held.items() if pair not in waiting}
-        notices = list({notice.id: notice for notice, _ in held.values()}.values())
-        self.limit = limits.digested(
-            self.limit,
-            now.timestamp(),
-            told=len(notices),
-            more=bool(notices) and len(jobs) >= HELD_MAX,
-            left=len({notice.id for notice, _ in waiting.values()}),
-        )
+        """Tell in one message what is held; see `Dispatch.digest`."""
         self.changed = True
-        if not notices:
-            return None
-        self.last_id = outbox.new_id(now, self.last_id)
-        alert, notice = digest.of(
-            notices, {why for _, why in held.values()}, self.last_id, now, self.link(self.last_id)
-        )
-        notice = replace(notice, held=self.limit.held)
-        routed = routing.route(self.policy, "digest", alert.severity, "")
-        channels = self._enabled({topic for topic, _ in held}) or routed
-        return Step("fire", alert, notice, channels, told=list(held))
+        return self.dispatch.digest(jobs, unwritten, now)

@@ -1,4 +1,7 @@
-"""The digest: one message that names what the limit held back, and counts all of it."""
+"""The digest: one message that counts all that was held back, and names the first 20 of it.
+
+Held by the hourly limit, by a quiet time or a maintenance window, or because a channel was down.
+"""
 
 from __future__ import annotations
 

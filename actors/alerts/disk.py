@@ -30,7 +30,7 @@ STATE = "trigger/"
 LAST_DIGEST = "digest/"
 LIMIT = "limit"
 SILENCES = "silences"
-PRESSING_MAX = 5_000
+PRESSING_MAX = 5_000  # criticals of one channel that a start knows again as undelivered
 
 
 class _Kept(TriggerState, frozen=True):
@@ -71,11 +71,11 @@ def load(book: Book, tx: Tx, now: datetime, tick: float) -> None:
             book.last[key] = kept.finding
     limit, silences = tx.state.get(LIMIT), tx.state.get(SILENCES)
     if limit is not None:
-        book.limit = msgspec.json.decode(limit, type=LimitState)
+        book.dispatch.limit = msgspec.json.decode(limit, type=LimitState)
     for silence in msgspec.json.decode(silences, type=list[Silence]) if silences else ():
         book.silences[silence.id] = silence
     for key, _ in tx.state.scan(outbox.PREFIX, 1, newest=True):
-        book.last_id = key.removeprefix(outbox.PREFIX)
+        book.dispatch.last_id = key.removeprefix(outbox.PREFIX)
     _press(book, tx, now.timestamp(), tick)
 
 
@@ -96,8 +96,8 @@ def _recall(book: Book, alert_id: str, jobs: list[Job], told: int) -> None:
     """Know again how many messages an alert had, and where they went."""
     ids = [outbox.notice_of(job).id for job in jobs]
     if ids:
-        book.numbers[alert_id] = max(told, *(int(i.rpartition(".")[2]) for i in ids))
-        book.went[alert_id] = {job.topic for job in jobs}
+        book.dispatch.numbers[alert_id] = max(told, *(int(i.rpartition(".")[2]) for i in ids))
+        book.dispatch.went[alert_id] = {job.topic for job in jobs}
 
 
 def write(book: Book, tx: Tx, steps: list[Step], now: datetime, tick: float) -> None:
@@ -115,10 +115,10 @@ def write(book: Book, tx: Tx, steps: list[Step], now: datetime, tick: float) -> 
             counted_since=state.counted_since + shift if state.suppressed else 0.0,
             chase=state.chase.shifted(shift) if state.chase is not None else None,
             finding=book.last.get(key) if state.holds or state.flapping else None,
-            told=book.numbers.get(state.alert, 0),
+            told=book.dispatch.numbers.get(state.alert, 0),
         )
         tx.state.put(STATE + key, msgspec.json.encode(kept))
-    tx.state.put(LIMIT, msgspec.json.encode(book.limit))
+    tx.state.put(LIMIT, msgspec.json.encode(book.dispatch.limit))
     if book.hush.changed:
         tx.state.put(SILENCES, msgspec.json.encode(list(book.silences.values())))
     for reader, seq in book.cursors.items():
@@ -131,7 +131,7 @@ def expire(book: Book, tx: Tx, now: datetime) -> LimitState | None:
     joined = outbox.expire(tx, book.policy.enabled, stamp)
     if not joined:
         return None
-    limit = limits.hold(book.limit, stamp, messages=joined)
+    limit = limits.hold(book.dispatch.limit, stamp, messages=joined)
     tx.state.put(LIMIT, msgspec.json.encode(limit))
     return limit
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime, timedelta
 
-from actors.alerts import limits, outbox
-from actors.alerts.book import HELD_MAX, Book
-from actors.alerts.quiet import is_quiet
+from actors.alerts import outbox
+from actors.alerts.book import Book
+from actors.alerts.dispatch import HELD_MAX
 from actors.alerts.routing import Policy
 from runtime.store import Tx
 from runtime.store.schema import SCHEMA
@@ -52,10 +52,8 @@ class Desk:
 
     def look(self):
         self.write(self.book.look(self.now, self.tick))
-        book = self.book
-        quiet = is_quiet(book.hush.quiet, self.now)
-        if limits.digest_due(book.limit, self.now.timestamp(), book.hourly_limit, quiet=quiet):
-            step = book.digest(self.tx.queue.held(HELD_MAX), [], self.now)
+        if self.book.dispatch.digest_due(self.now):
+            step = self.book.digest(self.tx.queue.held(HELD_MAX), [], self.now)
             self.write([] if step is None else [step])
 
     def wait(self, seconds):

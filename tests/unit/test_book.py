@@ -249,7 +249,7 @@ def test_it_tells_what_was_held_in_one_digest(desk):
 
 
 def test_it_does_not_lose_what_one_digest_cannot_hold(desk, monkeypatch):
-    monkeypatch.setattr("actors.alerts.book.HELD_MAX", 8)
+    monkeypatch.setattr("actors.alerts.dispatch.HELD_MAX", 8)
     desk.take(*[other(n, "critical") for n in range(36)])
     desk.wait(60)
     jobs = desk.tx.queue.held(8)

@@ -115,11 +115,11 @@ def test_it_holds_warnings_and_tells_them_in_one_digest_at_the_end(restarts):
     desk.wait(4 * HOUR - 5)
     assert desk.sent() == []
     assert {job.detail for job, _ in desk.jobs()} == {QUIET}
-    assert desk.book.limit.held == 3
+    assert desk.book.dispatch.limit.held == 3
     desk.wait(5)
     assert desk.sent() == [("digest", "3 alerts held back in quiet times")]
     assert desk.jobs()[-1][1].text == "\n".join(f"0{n}:00:00 10 losses" for n in range(3))
-    assert desk.book.limit.held == 0
+    assert desk.book.dispatch.limit.held == 0
     desk.link.close()
 
 
@@ -165,7 +165,7 @@ def test_it_combines_criticals_in_the_night_without_the_warnings():
     desk.take(*[replace(SWITCH, bot=f"bot{n}") for n in range(33)])
     desk.wait(60)
     assert desk.sent()[-1] == ("digest", "3 alerts held back by the limit")
-    assert desk.book.limit.held == 1
+    assert desk.book.dispatch.limit.held == 1
     desk.deliver("slack")
     desk.wait(7 * HOUR)
     assert desk.sent()[-1] == ("digest", "1 alert held back in quiet times")

@@ -95,7 +95,7 @@ def test_it_shows_an_alert_whose_route_is_empty_without_counting_it_as_sent(desk
     desk.take(BAD)
     (alert,) = desk.alerts()
     assert (alert.state, alert.deliveries) == ("open", [])
-    assert desk.book.limit.criticals == ()
+    assert desk.book.dispatch.limit.criticals == ()
     desk.take(OVER)
     assert desk.alerts()[0].state == "resolved"
     assert topics(desk) == {}

@@ -32,7 +32,8 @@ def desk():
 
 def expire(desk):
     limit = outbox.expire(desk.tx, desk.policy.enabled, desk.now.timestamp())
-    desk.book.limit = replace(desk.book.limit, held=limit, holding_since=desk.now.timestamp())
+    kept = desk.book.dispatch.limit
+    desk.book.dispatch.limit = replace(kept, held=limit, holding_since=desk.now.timestamp())
     return limit
 
 

@@ -1,0 +1,163 @@
+"""Dispatch: what a message of an alert is, where it goes, and whether it goes now.
+
+It numbers the messages of each open alert, remembers where they went, and keeps the hourly limit.
+Nothing here waits: `disk` writes what was decided.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from actors.alerts import digest, limits, message, outbox, routing
+from actors.alerts.commands import Silence
+from actors.alerts.debounce import TriggerState
+from actors.alerts.escalation import Due
+from actors.alerts.hush import LIMITED, QUIET, Hush
+from actors.alerts.limits import LimitState
+from actors.alerts.quiet import is_quiet
+from actors.alerts.routing import Policy
+from actors.alerts.step import Action, Moment, Step
+from actors.messages import Alert
+from runtime.store import Job
+
+HELD_MAX = 5_000
+
+
+class Dispatch:
+    """The open alerts, how many messages each has had, and where they went."""
+
+    def __init__(self, policy: Policy, hourly_limit: int, hush: Hush, url: str = "") -> None:
+        self.policy = policy
+        self.hourly_limit = hourly_limit
+        self.hush = hush
+        self.url = url
+        self.open: dict[str, Alert] = {}
+        self.limit = LimitState()
+        self.last_id = ""
+        self.numbers: dict[str, int] = {}
+        self.went: dict[str, set[str]] = {}
+
+    def new_id(self, now: datetime) -> str:
+        """Return the id of a new alert: short, and after every one before."""
+        self.last_id = outbox.new_id(now, self.last_id)
+        return self.last_id
+
+    def forget(self, alert_id: str) -> bool:
+        """Forget the messages of an alert that is over; says whether there were any."""
+        self.went.pop(alert_id, None)
+        return self.numbers.pop(alert_id, None) is not None
+
+    def step(
+        self,
+        action: Action,
+        alert: Alert,
+        before: TriggerState,
+        at: Moment,
+        due: Due | None = None,
+    ) -> Step:
+        """Return what is sent where about an alert; `due`: because nobody answers."""
+        silence = self.hush.silence_of(alert.trigger, alert.bot, at.now)
+        alert = self._silenced(alert, silence)
+        channels = self._channels(action, alert, due)
+        if silence is not None or not channels:
+            return Step(action, alert, None)
+        why_held = self._why_held(action, alert, at.now)
+        number = self.numbers.get(alert.id, 0) + 1
+        if alert.id in self.open:
+            self.numbers[alert.id] = number
+        notice = replace(
+            message.of(action, alert, before, at, due),
+            id=f"{alert.id}.{number}",
+            held=self.limit.held,
+            url=self._link(alert.id),
+        )
+        return Step(action, alert, notice, channels, bool(why_held), why_held)
+
+    def _link(self, alert_id: str) -> str:
+        """Return the address of an alert on the page; empty where the page has none."""
+        return f"{self.url.rstrip('/')}/#alert-{alert_id}" if self.url else ""
+
+    def _why_held(self, action: Action, alert: Alert, now: datetime) -> str:
+        """Say why a message waits for a digest; empty: it goes now."""
+        calm = alert.severity != "critical"
+        if calm and self.hush.waits(alert.trigger, alert.bot, now, count=True):
+            messages = int(action != "resolve")
+            self.limit = limits.hold(self.limit, now.timestamp(), messages=messages)
+            return QUIET
+        if action == "resolve":
+            return ""
+        self.limit, goes = limits.admit(
+            self.limit, alert.severity, now.timestamp(), self.hourly_limit
+        )
+        return "" if goes else LIMITED
+
+    def _silenced(self, alert: Alert, silence: Silence | None) -> Alert:
+        """Show on an alert that it is silenced, or no longer is, and count on the silence."""
+        if silence is not None:
+            self.hush.count(silence)
+        why = silence.reason if silence is not None else ""
+        if alert.silenced != why:
+            alert = replace(alert, silenced=why)
+            if alert.id in self.open:
+                self.open[alert.id] = alert
+        return alert
+
+    def _channels(self, action: str, alert: Alert, due: Due | None) -> list[str]:
+        """Return where a message goes.
+
+        The end of an alert goes where the alert went, and so does a reminder; an escalation goes to
+        the channels of its rung alone.
+        """
+        went = self.went.get(alert.id, set())
+        if action == "resolve":
+            return self._enabled(went)
+        channels = routing.route(self.policy, alert.trigger, alert.severity, alert.bot)
+        if due is not None:
+            wanted = set(due.channels) if due.what == "escalate" else went | set(channels)
+            channels = self._enabled(wanted)
+        if alert.id in self.open:
+            self.went.setdefault(alert.id, set()).update(channels)
+        return channels
+
+    def _enabled(self, channels: set[str]) -> list[str]:
+        return [channel for channel in self.policy.enabled if channel in channels]
+
+    # ------------------------------------------------------------ the digest
+
+    def digest_due(self, now: datetime) -> bool:
+        """Say whether what is held may be told now; while it is quiet, only a critical may."""
+        quiet = is_quiet(self.hush.quiet, now)
+        return limits.digest_due(self.limit, now.timestamp(), self.hourly_limit, quiet=quiet)
+
+    def digest(self, jobs: list[Job], unwritten: list[Step], now: datetime) -> Step | None:
+        """Tell in one message what is held: in the queue, and in what could not be written.
+
+        It goes wherever one of them was to go.
+        """
+        held = digest.gathered(jobs, unwritten)
+        waiting = {
+            pair: (notice, why)
+            for pair, (notice, why) in held.items()
+            if notice.severity != "critical" and self.hush.waits(notice.trigger, notice.bot, now)
+        }
+        held = {pair: told for pair, told in held.items() if pair not in waiting}
+        notices = list({notice.id: notice for notice, _ in held.values()}.values())
+        self.limit = limits.digested(
+            self.limit,
+            now.timestamp(),
+            told=len(notices),
+            more=bool(notices) and len(jobs) >= HELD_MAX,
+            left=len({notice.id for notice, _ in waiting.values()}),
+        )
+        if not notices:
+            return None
+        id_ = self.new_id(now)
+        alert, notice = digest.of(
+            notices, {why for _, why in held.values()}, id_, now, self._link(id_)
+        )
+        notice = replace(notice, held=self.limit.held)
+        routed = routing.route(self.policy, "digest", alert.severity, "")
+        channels = self._enabled({topic for topic, _ in held}) or routed
+        return Step("fire", alert, notice, channels, told=list(held))
