@@ -109,24 +109,29 @@ class Store:
         return report
 
     def _open(self) -> OpenReport:
+        """Open, or leave nothing behind: no lock, no connection."""
+        try:
+            return self._take()
+        except (sqlite3.Error, OSError) as error:
+            self._shut()
+            raise StoreError(f"cannot open {self.path}: {error}") from error
+        except BaseException:
+            self._shut()
+            raise
+
+    def _take(self) -> OpenReport:
         fresh = not self.path.exists()
         aside = ""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = schema.lock(self.path)
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = schema.lock(self.path)
-            try:
-                link = self._try_open(fresh=fresh)
-            except (StoreCorrupt, sqlite3.DatabaseError) as error:
-                if isinstance(error, sqlite3.OperationalError):
-                    raise
-                aside = schema.set_aside(self.path, self._clock.now()).name
-                fresh = True
-                link = self._try_open(fresh=True)
-        except (sqlite3.Error, OSError, StoreError) as error:
-            self._unlock()
-            if isinstance(error, StoreError):
+            link = self._try_open(fresh=fresh)
+        except (StoreCorrupt, sqlite3.DatabaseError) as error:
+            if isinstance(error, sqlite3.OperationalError):
                 raise
-            raise StoreError(f"cannot open {self.path}: {error}") from error
+            aside = schema.set_aside(self.path, self._clock.now()).name
+            fresh = True
+            link = self._try_open(fresh=True)
         self._link = link
         self._full = True
         self._closing = False
@@ -147,14 +152,13 @@ class Store:
 
     def _shut(self) -> None:
         link, self._link = self._link, None
-        if link is not None:
-            link.close()
-        self._unlock()
-
-    def _unlock(self) -> None:
         lock, self._lock = self._lock, None
-        if lock is not None:
-            lock.close()
+        try:
+            if link is not None:
+                link.close()
+        finally:
+            if lock is not None:
+                lock.close()
 
     # ------------------------------------------------------------ use
 

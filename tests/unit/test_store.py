@@ -5,7 +5,7 @@ import anyio
 import pytest
 
 from runtime.clock import LoopClock, SystemClock
-from runtime.store import Entry, Store, StoreClosed, StoreError, StoreFull
+from runtime.store import Entry, Store, StoreClosed, StoreError, StoreFull, journal, transaction
 from runtime.store.database import _Op
 
 pytestmark = pytest.mark.anyio
@@ -275,3 +275,24 @@ async def test_it_refuses_a_file_that_another_has_open(store, tmp_path):
     with pytest.raises(StoreError, match="in use by another"):
         await Store(tmp_path / "s.db", LoopClock(), inline=True).open()
     assert await store.write(lambda tx: tx.journal.append([entry(1)])) == [1]
+
+
+@pytest.mark.parametrize("call", ["transaction.Queue.release_inflight", "journal.Journal.head"])
+async def test_it_leaves_neither_lock_nor_connection_where_opening_fails(
+    tmp_path, monkeypatch, call
+):
+    def breaks(*_args):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    place, kind, name = call.split(".")
+    where = {"transaction": transaction, "journal": journal}[place]
+    store = Store(tmp_path / "s.db", LoopClock(), inline=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(getattr(where, kind), name, breaks)
+        with pytest.raises(StoreError, match=r"cannot open .*s\.db: disk I/O error"):
+            await store.open()
+    with pytest.raises(StoreClosed):
+        await store.read(lambda tx: tx.journal.head())
+    again = Store(tmp_path / "s.db", LoopClock(), inline=True)
+    assert (await again.open()).head == 0
+    await again.close()
