@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from actors.alerts.triggers import Internal
-from actors.senders.channel import http_client, redact
+from actors.senders.channel import http_client, redact, url_secrets
 from runtime.actor import Actor
 from runtime.ref import Ref
 from runtime.status import ActorStatus, SupervisorStatus, SystemStatus
@@ -149,8 +149,7 @@ class Deadman(Actor[_Beat]):
         return "" if status < GOOD_BELOW else f"HTTP {status}"
 
     def _redacted(self, text: str) -> str:
-        path = urlsplit(self._url).path.strip("/")
-        return redact(text, self._url, path, path.rpartition("/")[2])
+        return redact(text, *url_secrets(self._url))
 
     async def _note(self, error: str) -> None:
         """Tell alerts of a heartbeat that does not arrive: a wrong URL would never beat at all."""

@@ -23,6 +23,7 @@ from actors.messages import Notice
 
 ATTEMPT_S = 10.0
 CONNECT_S = 3.0
+SECRET_CHARS_MIN = 8  # of a value in a query: what is shorter is a format or a flag
 ANSWER_BYTES_MAX = 65_536  # Discord repeats the message, perhaps as \\uXXXX
 RETRY_AFTER_S_MAX = 86_400.0
 REASON_CHARS_MAX = 300
@@ -116,10 +117,18 @@ def redact(text: str, *secrets: str) -> str:
 
 
 def url_secrets(url: str) -> tuple[str, ...]:
-    """List what gives a secret address away: the whole, its path, last segment and query."""
-    parts = httpx.URL(url)
-    secrets = (parts.path, parts.path.rpartition("/")[2], parts.query.decode("ascii"))
-    return (url, *(part for part in secrets if len(part) > 1))
+    """List what gives a secret address away, longest first: the whole, and each of its parts.
+
+    These are its path and last segment, its query and each value in it, its user and password.
+    """
+    parts, raw = httpx.URL(url), urlsplit(url)
+    secrets = {parts.path, parts.query.decode("ascii"), raw.path, raw.query}
+    secrets |= {path.rpartition("/")[2] for path in (parts.path, raw.path)}
+    secrets |= {parts.userinfo.decode("ascii"), parts.password, raw.password or ""}
+    values = (value for _, value in parts.params.multi_items())
+    secrets |= {value for value in values if len(value) >= SECRET_CHARS_MIN}
+    found = {url, str(parts)} | {part for part in secrets if len(part) > 1}
+    return tuple(sorted(found, key=len, reverse=True))
 
 
 def is_http_url(url: str) -> bool:

@@ -84,7 +84,8 @@ def test_it_adds_a_signal_to_the_path(url, start):
 class Beats:
     """A service that keeps what it was asked, and answers by script, then with 200."""
 
-    def __init__(self, *script):
+    def __init__(self, *script, url=URL):
+        self.url = url
         self.script = list(script)
         self.asked = []
         self.channels = dict(GOOD)
@@ -104,7 +105,7 @@ class Beats:
             return httpx.AsyncClient(transport=httpx.MockTransport(self))
 
         return Deadman(
-            URL,
+            self.url,
             status=table.system.status,
             channels=lambda: self.channels,
             store=table.store,
@@ -190,3 +191,26 @@ async def test_it_does_not_say_again_that_it_starts_after_a_crash(tmp_path):
         assert table.actor("tested").restarts_total > 0
         assert [path for _, path, _ in beats.asked].count("/start") == 1
         assert beats.asked[-1] == BEAT
+
+
+SECRET_URL = "https://canary-user:canary-pass@beat.example/p?key=canary-key-123&form=x%2Fcanary-b"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        SECRET_URL,
+        below(SECRET_URL, "start"),
+        "key=canary-key-123&form=x%2Fcanary-b",
+        "canary-key-123",
+        "x/canary-b",
+        "canary-user:canary-pass",
+        "canary-pass",
+    ],
+)
+async def test_it_tells_no_part_of_a_secret_in_its_address(tmp_path, told):
+    beats = Beats(*[httpx.ConnectError(f"cannot connect to {told}")] * 4, url=SECRET_URL)
+    async with beats.run(tmp_path) as table:
+        await anyio.sleep(200)
+        assert "cannot connect to" in table.heard["alerts"][0].text
+        assert "canary" not in repr((table.heard, table.reports, table.system.status()))
