@@ -11,7 +11,6 @@ import functools
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
 import structlog
@@ -31,7 +30,6 @@ from actors.keeper import Keep, StoreActor
 from actors.messages import AlertChanged, Notice, Recorded, Refresh, Wake
 from actors.metrics import replay
 from actors.metrics.actor import MetricsActor
-from actors.metrics.as_of import as_of
 from actors.metrics.study import Studies
 from actors.place import Position
 from actors.rush import Rush
@@ -296,14 +294,10 @@ class Tree:
             health=self.ref("health"),
             alerts=self.ref("alerts"),
             senders={name: self.ref(name) for name in self.channels},
-            as_of=self._as_of,
             studies=Studies(self.store, self.ledger_options),
             started=self.started,
             version=__version__,
         )
-
-    async def _as_of(self, bot: str, at: datetime) -> Any:
-        return await as_of(self.store, self.ledger_options, bot, at)
 
     def _access(self) -> Access:
         return access(self.settings, self.sockets)

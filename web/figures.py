@@ -103,7 +103,10 @@ async def _update(services: Services, bot: str, at: datetime | None) -> MetricsU
     if at is None:
         update: MetricsUpdate = await services.metrics.ask(MetricsQuery(bot), timeout_s=ASK_S)
     else:
-        update = await services.as_of(bot, at)
+        try:
+            update = await services.studies.figures(bot, at)
+        except StudiesBusy as error:
+            raise _refusal(error) from error
     _known(bot, update.bots)
     return update
 

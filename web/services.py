@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from actors.hub import Hub
 from actors.ingest import Ingest
-from actors.messages import MetricsUpdate
 from actors.metrics.study import Studies
 from runtime.clock import Clock
 from runtime.ref import Ref
@@ -58,7 +57,6 @@ class Services:
     health: Ref[Any]
     alerts: Ref[Any]
     senders: Mapping[str, Ref[Any]]
-    as_of: Callable[[str, datetime], Awaitable[MetricsUpdate]]
     studies: Studies
     started: datetime
     version: str

@@ -90,7 +90,7 @@ def _stands(trade: Trade, wanted: Wanted, corrected: Revisions) -> bool:
 
 async def _pages(store: Store, head: int) -> AsyncIterator[list[Trade]]:
     after = 0
-    while rows := await _read(store, after):
+    while after < head and (rows := await _read(store, after)):
         yield [trade for row in rows if row.seq <= head and (trade := _decoded(row)) is not None]
         after = rows[-1].seq
         await checkpoint()

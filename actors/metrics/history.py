@@ -124,12 +124,12 @@ class History:
         )
 
     def _trade(self, trade: Trade) -> bool:
+        if not self._settled and trade.currency is not None:
+            self.currency, self._settled = trade.currency, True
         identity = canonical_id(trade.id)
         known = self._places.get(identity)
         if known is not None and trade.revision <= self._revisions.get(identity, 0):
             return False
-        if not self._settled and trade.currency is not None:
-            self.currency, self._settled = trade.currency, True
         if trade.currency is not None and trade.currency != self.currency:
             return False
         if trade.revision:

@@ -15,10 +15,12 @@ import anyio.to_thread
 import msgspec
 
 from actors import codec
-from actors.messages import Equity, Family, Flow, Trade
+from actors.messages import Equity, Family, Flow, MetricsUpdate, Trade
+from actors.metrics.as_of import as_of
 from actors.metrics.details import Details, account, details, portfolio, record
 from actors.metrics.families import family
 from actors.metrics.history import History
+from actors.metrics.ledgers import BOTS_MAX
 from actors.metrics.options import LedgerOptions
 from actors.metrics.replay import READER, STREAMS
 from actors.place import poisoned
@@ -53,6 +55,8 @@ class Study:
             if event is not None and row.seq not in left_out and self._wanted(event):
                 history = self.of.get(event.bot)
                 if history is None:
+                    if len(self.of) >= BOTS_MAX:
+                        continue  # the live figures leave it out, too
                     history = self.of[event.bot] = History(self._options(event.bot))
                 history.take(event)
         if sum(map(len, self.of.values())) > EVENTS_MAX:
@@ -109,6 +113,11 @@ class Studies:
             study = await self._read(bot, at)
             return await anyio.to_thread.run_sync(study.families, definitions, at or now)
 
+    async def figures(self, bot: str, at: datetime) -> MetricsUpdate:
+        """The figures of one bot, or of all (""), as of an instant. Raises StudiesBusy."""
+        async with self._alone():
+            return await as_of(self._store, self.options, bot, at)
+
     async def details(
         self, bot: str, at: datetime | None, now: datetime
     ) -> tuple[dict[str, Details], dict[str, Details]]:
@@ -132,15 +141,19 @@ class Studies:
             self._waiting -= 1
 
     async def _read(self, bot: str, at: datetime | None) -> Study:
+        """Read what is journaled now; what comes meanwhile is not part of it."""
         study = Study(self.options, bot, at)
+        head = self._store.head()
         left_out = await poisoned(self._store, READER)
         after = 0
-        while rows := await self._store.read(
-            lambda tx, after=after: tx.journal.read(after, PAGE_ROWS, STREAMS)  # type: ignore[misc]
-        ):
-            await anyio.to_thread.run_sync(study.take, rows, left_out)
+        while after < head and (rows := await self._page(after)):
             after = rows[-1].seq
+            taken = [row for row in rows if row.seq <= head] if after > head else rows
+            await anyio.to_thread.run_sync(study.take, taken, left_out)
         return study
+
+    async def _page(self, after: int) -> list[Row]:
+        return await self._store.read(lambda tx: tx.journal.read(after, PAGE_ROWS, STREAMS))
 
 
 def _decoded(row: Row) -> Trade | Equity | Flow | None:

@@ -119,3 +119,22 @@ async def test_it_quotes_hostile_text_and_import_reads_it_back(tmp_path):
     [(_, again)], bad = codec.read(tradefile.from_row(row, bot="", zone=None), codec.JSON, NOW)
     assert bad == []
     assert again == replace(hostile, at=None)
+
+
+async def test_it_does_not_read_on_past_where_it_began(tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "PAGE_ROWS", 2)
+    asked = []
+
+    async def page(store, after):
+        asked.append(after)
+        return await read(store, after)
+
+    read = export._read
+    async with opened(tmp_path) as (store, _):
+        await journal(store, *(trade(n) for n in range(3)))
+        reading = trades_csv(store, Wanted())
+        await anext(reading)
+        await journal(store, *(trade(n) for n in range(10, 30)))
+        monkeypatch.setattr(export, "_read", page)
+        assert len([piece async for piece in reading]) == 2
+    assert asked == [0, 2]

@@ -19,6 +19,7 @@ from actors.metrics.details import portfolio as merged
 from actors.metrics.families import FAMILIES, family
 from actors.metrics.history import History
 from actors.metrics.ledger import Ledger, LedgerOptions
+from actors.metrics.ledgers import Ledgers
 from actors.metrics.portfolio import portfolio
 
 FIRST = datetime(2024, 3, 1, tzinfo=UTC)
@@ -368,3 +369,19 @@ def test_it_tells_a_portfolio_in_detail():
     assert found.trades == 3
     assert [(group.name, group.pnl_total) for group in found.by_symbol] == [("BTC", 6), ("ETH", -2)]
     assert found.months[0].value == pytest.approx(4 / 2_000)
+
+
+def test_it_takes_the_currency_that_an_outdated_trade_is_first_to_name():
+    events = [
+        trade("a", 1, 5, revision=1),
+        trade("a", 1, 9, currency="EUR"),
+        trade("b", 2, 7, currency="USD"),
+        trade("c", 3, 1, currency="EUR"),
+    ]
+    options = LedgerOptions(currency_is_set=False)
+    book, live = History(options), Ledgers(lambda _bot: options)
+    for event in events:
+        book.take(event)
+        live.apply(event)
+    assert book.currency == live.of["bot"].options.currency == "EUR"
+    assert len(book) == live.of["bot"].metrics(NOW).trades == 2

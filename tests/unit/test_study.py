@@ -83,32 +83,37 @@ async def test_it_refuses_what_would_not_fit(tmp_path, monkeypatch):
 async def test_it_does_one_study_at_a_time(tmp_path, monkeypatch):
     running, most = 0, 0
 
-    async def watched(self, bot, at):
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        await anyio.lowlevel.checkpoint()
-        found = await read(self, bot, at)
-        running -= 1
-        return found
+    def watched(read):
+        async def reads(*args):
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            await anyio.lowlevel.checkpoint()
+            found = await read(*args)
+            running -= 1
+            return found
 
-    read = Studies._read
-    monkeypatch.setattr(Studies, "_read", watched)
+        return reads
+
+    monkeypatch.setattr(Studies, "_read", watched(Studies._read))
+    monkeypatch.setattr(module, "as_of", watched(module.as_of))
     async with opened(tmp_path) as (store, _):
         of = await studies(store, entry(trade(1, 1)))
         async with anyio.create_task_group() as group:
             for _ in range(3):
                 group.start_soon(of.details, "", None, START)
+                group.start_soon(of.figures, "", START)
     assert (running, most) == (0, 1)
 
 
-async def test_it_lets_only_so_many_wait(tmp_path, monkeypatch):
+@pytest.mark.parametrize("question", ["details", "figures"])
+async def test_it_lets_only_so_many_wait(tmp_path, monkeypatch, question):
     monkeypatch.setattr(module, "WAITING_MAX", 2)
     refused = []
 
     async def ask():
         try:
-            await of.details("", None, START)
+            await (of.details("", None, START) if question == "details" else of.figures("", START))
         except StudiesBusy as busy:
             refused.append(str(busy))
 
@@ -120,3 +125,31 @@ async def test_it_lets_only_so_many_wait(tmp_path, monkeypatch):
         assert refused == ["2 questions wait for the journal already"] * 2
         await ask()
     assert len(refused) == 2
+
+
+async def test_it_leaves_out_what_is_journaled_while_it_reads(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PAGE_ROWS", 2)
+    asked = []
+
+    async def page(self, after):
+        asked.append(after)
+        rows = await read(self, after)
+        n = 10 + 2 * len(asked)
+        later = [entry(trade(n, 1)), entry(trade(n + 1, 1))]
+        await self._store.write(lambda tx: tx.journal.append(later))
+        return rows
+
+    read = Studies._page
+    monkeypatch.setattr(Studies, "_page", page)
+    async with opened(tmp_path) as (store, _):
+        of = await studies(store, *(entry(trade(n, n)) for n in range(1, 4)))
+        found, _ = await of.details("", None, START + timedelta(days=99))
+    assert (found["alpha"].trades, asked) == (3, [0, 2])
+
+
+async def test_it_holds_no_more_bots_than_the_live_figures_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "BOTS_MAX", 2)
+    async with opened(tmp_path) as (store, _):
+        of = await studies(store, *(entry(trade(1, 1, f"b{n}")) for n in range(4)))
+        found, _ = await of.details("", None, START + timedelta(days=3))
+    assert list(found) == ["b0", "b1"]
