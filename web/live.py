@@ -19,7 +19,8 @@ from actors.alerts import outbox
 from actors.health.actor import HealthQuery
 from actors.hub import Client, TooSlow
 from actors.metrics.queries import MetricsQuery, SeriesQuery
-from runtime.ref import AskFailed, AskTimeout, NoSuchActor
+from runtime.ref import AskFailed, AskTimeout, MailboxFull, NoSuchActor
+from runtime.store import StoreError
 from web.app import Door
 from web.guard import Refusal
 from web.services import Services
@@ -112,8 +113,10 @@ async def _serve(services: Services, client: Client) -> None:
                 await _send(client)
             except TooSlow:
                 await websocket.close(ending.code, ending.reason)
-            except (AskTimeout, AskFailed, NoSuchActor):
+            except (AskTimeout, AskFailed, NoSuchActor, MailboxFull):
                 await websocket.close(TRY_LATER, "not ready: come back")
+            except StoreError:
+                await websocket.close(TRY_LATER, "the storage cannot be read: come back")
             tasks.cancel_scope.cancel()
     finally:
         client.close()

@@ -8,7 +8,7 @@ import anyio
 from quart import Blueprint, Response
 
 from actors.health.actor import HealthQuery
-from runtime.ref import AskFailed, AskTimeout, NoSuchActor
+from runtime.ref import AskFailed, AskTimeout, MailboxFull, NoSuchActor
 from web.app import STATIC, Door, answer, scoped
 from web.contract import asyncapi, openapi
 from web.exposition import exposition
@@ -71,7 +71,7 @@ def probes(door: Door, services: Services) -> Blueprint:
             failing.append(f"storage: {services.store.stats().last_error}")
         try:
             await services.health.ask(HealthQuery(), timeout_s=READY_S)
-        except (AskTimeout, AskFailed, NoSuchActor) as error:
+        except (AskTimeout, AskFailed, NoSuchActor, MailboxFull) as error:
             failing.append(str(error))
         return answer({"ready": not failing, "failing": failing}, 503 if failing else 200)
 
