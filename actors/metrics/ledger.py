@@ -18,6 +18,7 @@ from actors.metrics.entries import Entries
 from actors.metrics.identities import Id, Index, canonical_id
 from actors.metrics.money import SCALE, micros, money, scale_for, scaled
 from actors.metrics.options import LedgerOptions, terms
+from actors.metrics.sheet import Sheet
 from actors.metrics.summary import FLOW, MARK, TRADE
 from actors.metrics.timeline import Columns, Row, Timeline
 
@@ -122,6 +123,17 @@ class Ledger(Entries):
         quantities are in 10^-`quantity_scale`; `id(reference)` of the timeline gives an id.
         """
         return {name: self.timeline.column(name) for name in names}
+
+    def sheet(self, *names: str) -> Sheet:
+        """Copies of columns with all that makes an account of them."""
+        start = self._start()
+        return Sheet(
+            options=self.options,
+            scale=self.scale,
+            symbols=self.symbols(),
+            start=None if start is None else start.equity,
+            columns=self.columns(*names),
+        )
 
     def symbols(self) -> list[str]:
         """The symbols in the order of their numbers."""

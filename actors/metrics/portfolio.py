@@ -11,20 +11,15 @@ import heapq
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-import numpy as np
-
 from actors.messages import Metrics
 from actors.metrics import report, restate
 from actors.metrics.account import open_account
-from actors.metrics.block import Block, packed
 from actors.metrics.days import Calendar
 from actors.metrics.ledger import Ledger
 from actors.metrics.money import SCALE, scaled
 from actors.metrics.options import LedgerOptions, terms
-from actors.metrics.summary import MARK, TRADE, Amounts, exact, opened, trace
-from actors.metrics.timeline import BLOCK_FILL, Columns, Timeline
-
-MERGED = ("when", "kind", "amount")
+from actors.metrics.sheet import NEEDED, Sheet, merged
+from actors.metrics.summary import MARK, TRADE, opened
 
 
 class Portfolio:
@@ -111,63 +106,29 @@ class Portfolio:
 
     def _merge(self) -> None:
         """Take in every entry of every member at once."""
-        members = [ledger for ledger in self._members if len(ledger.timeline)]
-        if not members:
+        members = self._members
+        if not sum(len(ledger.timeline) for ledger in members):
             return
-        parts = [self._columns(rank) for rank in range(len(self._members))]
-        fees = [sum(ledger.timeline.column("fee").tolist()) for ledger in self._members]
-        scales = [10 ** (self._scale - ledger.scale) for ledger in self._members]
-        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        order = np.lexsort((joined["rank"], joined["kind"], joined["when"]))
-        rows = {name: column[order] for name, column in joined.items()}
-        last = tuple(int(rows[name][-1]) for name in ("when", "kind", "rank"))
-        self._last = (last[0], last[1], last[2])
-        self._taken = [len(ledger.timeline) for ledger in self._members]
-        rows = self._summed(rows)
-        account, trades = self._account, rows["kind"] == TRADE
-        account.tally.count_all(rows["amount"][trades])
-        account.fees = sum(fee * scale for fee, scale in zip(fees, scales, strict=True))
-        if len(trades):
-            timeline, start = _laid(rows), opened(account.equity)
+        sheets = [ledger.sheet(*NEEDED) for ledger in members]
+        self._last = max(_last(rank, sheet) for rank, sheet in enumerate(sheets))
+        self._taken = [len(sheet) for sheet in sheets]
+        whole, account = merged(sheets), self._account
+        for rank, ledger in enumerate(members):
+            factor, known = 10 ** (self._scale - ledger.scale), ledger.account()
+            account.fees += known.fees * factor
+            self._equities[rank] = None if known.equity is None else known.equity * factor
+        account.tally.count_all(whole.columns["amount"][whole.columns["kind"] == TRADE])
+        if len(whole):
+            timeline, start = whole.timeline(), opened(whole.start)
             restate.position(account, timeline, start)
             restate.history(account, timeline, start)
 
-    def _columns(self, rank: int) -> Columns:
-        """A member's entries in common units; `moved`: how its equity changed."""
-        ledger = self._members[rank]
-        kind, amount = ledger.timeline.column("kind"), ledger.timeline.column("amount")
-        amount = _times(amount, 10 ** (self._scale - ledger.scale))
-        start = self._equities[rank]
-        path = trace(kind, amount, opened(start))
-        levels = exact(path.equity, abs(start or 0))
-        moved = np.zeros(len(kind), levels.dtype)
-        if len(levels):
-            moved[path.first :] = levels - np.concatenate(([start or 0], levels[:-1]))
-            self._equities[rank] = int(levels[-1])
-        return {
-            "when": ledger.timeline.column("when"),
-            "kind": kind,
-            "amount": amount,
-            "rank": np.full(len(kind), rank, np.int64),
-            "moved": moved,
-            # after the entry at which it becomes known, a member no longer hides the sum
-            "known": np.where(np.arange(len(kind)) == path.first, start is None, 0).astype(bool),
-        }
 
-    def _summed(self, rows: Columns) -> Columns:
-        """Each reported equity as the sum of all; those before that is known are left out."""
-        marks = rows["kind"] == MARK
-        if not marks.any():
-            return rows
-        starts = [ledger.options.starting_equity for ledger in self._members]
-        unknown = sum(start is None for start in starts) - np.cumsum(rows["known"])
-        first = [
-            scaled(one, self._scale, "starting_equity") or 0 for one in starts if one is not None
-        ]
-        total = exact(rows["moved"], abs(sum(first))).cumsum() + sum(first)
-        keep = ~marks | (unknown == 0)
-        amount = np.where(marks, total, rows["amount"])[keep]
-        return {"when": rows["when"][keep], "kind": rows["kind"][keep], "amount": amount}
+def _last(rank: int, sheet: Sheet) -> tuple[int, int, int]:
+    """The place of a member's last entry; (0, 0, 0) without one."""
+    if not len(sheet):
+        return 0, 0, 0
+    return int(sheet.columns["when"][-1]), int(sheet.columns["kind"][-1]), rank
 
 
 def portfolio(ledgers: Sequence[Ledger], options: LedgerOptions, now: datetime) -> Metrics:
@@ -180,24 +141,3 @@ def portfolio(ledgers: Sequence[Ledger], options: LedgerOptions, now: datetime) 
 
 def _alike(one: LedgerOptions, other: LedgerOptions) -> bool:
     return (one.zone, one.rolling_trades) == (other.zone, other.rolling_trades)
-
-
-def _times(amounts: Amounts, factor: int) -> Amounts:
-    if factor == 1 or not len(amounts):
-        return amounts
-    largest = max(int(amounts.max()), -int(amounts.min()))
-    return (amounts if largest * factor < 2**62 else amounts.astype(object)) * factor
-
-
-def _laid(rows: Columns) -> Timeline:
-    """A timeline that has only what an account follows from."""
-    blocks = []
-    for first in range(0, len(rows["when"]), BLOCK_FILL):
-        block, part = Block(), slice(first, first + BLOCK_FILL)
-        block.when = packed(rows["when"][part])
-        block.kind = bytearray(rows["kind"][part].astype(np.uint8))
-        block.amount = packed(rows["amount"][part])
-        blocks.append(block)
-    timeline = Timeline()
-    timeline.restore(blocks)
-    return timeline

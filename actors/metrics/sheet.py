@@ -1,0 +1,117 @@
+"""A sheet: what an account follows from, as columns that nothing changes any more.
+
+A ledger gives a sheet of itself. Those of one currency are merged into one, as if all were one
+account: in the order (when, kind, rank of the member), its equity known once every member's is.
+So a reported equity before that is left out, and each later one becomes the sum of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct
+
+from actors.metrics.block import Block, packed
+from actors.metrics.options import LedgerOptions
+from actors.metrics.summary import MARK, Amounts, exact, opened, trace
+from actors.metrics.timeline import BLOCK_FILL, Columns, Timeline
+
+NEEDED = ("when", "kind", "amount")
+
+
+class Sheet(Struct, frozen=True):
+    """Columns of one length in canonical order, an entry each, as `Ledger.columns` gives them.
+
+    `start`: the equity before the first entry in units of 10^-`scale`, None: unknown.
+    """
+
+    options: LedgerOptions
+    scale: int
+    symbols: Sequence[str]
+    start: int | None
+    columns: Columns
+
+    def __len__(self) -> int:
+        return len(self.columns["when"])
+
+    def timeline(self) -> Timeline:
+        """A timeline of it that has only what equity and days follow from."""
+        blocks = []
+        for first in range(0, len(self), BLOCK_FILL):
+            block, part = Block(), slice(first, first + BLOCK_FILL)
+            block.when = packed(self.columns["when"][part])
+            block.kind = bytearray(self.columns["kind"][part].astype(np.uint8))
+            block.amount = packed(self.columns["amount"][part])
+            blocks.append(block)
+        timeline = Timeline()
+        timeline.restore(blocks)
+        return timeline
+
+
+def merged(sheets: Sequence[Sheet]) -> Sheet:
+    """The sheets of one currency as one; at least one, all with the same columns.
+
+    The first one's options hold for the whole.
+    """
+    scale = max(sheet.scale for sheet in sheets)
+    symbols = sorted({symbol for sheet in sheets for symbol in sheet.symbols})
+    members = [_in_units(sheet, scale, symbols) for sheet in sheets]
+    starts = [sheet.start for sheet in members]
+    known = [start for start in starts if start is not None]
+    parts = [{**sheet.columns, **_moves(rank, sheet)} for rank, sheet in enumerate(members)]
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.lexsort((joined["rank"], joined["kind"], joined["when"]))
+    rows = {name: column[order] for name, column in joined.items()}
+    return Sheet(
+        options=sheets[0].options,
+        scale=scale,
+        symbols=symbols,
+        start=sum(known) if len(known) == len(starts) else None,
+        columns=_summed(rows, sum(known), len(starts) - len(known)),
+    )
+
+
+def _in_units(sheet: Sheet, scale: int, symbols: Sequence[str]) -> Sheet:
+    """The same with money in units of 10^-`scale` and symbols by their places among all."""
+    factor, columns = 10 ** (scale - sheet.scale), dict(sheet.columns)
+    for name in ("amount", "fee"):
+        if name in columns:
+            columns[name] = _times(columns[name], factor)
+    if "symbol" in columns:
+        places = {symbol: place for place, symbol in enumerate(symbols)}
+        table = np.array([places[symbol] for symbol in sheet.symbols] or [0], np.uint32)
+        columns["symbol"] = 2 * table[columns["symbol"] >> 1] + (columns["symbol"] & 1)
+    start = None if sheet.start is None else sheet.start * factor
+    return Sheet(sheet.options, scale, symbols, start, columns)
+
+
+def _moves(rank: int, sheet: Sheet) -> Columns:
+    """How each entry moves the member's known equity, and which makes it known."""
+    kind, start = sheet.columns["kind"], sheet.start
+    path = trace(kind, sheet.columns["amount"], opened(start))
+    levels = exact(path.equity, abs(start or 0))
+    moved = np.zeros(len(kind), levels.dtype)
+    if len(levels):
+        moved[path.first :] = levels - np.concatenate(([start or 0], levels[:-1]))
+    known = (np.arange(len(kind)) == path.first) & (start is None)
+    return {"rank": np.full(len(kind), rank, np.int64), "moved": moved, "known": known}
+
+
+def _summed(rows: Columns, start: int, unknown: int) -> Columns:
+    """The columns with each reported equity as the sum of all; `unknown`: how many are not yet."""
+    columns = {name: rows[name] for name in rows if name not in ("rank", "moved", "known")}
+    marks = rows["kind"] == MARK
+    if not marks.any():
+        return columns
+    total = exact(rows["moved"], abs(start)).cumsum() + start
+    columns["amount"] = np.where(marks, total, rows["amount"])
+    keep = ~marks | (unknown - np.cumsum(rows["known"]) == 0)
+    return {name: column[keep] for name, column in columns.items()}
+
+
+def _times(amounts: Amounts, factor: int) -> Amounts:
+    if factor == 1 or not len(amounts):
+        return amounts
+    largest = max(int(amounts.max()), -int(amounts.min()))
+    return (amounts if largest * factor < 2**62 else amounts.astype(object)) * factor
