@@ -8,6 +8,7 @@ read and checked as a whole, and item by item only where something in it is bad.
 from __future__ import annotations
 
 import decimal
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,8 @@ from operator import le
 
 import msgspec
 
-from actors.messages import Equity, Event, Flow, Trade
+from actors.messages import EVENT_TYPES, Equity, Event, Flow, Trade
+from actors.reason import reason
 
 ITEMS_MAX = 10_000
 PIECE = 500  # items read one by one before others have their turn: 3 ms
@@ -29,10 +31,12 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 MSGPACK = ("application/msgpack", "application/x-msgpack", "application/vnd.msgpack")
 
+_NOT_FINITE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?(?:NaN|Infinity)', re.DOTALL)
 PACKED_ARRAY = frozenset(bytes([lead]) for lead in (*range(0x90, 0xA0), 0xDC, 0xDD))
 
 _event: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _events = msgspec.json.Decoder(list[Event])
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 _packed: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
 _packed_events = msgspec.msgpack.Decoder(list[Event])
@@ -65,6 +69,7 @@ class Bad(msgspec.Struct, frozen=True):
     raw: bytes
 
 
+Item = bytes | msgspec.Raw
 Judged = tuple[list[tuple[int, Event]], list[Bad]]
 
 
@@ -74,13 +79,40 @@ def encode(event: Event) -> bytes:
 
 
 def decode(data: bytes) -> Event:
-    """Decode an event of the journal."""
-    return _event.decode(data)
+    """Decode an event of the journal; fields that a later version has added are passed over."""
+    try:
+        return _event.decode(data)
+    except msgspec.ValidationError as error:
+        if "unknown field" not in str(error):
+            raise
+        return _event.decode(_known_fields(data))
 
 
 def decode_lines(data: bytes) -> list[Event]:
-    """Decode a run of events of the journal, one a line."""
-    return _event.decode_lines(data)
+    """Decode a run of events of the journal, one a line, as `decode` does."""
+    try:
+        return _event.decode_lines(data)
+    except msgspec.ValidationError:
+        return [decode(line) for line in data.split(b"\n")]
+
+
+def validated(event: Event) -> Event:
+    """Return an event that was made here, held to the bounds of the wire: a constructor is not.
+
+    Raises ValueError naming the field.
+    """
+    data = encode(event)
+    try:
+        return _event.decode(data)
+    except msgspec.ValidationError as error:
+        raise ValueError(reason(error, data)) from None
+
+
+def _known_fields(data: bytes) -> bytes:
+    fields = _fields.decode(data)
+    known = EVENT_TYPES[msgspec.json.decode(fields["type"])].__struct_fields__
+    kept = {name: raw for name, raw in fields.items() if name == "type" or name in known}
+    return _encoder.encode(kept)
 
 
 def read(raw: bytes, content_type: str, now: datetime) -> Judged:
@@ -100,13 +132,13 @@ def read_pieces(raw: bytes, content_type: str, now: datetime) -> Iterator[Judged
     if events:
         yield list(enumerate(events)), []
         return
-    items = _items(raw, kind)
+    items, numbers = _items(raw, kind)
     if not items:
         raise BadBatch("no event in the request")
     if len(items) > ITEMS_MAX:
         raise BadBatch(f"more than {ITEMS_MAX} events in one request")
     for first in range(0, len(items), PIECE):
-        yield _read_each(items[first : first + PIECE], first, kind, now)
+        yield _read_each(items[first : first + PIECE], first, kind, now, numbers)
 
 
 def _read_whole(raw: bytes, kind: str, now: datetime) -> Sequence[Event]:
@@ -131,7 +163,7 @@ def _decode_whole(raw: bytes, kind: str) -> list[Event]:
 
 
 def _read_each(
-    items: Sequence[bytes | msgspec.Raw], first: int, kind: str, now: datetime
+    items: Sequence[Item], first: int, kind: str, now: datetime, numbers: Sequence[int]
 ) -> Judged:
     good: list[tuple[int, Event]] = []
     bad: list[Bad] = []
@@ -140,31 +172,53 @@ def _read_each(
             event = _decode_item(item, packed=kind in MSGPACK)
             good.append((index, checked(event, now)))
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            bad.append(Bad(index, _reason(error), bytes(item)))
+            whole, line = bytes(item), numbers[index] if numbers else 0
+            why = reason(error, whole, packed=kind in MSGPACK, line=line)
+            bad.append(Bad(index, why, whole))
     return good, bad
 
 
-def _items(raw: bytes, kind: str) -> Sequence[bytes | msgspec.Raw]:
+def _items(raw: bytes, kind: str) -> tuple[Sequence[Item], Sequence[int]]:
+    """Return a body's items, and of lines their numbers."""
     if kind == NDJSON:
-        return [line for line in raw.split(b"\n") if line.strip()]
+        lines = [(line, n) for n, line in enumerate(raw.split(b"\n"), 1) if line.strip()]
+        return [line for line, _ in lines], [n for _, n in lines]
+    if not raw.strip():
+        return [], []
     try:
         if kind in MSGPACK:
-            return _packed_array.decode(raw) if raw[:1] in PACKED_ARRAY else [raw]
+            return (_packed_array.decode(raw) if raw[:1] in PACKED_ARRAY else [raw]), []
         if kind not in ("", JSON):
             raise BadBatch(f"Content-Type {kind[:80]!r} is not JSON, NDJSON or MessagePack")
-        return _array.decode(raw) if raw.lstrip()[:1] == b"[" else [raw]
+        return (_parts(raw) if raw.lstrip()[:1] == b"[" else [raw]), []
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise BadBatch(_reason(error)) from error
+        raise BadBatch(reason(error, raw, packed=kind in MSGPACK)) from error
 
 
-def _decode_item(item: bytes | msgspec.Raw, *, packed: bool) -> Event:
+def _parts(raw: bytes) -> Sequence[Item]:
+    """Return the items of an array; a bare NaN, which is no JSON, spoils none but its own."""
+    try:
+        return _array.decode(raw)
+    except msgspec.DecodeError:
+        sound = _NOT_FINITE.sub(_as_text, raw)
+        if sound == raw:
+            raise
+    items, place = [], raw.index(b"[") + 1
+    for item in map(bytes, _array.decode(sound)):
+        place = sound.index(item, place)
+        items.append(raw[place : place + len(item)])
+        place += len(item)
+    return items
+
+
+def _as_text(found: re.Match[bytes]) -> bytes:
+    """Return a text as it stands, and a NaN as a text that is as long."""
+    whole = found[0]
+    return whole if whole[:1] == b'"' else b'"%b"' % whole[1:-1]
+
+
+def _decode_item(item: Item, *, packed: bool) -> Event:
     return _packed.decode(item) if packed else _event.decode(item)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    return str(error)[:500]
 
 
 def _sound(events: Sequence[Event], now: datetime) -> bool:

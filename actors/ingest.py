@@ -98,13 +98,9 @@ class Ingest:
         """Take one freqtrade webhook. Raises BadBatch, StoreError."""
         now = self._clock.now()
         try:
-            fields = freqtrade.parse(body, content_type)
-            # A struct's constructor checks nothing: only decoding holds a field to its bounds.
-            translated = [
-                codec.decode(codec.encode(event)) for event in freqtrade.translate(bot, fields, now)
-            ]
-            events = [codec.checked(event, now) for event in translated]
-        except (freqtrade.WebhookError, msgspec.MsgspecError, ValueError) as error:
+            translated = freqtrade.translate(bot, freqtrade.parse(body, content_type), now)
+            events = [codec.checked(codec.validated(event), now) for event in translated]
+        except ValueError as error:
             await self._journal([], [Bad(0, str(error), body)], f"freqtrade:{bot}")
             raise BadBatch(str(error)) from error
         return await self._journal(list(enumerate(events)), [], f"freqtrade:{bot}", regular=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
 
@@ -24,7 +24,11 @@ Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 # ---------------------------------------------------------------- events in
 
 
-class Trade(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="trade"):
+class _Wire(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="type"):
+    """An event; an unknown field is refused: a misspelt `currency` would count as the bot's own."""
+
+
+class Trade(_Wire, frozen=True, tag="trade"):
     """A closed trade. `pnl` is net and realised; `revision` > 0 corrects the same id.
 
     `risk` is the amount that was at stake, entry to stop, in the same currency: P&L / risk is the
@@ -46,7 +50,7 @@ class Trade(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="trad
     risk: Decimal | None = None
 
 
-class Equity(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="equity"):
+class Equity(_Wire, frozen=True, tag="equity"):
     """The account's value, unrealised profit included."""
 
     bot: BotName
@@ -54,7 +58,7 @@ class Equity(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="equ
     equity: Decimal
 
 
-class Flow(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="flow"):
+class Flow(_Wire, frozen=True, tag="flow"):
     """A deposit (> 0) or withdrawal (< 0): moves the base, never the profit."""
 
     bot: BotName
@@ -63,7 +67,7 @@ class Flow(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="flow"
     amount: Decimal
 
 
-class Positions(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="positions"):
+class Positions(_Wire, frozen=True, tag="positions"):
     """How many positions are open, of how many allowed (0: no limit known)."""
 
     bot: BotName
@@ -72,9 +76,7 @@ class Positions(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="
     limit: Count = 0
 
 
-class PositionRejected(
-    Struct, frozen=True, omit_defaults=True, tag_field="type", tag="position_rejected"
-):
+class PositionRejected(_Wire, frozen=True, tag="position_rejected"):
     """An order that the position limit refused."""
 
     bot: BotName
@@ -83,7 +85,7 @@ class PositionRejected(
     reason: Text
 
 
-class KillSwitch(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="kill_switch"):
+class KillSwitch(_Wire, frozen=True, tag="kill_switch"):
     """The bot's kill switch was switched on or off."""
 
     bot: BotName
@@ -92,9 +94,7 @@ class KillSwitch(Struct, frozen=True, omit_defaults=True, tag_field="type", tag=
     reason: Text = ""
 
 
-class CircuitBreaker(
-    Struct, frozen=True, omit_defaults=True, tag_field="type", tag="circuit_breaker"
-):
+class CircuitBreaker(_Wire, frozen=True, tag="circuit_breaker"):
     """The bot's circuit breaker opened (tripped) or closed; `until` when it closes by itself."""
 
     bot: BotName
@@ -104,7 +104,7 @@ class CircuitBreaker(
     until: Instant | None = None
 
 
-class ApiError(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="api_error"):
+class ApiError(_Wire, frozen=True, tag="api_error"):
     """One failed call of the bot to its exchange."""
 
     bot: BotName
@@ -113,7 +113,7 @@ class ApiError(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="a
     id: EventId | None = None
 
 
-class Heartbeat(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="heartbeat"):
+class Heartbeat(_Wire, frozen=True, tag="heartbeat"):
     """The bot is alive. Kept as the latest only, never journaled."""
 
     bot: BotName
@@ -132,6 +132,9 @@ Event = (
     | ApiError
     | Heartbeat
 )
+EVENT_TYPES: dict[str, type[Event]] = {
+    str(kind.__struct_config__.tag): kind for kind in get_args(Event)
+}
 
 
 class Recorded(Struct, frozen=True):

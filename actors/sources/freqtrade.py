@@ -17,9 +17,37 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from actors.messages import ApiError, CircuitBreaker, Event, Heartbeat, Trade
+from actors.reason import reason
 
 FIELDS_MAX = 64
 TEXT_MAX = 2_000
+SHOWN_BYTES = 40
+
+
+READ = frozenset(
+    {
+        "msg_type",
+        "event",
+        "type",
+        "status",
+        "active",
+        "reason",
+        "lock_end_time",
+        "is_final_exit",
+        "trade_id",
+        "pair",
+        "direction",
+        "amount",
+        "open_date",
+        "close_date",
+        "cumulative_profit",
+        "profit_amount",
+        "stake_currency",
+    }
+)
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_value = msgspec.json.Decoder(str | int | float | bool | None)
 
 
 class WebhookError(ValueError):
@@ -27,7 +55,10 @@ class WebhookError(ValueError):
 
 
 def parse(body: bytes, content_type: str) -> dict[str, str]:
-    """Read a webhook's body (freqtrade's formats `json`, `form` and `raw`) into its fields."""
+    """Read a webhook's body (freqtrade's formats `json`, `form` and `raw`) into its fields.
+
+    The body is a template of the owner's: what else stands in it, nested or not, is passed over.
+    """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
         try:
@@ -38,12 +69,20 @@ def parse(body: bytes, content_type: str) -> dict[str, str]:
             raise WebhookError(f"form body: {error}") from None
         return dict(pairs)
     try:
-        fields = msgspec.json.decode(body, type=dict[str, str | int | float | bool | None])
+        fields = _fields.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise WebhookError(f"json body: {error}") from None
+        raise WebhookError(f"json body: {reason(error, body)}") from None
     if len(fields) > FIELDS_MAX:
         raise WebhookError(f"json body: more than {FIELDS_MAX} fields")
-    return {name: str(value) for name, value in fields.items()}
+    return {name: _scalar(name, bytes(raw)) for name, raw in fields.items() if name in READ}
+
+
+def _scalar(name: str, raw: bytes) -> str:
+    try:
+        return str(_value.decode(raw))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        shown = raw[:SHOWN_BYTES].decode("utf-8", "replace")
+        raise WebhookError(f"field {name!r} is neither a text nor a number: {shown}") from None
 
 
 def translate(bot: str, fields: Mapping[str, str], now: datetime) -> list[Event]:
