@@ -37,8 +37,8 @@ class Accounts:
             self._equity[bot] = (equity, currency)
 
     def completed(self, finding: Finding) -> Finding:
-        """Return a finding that holds with its bot's account among its facts."""
-        if not finding.bot or not finding.band:
+        """Return a finding with its bot's account, as it stands now, among its facts."""
+        if not finding.bot:
             return finding
         facts = list(finding.facts)
         labels = {label for label, _ in facts}

@@ -163,8 +163,9 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         findings = self._findings(message)
         now, tick = self.ctx.clock.now(), self.ctx.clock.monotonic()
         for finding in findings:  # one by one: should one crash, what others decided is kept
-            told = self._accounts.completed(finding)
-            self._decided += self._book.consider([told], now, tick)
+            if finding.band or self._book.holds_any([finding.key]):  # else nobody reads its facts
+                finding = self._accounts.completed(finding)  # noqa: PLW2901
+            self._decided += self._book.consider([finding], now, tick)
         if isinstance(message, RiskUpdate):
             self._book.at("metrics", message.seq)
         elif isinstance(message, HealthUpdate):

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from actors.alerts.debounce import TriggerState
 from actors.alerts.step import Moment
-from actors.alerts.triggers import Finding
+from actors.alerts.triggers import SINCE, Finding, instant, span
 from actors.messages import Alert
 
+LASTED = "Lasted"
 FLAPPING = "It comes and goes: flapping. Quiet until it is calm for 10 minutes."
 
 
@@ -54,7 +55,10 @@ def told_again(alert: Alert, finding: Finding | None, before: TriggerState, at: 
 
 
 def ended(alert: Alert, finding: Finding, before: TriggerState, at: Moment) -> Alert:
-    """Return an alert that a finding says is over."""
+    """Return an alert that a finding says is over, with how things stand at that."""
+    since = dict(alert.facts).get(SINCE) or instant(alert.opened)
+    lasted = span((at.now - alert.opened).total_seconds())
+    now = [fact for fact in finding.facts if fact[0] != SINCE]
     return replace(
         alert,
         state="resolved",
@@ -62,4 +66,5 @@ def ended(alert: Alert, finding: Finding, before: TriggerState, at: Moment) -> A
         updated=at.now,
         suppressed=alert.suppressed + before.suppressed,
         text=f"{alert.text} {finding.cleared}".strip(),
+        facts=[*now, (SINCE, since), (LASTED, lasted)],
     )

@@ -6,7 +6,7 @@ from actors.alerts import escalation
 from actors.alerts.debounce import TriggerState
 from actors.alerts.escalation import Due
 from actors.alerts.step import Action, Moment
-from actors.alerts.triggers import instant
+from actors.alerts.triggers import SINCE, instant
 from actors.messages import Alert, Notice, NoticeKind
 
 KINDS: dict[Action, NoticeKind] = {"fire": "fired", "repeat": "reminder", "resolve": "resolved"}
@@ -22,8 +22,8 @@ def of(
     """
     counted = before.suppressed > 0
     facts = list(alert.facts)
-    if action != "fire" and "Since" not in {label for label, _ in facts}:
-        facts.append(("Since", instant(alert.opened)))
+    if action != "fire" and SINCE not in {label for label, _ in facts}:
+        facts.append((SINCE, instant(alert.opened)))
     remarks = [] if due is None else [escalation.remark(due.what, at.tick - due.chase.since)]
     return Notice(
         id=alert.id,

@@ -26,6 +26,7 @@ from actors.messages import (
 PING_FAILURES = 2  # one lost ping is a blip on the page, two in a row are an alert
 BANDS = (1, 2, 4)
 KEYS_KEPT = 1_024
+SINCE = "Since"
 
 
 class Limits(Struct, frozen=True):
@@ -205,7 +206,7 @@ def _controls(bot: str, health: BotHealth, limits: Limits) -> list[Finding]:
     facts = [("Open positions", open_)]
     errors = health.api_errors_per_minute
     limit = str(limits.api_errors_per_minute)
-    until = [("Until", instant(breaker.until))] if breaker.until is not None else []
+    until = [("Until", instant(breaker.until))] if breaker.open and breaker.until else []
     full = bool(positions.limit) and positions.open >= positions.limit
     return [
         Finding(
@@ -215,7 +216,7 @@ def _controls(bot: str, health: BotHealth, limits: Limits) -> list[Finding]:
             severity="critical",
             title="Kill switch on",
             text=switch.reason or "The kill switch was activated.",
-            facts=[*_since(switch.since), *facts],
+            facts=[*_since(switch.active, switch.since), *facts],
             transition=True,
             cleared="The kill switch is off.",
         ),
@@ -226,7 +227,7 @@ def _controls(bot: str, health: BotHealth, limits: Limits) -> list[Finding]:
             severity="critical",
             title="Circuit breaker open",
             text=breaker.reason or "The circuit breaker tripped.",
-            facts=[*_since(breaker.since), *until, *facts],
+            facts=[*_since(breaker.open, breaker.since), *until, *facts],
             transition=True,
             cleared="The circuit breaker is closed.",
         ),
@@ -278,8 +279,20 @@ def instant(at: datetime | None) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if at is not None else "never"
 
 
-def _since(at: datetime | None) -> list[tuple[str, str]]:
-    return [("Since", instant(at))] if at is not None else []
+def span(seconds: float) -> str:
+    """Return a time in its two largest units, such as "5 min 12 s"; never below zero."""
+    left = max(0, round(seconds))
+    parts: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append(f"{count} {unit}" if count else "")
+    return " ".join(part for part in parts[:2] if part) or "0 s"
+
+
+def _since(holds: bool, at: datetime | None) -> list[tuple[str, str]]:  # noqa: FBT001
+    """Return since when a control is as it is; of one that is calm that would be its end."""
+    return [(SINCE, instant(at))] if holds and at is not None else []
 
 
 def _api(name: str, api: ApiHealth) -> Finding:

@@ -139,7 +139,12 @@ def fit(text: str, limit: int, size: Callable[[str], int] = len) -> str:
 
 
 def mark(notice: Notice) -> str:
-    """Say in a colour and a word what kind of message it is, or how severe."""
+    """Say in a colour and a word what kind of message it is, or how severe.
+
+    What is over is shown as resolved, also where one message tells its beginning and its end.
+    """
+    if notice.over:
+        return _KIND["resolved"]
     if notice.kind == "reminder":
         return f"{_SEVERITY[notice.severity]} REMINDER"
     return _KIND.get(notice.kind, _SEVERITY[notice.severity])

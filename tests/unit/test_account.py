@@ -33,10 +33,16 @@ def test_it_forgets_an_equity_that_became_undefined():
     assert accounts.completed(BAD).facts == []
 
 
-def test_it_adds_nothing_to_what_is_said_is_over_or_is_no_bots():
+def test_it_completes_the_end_of_a_finding_by_how_things_stand_then():
+    accounts = Accounts()
+    accounts.hear(risk())
+    accounts.hear(risk(equity=Decimal(9_100)))
+    assert accounts.completed(replace(BAD, band=0)).facts == [("Equity", "9100.00 USDT")]
+
+
+def test_it_adds_nothing_to_what_is_said_or_is_no_bots():
     accounts = Accounts()
     accounts.hear(risk())
     said = replace(BAD, facts=[("Equity", "1 USDT")])
     assert accounts.completed(said) == said
-    assert accounts.completed(replace(BAD, band=0)).facts == []
     assert accounts.completed(replace(BAD, bot="")).facts == []

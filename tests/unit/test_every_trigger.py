@@ -175,6 +175,20 @@ CASES = {
 }
 
 
+AFTER = {
+    "drawdown_day": {"Drawdown": "1.00%", "P&L today": "-10.00 USD", "Equity": "990.00 USD"},
+    "drawdown_week": {"Drawdown": "1.00%", "Equity": "990.00 USD"},
+    "drawdown_total": {"Drawdown": "1.00%", "Equity": "990.00 USD"},
+    "losses_in_a_row": {"Losses in a row": "0", "Equity": "1197.00 USD"},
+    "kill_switch": {"Since": "2026-01-01 00:00:01 UTC", "Equity": "1005.00 USD"},
+    "circuit_breaker": {"Open positions": "0 of 2", "Since": "2026-01-01 00:00:00 UTC"},
+    "silent": {"Last seen": "2026-01-01 00:02:11 UTC"},
+    "api_errors": {"Limit": "3"},
+    "position_limit": {"Open positions": "1 of 2"},
+    "exchange_unreachable": {"Failed in a row": "0"},
+}
+
+
 @pytest.mark.parametrize("trigger", CASES)
 async def test_it_fires_with_its_figures_and_resolves(run, trigger):
     begin, end, told, facts, over = CASES[trigger]
@@ -193,6 +207,9 @@ async def test_it_fires_with_its_figures_and_resolves(run, trigger):
         (alert,) = await core.alerts(trigger)
         assert alert.state == "resolved"
         assert alert.text.endswith(over)
+        assert AFTER[trigger].items() <= dict(alert.facts).items()
+        assert [label for label, _ in alert.facts][-2:] == ["Since", "Lasted"]
+        assert "Until" not in dict(alert.facts)
         assert len([d for d in alert.deliveries if d.channel == "console"]) == 1
 
 
@@ -239,6 +256,25 @@ async def test_it_says_since_when_with_each_further_message(run):
         fired, again = [n for n in await core.notices() if "today" in n.title]
         assert "Since" not in dict(fired.facts)
         assert dict(again.facts)["Since"] == f"{fired.at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+async def test_it_shows_in_a_resolved_message_how_things_stand_at_the_clearing(run):
+    async with run() as core:
+        await core.trade(1, 5)
+        await fill(core)
+        await core.deliver()
+        await anyio.sleep(72)
+        await core.trade(2, -1)
+        await free(core)
+        fired, over = await core.notices()
+        assert (over.kind, over.severity) == ("resolved", "warning")
+        assert over.text == "2 of 2 positions are open. Now 1 of 2 positions are open."
+        assert over.facts == [
+            ("Open positions", "1 of 2"),
+            ("Equity", "1004.00 USD"),
+            ("Since", f"{fired.at:%Y-%m-%d %H:%M:%S} UTC"),
+            ("Lasted", "1 min 13 s"),
+        ]
 
 
 async def test_it_resolves_what_is_about_an_exchange_that_was_taken_out(run, tmp_path, monkeypatch):

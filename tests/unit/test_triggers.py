@@ -240,3 +240,19 @@ def test_it_writes_nothing_of_a_bot_that_is_and_was_well(bot, held):
     assert {f.key for f in found} == (
         set(triggers.control_keys("native")) if wrong or held else set()
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-3, "0 s"),
+        (0.4, "0 s"),
+        (59.6, "1 min"),
+        (75, "1 min 15 s"),
+        (7_260, "2 h 1 min"),
+        (3_605, "1 h"),
+        (180_000, "2 d 2 h"),
+    ],
+)
+def test_it_writes_how_long_something_lasted_in_two_units(seconds, words):
+    assert triggers.span(seconds) == words

@@ -49,6 +49,11 @@ def test_it_marks_severity_and_kind_in_words_and_colour(kind, severity, mark):
     assert word(notice(kind=kind, severity=severity)).title.startswith(mark)
 
 
+def test_it_marks_what_is_over_as_resolved_however_severe_it_was():
+    told = notice(kind="fired", severity="critical", title="Kill switch on (over)", over=True)
+    assert word(told).title == "🟢 RESOLVED · alpha · Kill switch on (over)"
+
+
 def test_it_writes_instants_in_utc():
     at = datetime(2026, 11, 24, 1, 0, 0, tzinfo=timezone(timedelta(hours=9)))
     assert word(notice(at=at)).footer == "Alert 7f3a · 2026-11-23 16:00:00 UTC"
