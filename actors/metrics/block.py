@@ -28,6 +28,7 @@ from actors.metrics.summary import (
     summarise,
 )
 
+Columns = dict[str, npt.NDArray[Any]]
 Column = Any  # array("q") or list[int]; mypy cannot see that both insert and delete alike
 WIDE = ("amount", "fee", "quantity")
 COLUMNS = ("when", "kind", "ids", "amount", "fee", "opened", "quantity", "symbol")
@@ -152,6 +153,12 @@ class Block:
         self.changed()
         for name in COLUMNS:
             del getattr(self, name)[place]
+
+    def behead(self, count: int) -> None:
+        """Take out the first entries."""
+        self.changed()
+        for name in COLUMNS:
+            del getattr(self, name)[:count]
 
     def split(self) -> Block:
         """Keep the first half and return the second."""

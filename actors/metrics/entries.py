@@ -13,12 +13,13 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from actors.metrics import restate
+from actors.metrics import compaction, restate
 from actors.metrics.account import Account, open_account
 from actors.metrics.days import Calendar
 from actors.metrics.identities import Id, Index, Run
 from actors.metrics.money import SCALE, micros, scale_for, scaled
 from actors.metrics.options import LedgerOptions
+from actors.metrics.past import Past
 from actors.metrics.series import Chart
 from actors.metrics.summary import MARK, TRADE, Standing, opened
 from actors.metrics.timeline import Columns, Place, Row, Timeline
@@ -40,6 +41,8 @@ class Entries:
             self.scale = scale_for(options.starting_equity)
         self.rewrites = 0
         self.index = Index()
+        self.past = Past()  # ids of compacted trades
+        self._dead = 0  # trades compacted, of which index and heap still know
         self._timeline = Timeline()
         self._staged: list[Columns] = []
         self._calendar = Calendar(options.zone)
@@ -67,6 +70,14 @@ class Entries:
             self._stale = False
         return account
 
+    @property
+    def first(self) -> int | None:
+        """The instant of the first entry of all, None when there is none."""
+        timeline = self.timeline
+        if timeline.base.pieces:
+            return timeline.base.pieces[0].when
+        return timeline.blocks[0].when[0] if timeline.blocks else None
+
     def turn(self, now: datetime) -> bool:
         """Whether a day began in the zone since the last call or event; False the first time."""
         return self._pass(micros(now))
@@ -77,6 +88,38 @@ class Entries:
             return False
         self._day_end = self._calendar.end_of_day(when)
         return known is not None
+
+    # ---------------------------------------------------------- compacting
+
+    def compact(self, until: int, most: int) -> bool:
+        """Let the base stand for about `most` entries before an instant; whether it has more now.
+
+        What the figures of today need of them stays: the window's trades and the last entry's week.
+        """
+        self._standing()
+        timeline = self.timeline
+        place = compaction.slice_end(timeline, min(until, self._needed_from()), most)
+        if place == (0, 0):
+            return False
+        cut = timeline.when(place)
+        gone = timeline.columns_until(place, ("when", "kind", "amount", "ids"))
+        timeline.base.take(gone, cut, self._start(), self._calendar)
+        self.past.put_all([timeline.id(one) for one in gone["ids"][gone["kind"] == TRADE].tolist()])
+        timeline.drop(place)
+        self._dead += len(gone["ids"])
+        if self._dead > len(timeline) // 2:
+            self.index.purge(cut)
+            timeline.purge_heap()
+            self._dead = 0
+        return True
+
+    def _needed_from(self) -> int:
+        calendar, last = self._calendar, self.timeline.last
+        if last < 0:
+            return last
+        day = calendar.day_of(last)
+        monday = calendar.start_of(day - (day - 1) % 7)
+        return min(monday, compaction.window_from(self.timeline, self.options.rolling_trades))
 
     # -------------------------------------------------------- many at once
 
@@ -147,6 +190,11 @@ class Entries:
             for place in order[self.index.seen(ordered)]
             if self._find(get(int(ids[place]))) is not None
         }
+        found.update(
+            int(place)
+            for place in order[self.past.index.seen(ordered)]
+            if self.past.has(get(int(ids[place])))
+        )
         alike: dict[Id, int] = {}
         for place in np.unique(np.concatenate((order[same], order[same + 1]))).tolist():
             if alike.setdefault(get(int(ids[place])), place) != place:
@@ -195,7 +243,13 @@ class Entries:
         self._behind = self._stale = True
         self._chart.late(row.when)
         self._count(row, sign)
-        if self.timeline.marks or self._start() is None or row.when >= self._week_start():
+        base = self.timeline.base.summary
+        if (
+            self.timeline.marks
+            or base.known
+            or self._start() is None
+            or row.when >= self._week_start()
+        ):
             self._moved = True
         self._shift += sign * row.amount
 
@@ -220,7 +274,7 @@ class Entries:
         self.scale = finer
         self.rewrites += 1
         self._chart.clear()
-        if not len(self.timeline):
+        if self.first is None:
             self._account = self._opened()
         else:
             self._account.tally.multiply(factor)

@@ -77,6 +77,20 @@ class Heap:
         end = self.data.index(_END, place)
         return self.data[place:end].decode("utf-8", "surrogatepass")
 
+    def purged(self, references: Ints) -> tuple[Heap, Ints]:
+        """A heap of these ids alone, and their references in it."""
+        data = np.frombuffer(bytes(self.data), np.uint8)
+        ends = np.flatnonzero(data == _END[0])
+        lengths = np.diff(ends, prepend=-1)
+        texts = references < 0
+        places = np.searchsorted(ends, ~references[texts])
+        kept = np.zeros(len(ends), np.bool_)
+        kept[places] = True
+        starts = np.cumsum(np.where(kept, lengths, 0)) - lengths
+        moved = references.copy()
+        moved[texts] = ~starts[places]
+        return Heap(data[np.repeat(kept, lengths)].tobytes()), moved
+
 
 class Run:
     """Digests in ascending order, each with the instant of its trade. Never changes."""
@@ -189,6 +203,21 @@ class Index:
             places = np.minimum(np.searchsorted(run.digests, digests), len(run) - 1)
             maybe |= run.digests[places] == digests
         return maybe
+
+    def purge(self, before: int) -> None:
+        """Forget the ids whose trades closed before an instant."""
+        kept = []
+        for run in self.runs():
+            stays = run.instants >= before
+            if stays.any():
+                kept.append(Run(run.digests[stays], run.instants[stays]))
+        self._runs = kept
+        moved = {one: when for one, when in self.moved.items() if when >= before}
+        if moved:
+            digests = np.frombuffer(array("I", map(digest, moved)), np.uint32)
+            instants = np.fromiter(moved.values(), np.int64, len(moved))
+            self._add(Run.sorted(digests, instants))
+        self.moved = {}
 
     def _fold(self) -> None:
         recent = self._recent

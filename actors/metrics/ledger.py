@@ -16,7 +16,7 @@ from actors.metrics import report
 from actors.metrics.account import Account
 from actors.metrics.entries import Entries
 from actors.metrics.identities import Id, Index, canonical_id
-from actors.metrics.money import SCALE, micros, money, scale_for, scaled
+from actors.metrics.money import SCALE, micros, moment, money, scale_for, scaled
 from actors.metrics.options import LedgerOptions, terms
 from actors.metrics.sheet import Sheet
 from actors.metrics.summary import FLOW, MARK, TRADE
@@ -28,6 +28,10 @@ LATEST = 7_258_118_400_000_000  # 2200-01-01 UTC, in microseconds
 __all__ = ["Ledger", "LedgerOptions"]
 
 
+class Settled(ValueError):
+    """The event would change what is older than `metrics.retention_days` keeps open."""
+
+
 class Ledger(Entries):
     """The trades, reported equities and flows of one bot in one currency."""
 
@@ -36,6 +40,7 @@ class Ledger(Entries):
         self.name = ""
         self.currency_is_known = False  # for whoever lets a trade name it
         self.quantity_scale = SCALE
+        self.horizon = 0  # what happened before this instant is settled
         self._revisions: dict[Id, int] = {}
         self._flows: set[Id] = set()
         self._symbols: dict[str, int] = {}
@@ -48,7 +53,8 @@ class Ledger(Entries):
 
         The first of two events with one id and revision stands. Raises ValueError naming the
         field for an amount that is not finite or absurd, an instant outside 1970 to 2199, or
-        another currency than the ledger's; nothing has changed then.
+        another currency than the ledger's, Settled where what is before `horizon` would become
+        another; nothing has changed then.
         """
         if isinstance(event, Trade):
             taken = self._apply_trade(event)
@@ -77,11 +83,11 @@ class Ledger(Entries):
             raise ValueError(f"points: at least {POINTS_MIN}, not {points}")
         start = self._start()
         self._chart.draw(self.timeline, start, 10**self.scale)
-        if start is None or not len(self.timeline):
-            return self._chart.points(self.timeline, points)
-        first = self.timeline.blocks[0].when[0]
-        opening = EquityPoint(first / 1e6, start.equity / 10**self.scale, 0.0)
-        return [opening, *self._chart.points(self.timeline, points - 1)]
+        unit, first = 10**self.scale, self.first
+        if start is None or first is None:
+            return self._chart.points(self.timeline, points, unit)
+        opening = EquityPoint(first / 1e6, start.equity / unit, 0.0)
+        return [opening, *self._chart.points(self.timeline, points - 1, unit)]
 
     def history(self, first: datetime, last: datetime, points: int = 500) -> list[EquityPoint]:
         """The equity curve from an instant to before another, extremes kept: any zoom.
@@ -93,8 +99,7 @@ class Ledger(Entries):
             raise ValueError(f"points: at least {POINTS_MIN}, not {points}")
         timeline = self.timeline
         self._chart.draw(timeline, self._start(), 10**self.scale)
-        places = [timeline.index(timeline.since(micros(edge))) for edge in (first, last)]
-        return self._chart.points(timeline, points, *places)
+        return self._chart.points(timeline, points, 10**self.scale, micros(first), micros(last))
 
     def daily_pnl(self, first: datetime, last: datetime) -> list[tuple[int, Decimal]]:
         """(day as `date.toordinal`, P&L) of the days with an entry that begin in [first, last).
@@ -104,9 +109,9 @@ class Ledger(Entries):
         timeline, calendar = self.timeline, self._calendar
         begins, ends = calendar.day_of(micros(first)), micros(last)
         start, _ = timeline.since(calendar.start_of(begins))
-        sums: dict[int, int] = {}
+        sums = {day: pnl for day, pnl in timeline.base.days if day >= begins}
         for block in timeline.blocks[start:]:
-            if block.when[0] >= ends:
+            if calendar.start_of(calendar.day_of(block.when[0])) >= ends:
                 break
             for day, pnl in block.daily_pnl(calendar):
                 sums[day] = sums.get(day, 0) + pnl
@@ -189,11 +194,16 @@ class Ledger(Entries):
     def _apply_trade(self, trade: Trade) -> bool:
         identity = canonical_id(trade.id)
         before = self._find(identity)
-        if before is not None and trade.revision <= self._revisions.get(identity, 0):
+        compacted = before is None and self.past.has(identity)
+        corrects = compacted or before is not None
+        if corrects and trade.revision <= self._revisions.get(identity, 0):
             return False
         if trade.currency is not None and trade.currency != self.options.currency:
             raise ValueError(f"currency: {trade.currency} in a ledger of {self.options.currency}")
         when = _instant(trade.closed_at if trade.closed_at is not None else trade.at, "closed_at")
+        earliest = when if before is None else min(when, self.timeline.when(before))
+        if compacted or earliest < self.horizon:
+            self._refuse("closed_at", f"trade {trade.id}", when, corrects=corrects)
         pnl = self._units(trade.pnl, "pnl")
         scale = self.scale
         fee = self._units(trade.fee, "fee")
@@ -217,17 +227,31 @@ class Ledger(Entries):
         identity = canonical_id(flow.id)
         if identity in self._flows:
             return False
-        when, amount = _instant(flow.at, "at"), self._units(flow.amount, "amount")
+        when = self._open(_instant(flow.at, "at"), f"flow {flow.id}")
+        amount = self._units(flow.amount, "amount")
         self._flows.add(identity)
         self._insert(Row(when, FLOW, self.timeline.heap.put(identity), amount))
         return True
 
     def _apply_equity(self, equity: Equity) -> bool:
-        when, amount = _instant(equity.at, "at"), self._units(equity.equity, "equity")
+        when = self._open(_instant(equity.at, "at"), "equity")
+        amount = self._units(equity.equity, "equity")
         if self.timeline.find(when, MARK, 0, amount) is not None:
             return False
         self._insert(Row(when, MARK, 0, amount))
         return True
+
+    def _open(self, when: int, what: str) -> int:
+        if when < self.horizon:
+            self._refuse("at", what, when)
+        return when
+
+    def _refuse(self, field: str, what: str, when: int, *, corrects: bool = False) -> None:
+        says = "corrects what is settled" if corrects else "is settled"
+        raise Settled(
+            f"{field}: {what} of {moment(when).isoformat()} {says}: metrics.retention_days keeps"
+            f" open only what happened from {moment(self.horizon).isoformat()} on"
+        )
 
     def _quantity(self, quantity: Decimal) -> int:
         units = scaled(quantity, self.quantity_scale, "quantity")

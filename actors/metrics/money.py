@@ -27,6 +27,11 @@ def micros(instant: datetime) -> int:
     return (instant - _EPOCH) // _MICROSECOND
 
 
+def moment(when: int) -> datetime:
+    """The instant of so many microseconds since 1970 UTC."""
+    return _EPOCH + when * _MICROSECOND
+
+
 def scaled(amount: Decimal, scale: int, field: str) -> int | None:
     """The amount in units of 10^-scale, or None when it has more decimals than that.
 

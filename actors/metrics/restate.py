@@ -26,7 +26,7 @@ from actors.metrics.summary import (
     standing,
     trace,
 )
-from actors.metrics.timeline import Place, Timeline
+from actors.metrics.timeline import Timeline
 
 SLACK = 1 + 1e-9  # a bound in floats may be this much too small
 
@@ -38,7 +38,7 @@ def position(account: Account, timeline: Timeline, start: Standing | None) -> No
     monday = account.day - (account.day - 1) % 7
     morning = timeline.since(calendar.start_of(account.day))
     week_began = timeline.since(calendar.start_of(monday))
-    before = timeline.summary((0, 0), week_began)
+    before = timeline.until(week_began)
     week = timeline.summary(week_began, morning)
     today = timeline.summary(morning, timeline.end())
     whole = standing(timeline.total(), start)
@@ -68,7 +68,7 @@ def shift(account: Account, timeline: Timeline, by: int, start: Standing | None)
 def history(account: Account, timeline: Timeline, start: Standing | None) -> None:
     """Set all that `position` leaves: returns, largest drawdowns, longest streaks, the window."""
     _drawdowns(account, timeline, start)
-    runs = Streaks()
+    runs = timeline.base.streaks
     for block in timeline.blocks:
         runs = follow(runs, block.streaks())
     account.longest_win_streak, account.longest_loss_streak = runs.wins, runs.losses
@@ -89,19 +89,21 @@ def _streak(timeline: Timeline) -> int:
     for block in timeline.backwards():
         runs = follow(block.streaks(), runs)
         if runs.trades > abs(runs.last):
-            break
-    return runs.last
+            return runs.last
+    return follow(timeline.base.streaks, runs).last
 
 
 def _drawdowns(account: Account, timeline: Timeline, start: Standing | None) -> None:
     """Set the largest drawdowns; the exact fraction of a block only where its bound is larger."""
-    now, bounds = start, []
+    now, bounds = standing(timeline.base.summary, start), []
     for number, block in enumerate(timeline.blocks):
         bounds.append((_bound(block, now), number, now))
         now = standing(block.summary(), now)
     whole = standing(timeline.total(), start)
     account.max_drawdown_abs = 0 if whole is None else whole.deepest
-    deepest = None if start is None or start.peak <= 0 else 0.0
+    deepest = timeline.base.deepest()
+    if deepest is None and start is not None and start.peak > 0:
+        deepest = 0.0
     for bound, number, opening in sorted(bounds, key=lambda each: each[0], reverse=True):
         if deepest is not None and bound * SLACK <= deepest:
             break
@@ -129,6 +131,8 @@ def _deepest(block: Block, opening: Standing | None) -> float | None:
 
 def _returns(account: Account, timeline: Timeline, start: Standing | None) -> None:
     walk = open_account(account.calendar, _equity(start), 1)
+    for piece in timeline.base.pieces:
+        walk.condensed(piece)
     for block in timeline.blocks:
         for piece in block.pieces(account.calendar):
             walk.condensed(piece)
@@ -142,11 +146,11 @@ def _returns(account: Account, timeline: Timeline, start: Standing | None) -> No
 def _window(account: Account, timeline: Timeline, start: Standing | None) -> None:
     window = account.window
     window.clear()
-    number, inside = _oldest(timeline, window.size)
+    number, inside = timeline.oldest(window.size)
     blocks = timeline.blocks[number:]
     if not blocks:
         return
-    opening = standing(timeline.summary((0, 0), (number, inside)), start)
+    opening = standing(timeline.until((number, inside)), start)
     kinds = np.concatenate([block.kinds() for block in blocks])[inside:]
     amounts = np.concatenate([block.amounts() for block in blocks])[inside:]
     when = timeline.column("when", number)[inside:]
@@ -168,18 +172,6 @@ def _window(account: Account, timeline: Timeline, start: Standing | None) -> Non
     for step, end, kind, amount, instant in rows:
         feed.step(step, kind, amount, account.calendar.day_of(instant))
         feed.marks(step + (kind != MARK), end)
-
-
-def _oldest(timeline: Timeline, trades: int) -> Place:
-    missing = trades
-    for number in range(len(timeline.blocks) - 1, -1, -1):
-        kinds = timeline.blocks[number].kind
-        there = kinds.count(TRADE)
-        if there >= missing:
-            places = np.flatnonzero(np.frombuffer(kinds, np.uint8) == TRADE)
-            return number, int(places[-missing])
-        missing -= there
-    return 0, 0
 
 
 class _Feed:

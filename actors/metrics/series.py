@@ -1,15 +1,21 @@
-"""The chart: one point for each event in memory, downsampled so that no extreme is lost."""
+"""The chart: one point for each event in memory, downsampled so that no extreme is lost.
+
+Of compacted days it has their corners: first, last, highest, lowest, deepest.
+"""
 
 from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_left
 from itertools import pairwise
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
 
 from actors.messages import EquityPoint
+from actors.metrics.base import Base
 from actors.metrics.summary import EXACT_MAX, Path, Standing, standing, trace
 from actors.metrics.timeline import Timeline
 
@@ -28,6 +34,7 @@ class Chart:
         self._equity = array("d")
         self._drawdown = array("d")
         self._until = _ALL
+        self._gone = 0  # entries that the base of the timeline stands for
 
     def clear(self) -> None:
         """Draw everything anew, because the unit changed."""
@@ -39,6 +46,9 @@ class Chart:
 
     def draw(self, timeline: Timeline, start: Standing | None, unit: int) -> None:
         """Draw what is missing; `unit` is one of the currency in scaled units."""
+        gone, self._gone = timeline.base.entries - self._gone, timeline.base.entries
+        del self._equity[:gone]
+        del self._drawdown[:gone]
         drawn = len(self._equity)
         if self._until < _ALL:
             drawn = min(drawn, timeline.index(timeline.since(self._until)))
@@ -48,7 +58,7 @@ class Chart:
         if drawn == len(timeline):
             return
         number, inside = timeline.at(drawn)
-        opening = standing(timeline.summary((0, 0), (number, inside)), start)
+        opening = standing(timeline.until((number, inside)), start)
         for block in timeline.blocks[number:]:
             kinds, amounts = block.kinds()[inside:], block.amounts()[inside:]
             self._draw(trace(kinds, amounts, opening), unit)
@@ -63,23 +73,35 @@ class Chart:
         self._drawdown.frombytes(path.falls().tobytes())
 
     def points(
-        self, timeline: Timeline, limit: int, first: int = 0, last: int | None = None
+        self, timeline: Timeline, limit: int, unit: int, since: int = 0, until: int = _ALL
     ) -> list[EquityPoint]:
-        """At most `limit` (>= 5) points, oldest first, of the entries from index `first` to `last`.
+        """At most `limit` (>= 5) points, oldest first, of the time from `since` to before `until`.
 
-        All of them must have been drawn.
+        Everything must have been drawn.
         """
+        before = _corners(timeline.base, unit, since, until)
+        first, last = (timeline.index(timeline.since(edge)) for edge in (since, until))
         # only copies may outlive this: a view forbids its array to grow
         equity = np.array(self._equity[first:last])
         known = np.flatnonzero(~np.isnan(equity))
-        equity = equity[known]
+        equity = np.concatenate(([point.equity for point in before], equity[known]))
         drawdown = np.array(self._drawdown[first:last])[known]
+        drawdown = np.concatenate(([point.drawdown for point in before], drawdown))
         kept = extremes(equity, drawdown, limit)
-        when = timeline.instants([first + int(known[i]) for i in kept])
-        return [
+        split = bisect_left(kept, len(before))
+        when = timeline.instants([first + int(known[i - len(before)]) for i in kept[split:]])
+        return [before[i] for i in kept[:split]] + [
             EquityPoint(instant / 1e6, float(equity[i]), float(drawdown[i]))
-            for i, instant in zip(kept, when, strict=True)
+            for i, instant in zip(kept[split:], when, strict=True)
         ]
+
+
+def _corners(base: Base, unit: int, since: int, until: int) -> list[EquityPoint]:
+    first, last = (bisect_left(base.points, edge, key=itemgetter(0)) for edge in (since, until))
+    return [
+        EquityPoint(when / 1e6, equity / unit, (peak - equity) / peak if peak > 0 else 0.0)
+        for when, equity, peak in base.points[first:last]
+    ]
 
 
 def extremes(equity: Floats, drawdown: Floats, limit: int) -> list[int]:

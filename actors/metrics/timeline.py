@@ -10,35 +10,37 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from actors.metrics.block import CODES, COLUMNS, Block, Row, packed, values
+from actors.metrics.base import Base
+from actors.metrics.block import CODES, COLUMNS, Block, Columns, Row, packed, values
 from actors.metrics.identities import Heap, Id, canonical_id
 from actors.metrics.summary import FLOW, MARK, NOTHING, TRADE, Summary, join
+from actors.metrics.tree import Tree
 
-__all__ = ["FLOW", "MARK", "TRADE", "Id", "Place", "Row", "Timeline", "canonical_id"]
+__all__ = ["FLOW", "MARK", "TRADE", "Columns", "Id", "Place", "Row", "Timeline", "canonical_id"]
 
 BLOCK_MAX: Final = 1_024
 BLOCK_FILL: Final = 768  # what is appended leaves room for what comes late
 
 Key = tuple[int, bool, Id]
-Columns = dict[str, npt.NDArray[Any]]
 Place = tuple[int, int]
 
 
 class Timeline:
-    """Blocks of entries in canonical order."""
+    """Blocks of entries in canonical order, after those that the `base` stands for."""
 
     def __init__(self) -> None:
         self.heap = Heap()
+        self.base = Base()
         self.blocks: list[Block] = []
         self.marks = 0
         self._lasts: list[int] = []
-        self._tree: list[Summary] = [NOTHING]
+        self._tree = Tree()
         self._stale: set[int] = set()
         self._grown = True
         self._length = 0
@@ -70,7 +72,7 @@ class Timeline:
             self._stale.add(len(self.blocks) - 1)
         self.blocks.append(Block())
         self._lasts.append(0)
-        self._grown = self._grown or len(self.blocks) > len(self._tree) // 2
+        self._grown = self._grown or len(self.blocks) > self._tree.capacity
 
     def insert(self, row: Row) -> Place | None:
         """Put the entry in its place and return that; None for the end."""
@@ -118,8 +120,28 @@ class Timeline:
         self._grown = True
         return row
 
+    def drop(self, before: Place) -> None:
+        """Take out the entries before a place, which the base stands for now."""
+        number, inside = before
+        self._length -= self.index(before)
+        del self.blocks[:number], self._lasts[:number]
+        if inside:
+            self.blocks[0].behead(inside)
+        self._grown = True
+
+    def purge_heap(self) -> None:
+        """Forget the ids that no entry has any more."""
+        self.heap, moved = self.heap.purged(self.column("ids"))
+        first = 0
+        for block in self.blocks:
+            block.ids = packed(moved[first : first + len(block)])
+            block.group = None
+            first += len(block)
+
     def rescale(self, factor: int, names: tuple[str, ...] = ("amount", "fee")) -> None:
         """Multiply columns of amounts, because their unit became smaller."""
+        if "amount" in names:
+            self.base.multiply(factor)
         for block in self.blocks:
             block.multiply(factor, names)
         self._grown = True
@@ -205,13 +227,17 @@ class Timeline:
         if inside:
             whole = self.blocks[start].part(inside, len(self.blocks[start]))
             start += 1
-        whole = join(whole, self._range(start, stop))
+        whole = join(whole, self._tree.range(start, stop))
         return join(whole, self.blocks[stop].part(0, outside)) if outside else whole
 
+    def until(self, place: Place) -> Summary:
+        """What the entries before a place do to an account, those of the base among them."""
+        return join(self.base.summary, self.summary((0, 0), place))
+
     def total(self) -> Summary:
-        """What all entries do to an account."""
+        """What all entries do to an account, those of the base among them."""
         self._refresh()
-        return self._tree[1] if len(self._tree) > 1 else NOTHING
+        return join(self.base.summary, self._tree.total())
 
     def end(self) -> Place:
         """The place after the last entry."""
@@ -252,9 +278,30 @@ class Timeline:
             found.append(self.blocks[number].when[index - before])
         return found
 
+    def oldest(self, trades: int) -> Place:
+        """The place of the oldest of the last trades; the first place where there are fewer."""
+        missing = trades
+        for number in range(len(self.blocks) - 1, -1, -1):
+            kinds = self.blocks[number].kind
+            there = kinds.count(TRADE)
+            if there >= missing:
+                places = np.flatnonzero(np.frombuffer(kinds, np.uint8) == TRADE)
+                return number, int(places[-missing])
+            missing -= there
+        return 0, 0
+
+    def columns_until(self, place: Place, names: Sequence[str]) -> Columns:
+        """Copies of columns of the entries before a place."""
+        count, last = self.index(place), place[0] + 1
+        return {name: self.column(name, 0, last)[:count] for name in names}
+
     def backwards(self) -> Iterator[Block]:
         """The blocks, latest first."""
         return reversed(self.blocks)
+
+    def when(self, place: Place) -> int:
+        """The instant of an entry."""
+        return self.blocks[place[0]].when[place[1]]
 
     def id(self, reference: int) -> Id:
         """The id behind a reference."""
@@ -317,42 +364,14 @@ class Timeline:
         self._grown = True
 
     def _refresh(self) -> None:
-        leaves = len(self._tree) // 2
         if self._grown:
-            leaves = 1 << max(len(self.blocks) - 1, 0).bit_length()
-            self._tree = [NOTHING] * (2 * leaves)
-            for number, block in enumerate(self.blocks):
-                self._tree[leaves + number] = block.summary()
-            for node in range(leaves - 1, 0, -1):
-                self._tree[node] = join(self._tree[2 * node], self._tree[2 * node + 1])
+            self._tree = Tree([block.summary() for block in self.blocks])
         elif self.blocks:
             self._stale.add(len(self.blocks) - 1)  # appending tells nobody
             for number in self._stale:
-                self._climb(leaves + number, self.blocks[number].summary())
+                self._tree.put(number, self.blocks[number].summary())
         self._grown = False
         self._stale.clear()
-
-    def _climb(self, node: int, summary: Summary) -> None:
-        tree = self._tree
-        tree[node] = summary
-        while node > 1:
-            node >>= 1
-            tree[node] = join(tree[2 * node], tree[2 * node + 1])
-
-    def _range(self, first: int, last: int) -> Summary:
-        tree = self._tree
-        left, right = NOTHING, NOTHING
-        low, high = first + len(tree) // 2, last + len(tree) // 2
-        while low < high:
-            if low & 1:
-                left = join(left, tree[low])
-                low += 1
-            if high & 1:
-                high -= 1
-                right = join(tree[high], right)
-            low >>= 1
-            high >>= 1
-        return join(left, right)
 
 
 def _key(kind: int, identity: Id) -> Key:
