@@ -102,14 +102,12 @@ class Hub:
         self._all: Frame | None = None
         self._empty = anyio.Event()
 
-    def join(self, resume: int | None = None) -> Client | None:
-        """Add a client; None when there are too many. `resume` is the last seq it has seen."""
+    def join(self) -> Client | None:
+        """Add a client; None when there are too many."""
         if len(self.clients) >= self.clients_max:
             return None
         client = Client(self)
         self.clients.add(client)
-        if resume is not None:
-            self.replay(client, resume)
         return client
 
     def replay(self, client: Client, after: int) -> None:

@@ -171,7 +171,7 @@ def refuse(refusal: Refusal) -> Response:
         # client's next request on it is lost.
         response.headers["Connection"] = "close"
     if refusal.retry_after_s is not None:
-        response.headers["Retry-After"] = str(max(1, round(refusal.retry_after_s + 0.5)))
+        response.headers["Retry-After"] = str(guard.whole_s(refusal.retry_after_s))
     if refusal.status == 401:  # noqa: PLR2004
         response.headers["WWW-Authenticate"] = 'Bearer realm="sidewatch"'
     return response

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import hmac
 import ipaddress
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol
@@ -68,6 +69,11 @@ def check_origin(origin: str | None, site: str | None, allowed: frozenset[str]) 
         raise Refusal(403, f"Sec-Fetch-Site {site[:20]!r} may not do this")
 
 
+def whole_s(wait_s: float) -> int:
+    """Return a wait in whole seconds, never too short."""
+    return max(1, math.ceil(wait_s))
+
+
 class Rate:
     """At most `count` in any `window_s` seconds."""
 
@@ -86,7 +92,12 @@ class Rate:
         self._at = [at for at in self._at if at > now - self._window_s]
         if len(self._at) >= self._count:
             wait_s = self._at[0] + self._window_s - now
-            raise Refusal(429, f"too many: {self._count} in {self._window_s:.0f} s", wait_s)
+            raise Refusal(
+                429,
+                f"too many: {self._count} in {self._window_s:.0f} s;"
+                f" try again in {whole_s(wait_s)} s",
+                wait_s,
+            )
 
     def add(self, now: float) -> None:
         """Count one."""

@@ -3,16 +3,16 @@
 Figures coalesce, alerts never drop. The page acknowledges figures, so that a slow one holds two at
 most in flight. On stop every handler wakes and closes with 1001; a client that talks nonsense is
 told what was wrong with it: 1003 for a binary message, 1007 for no JSON, 1008 for what is no
-message.
+message; `web.frames` adds 1007 for no UTF-8 and 1009 for too much.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import anyio
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from quart import Blueprint, websocket
 
 from actors.alerts import outbox
@@ -40,7 +40,7 @@ class ClientMessage(Struct, frozen=True):
     """What a page may say: resume after a seq, or acknowledge figures."""
 
     type: Literal["resume", "ack"]
-    seq: int = 0
+    seq: Annotated[int, Meta(ge=0)] = 0
 
 
 class Nonsense(Exception):

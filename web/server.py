@@ -21,6 +21,7 @@ from quart import Quart
 
 from actors.hub import Hub
 from runtime.actor import Actor
+from web import frames
 from web.guard import HEADER_BYTES_MAX
 
 BACKLOG = 256
@@ -122,6 +123,7 @@ class ServerActor(Actor[None]):
         self.ctx.task(self._serve)
 
     async def _serve(self) -> None:
+        frames.install()
         config = Config()
         # Hypercorn closes what it is given: each life gets copies.
         config.bind = [f"fd://{os.dup(sock.fileno())}" for sock in self._sockets]

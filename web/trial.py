@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 
 import anyio
 
@@ -15,16 +16,24 @@ TEST_S = 25.0  # a sender may have a hanging attempt of 10 s in hand, and then o
 MESSAGE_CHARS_MAX = 1_000
 
 
-async def send_tests(services: Services, channel: str, message: str) -> dict[str, TestResult]:
-    """Send a test notice on one channel or "all"; raises Refusal 422 for an unknown one."""
-    if channel != "all" and channel not in services.senders:
-        known = ", ".join(["all", *services.senders])
+Senders = Mapping[str, Ref[SendTest]]
+
+
+def choose(senders: Senders, channel: str, message: str) -> Senders:
+    """Return one channel's sender, or those of "all"; raises Refusal 422 naming what is wrong."""
+    if channel != "all" and channel not in senders:
+        known = ", ".join(["all", *senders])
         raise Refusal(422, f"channel: {channel[:40]!r} is not one of: {known}")
     if not message.strip() or len(message) > MESSAGE_CHARS_MAX:
         raise Refusal(422, f"test_message: needs 1 to {MESSAGE_CHARS_MAX} characters")
-    chosen = {n: r for n, r in services.senders.items() if channel in ("all", n)}
+    chosen = {n: r for n, r in senders.items() if channel in ("all", n)}
     if not chosen:
         raise Refusal(422, "channel: none is switched on (see docs/configuration.md)")
+    return chosen
+
+
+async def send_tests(services: Services, chosen: Senders, message: str) -> dict[str, TestResult]:
+    """Send a test notice on each of these channels."""
     id_ = f"test-{secrets.token_hex(4)}"
     notice = Notice(
         id=f"{id_}.1",

@@ -7,6 +7,7 @@ import sys
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -169,6 +170,23 @@ def test_it_logs_the_page_in_with_a_cookie(sidewatch):
     page.close()
 
 
+def test_it_tells_a_browser_that_its_token_is_not_valid(sidewatch, browser):
+    page = browser.new_page()
+    page.goto(sidewatch.url)
+    problem = page.get_by_test_id("login-problem")
+    expect(page.get_by_test_id("login")).to_contain_text("Please log in")
+    expect(problem).to_be_empty()
+    page.evaluate("location.hash = '#login=of-another-directory'")  # a link, opened in this page
+    expect(problem).to_contain_text("This token is not valid")
+    page.goto("about:blank")
+    page.goto(f"{sidewatch.url}/#login=mistyped")
+    expect(problem).to_contain_text("This token is not valid")
+    page.get_by_label("Login link or token").fill(TOKENS["SIDEWATCH_READ_TOKEN"])
+    page.get_by_role("button").click()
+    expect(page.get_by_test_id("login")).not_to_be_visible()
+    page.close()
+
+
 def test_it_silences_and_acknowledges_for_operators(sidewatch):
     operate = bearer("OPERATE")
     switch = {"type": "kill_switch", "bot": "ops", "at": instant(), "active": True, "reason": "r"}
@@ -262,6 +280,8 @@ def test_it_replays_alerts_to_a_client_that_comes_back(sidewatch):
         ("{}", 1008, "`type`"),
         ('{"type": "shout"}', 1008, "$.type"),
         ('{"type": "resume", "seq": "x"}', 1008, "$.seq"),
+        ('{"type": "resume", "seq": -1}', 1008, "`int` >= 0 - at `$.seq`"),
+        (" " * 4_097, 1009, "too large: a message has at most 4096 bytes"),
     ],
 )
 def test_it_tells_a_client_that_talks_nonsense_what_was_wrong(sidewatch, said, code, reason):
@@ -272,6 +292,34 @@ def test_it_tells_a_client_that_talks_nonsense_what_was_wrong(sidewatch, said, c
             until(live, lambda _message: False)
     assert closed.value.rcvd.code == code
     assert reason in closed.value.rcvd.reason
+
+
+def test_it_tells_a_client_whose_text_is_no_utf8(sidewatch):
+    with sidewatch.live() as live:
+        until(live, lambda m: m["type"] == "snapshot")
+        live.send(b'{"type": "\xff\xff"}', text=True)
+        with pytest.raises(ConnectionClosed) as closed:
+            until(live, lambda _message: False)
+    assert closed.value.rcvd.code == 1007
+    assert closed.value.rcvd.reason.startswith("unreadable: ")
+
+
+def test_it_counts_only_tests_and_says_when_the_next_may_be(tmp_path):
+    path = "/api/v1/alerts/test"
+
+    def ask(body):
+        raw = json.dumps(body).encode()
+        return running.client.post(path, content=raw, headers=signed(path, raw))
+
+    with Sidewatch(tmp_path, {"SIDEWATCH__CONSOLE__ENABLED": "true"}) as running:
+        for wrong in ({"channel": "pigeon"}, {"test_message": ""}, {"channel": 5}):
+            assert [ask(wrong).status_code for _ in range(2)] == [422, 422]
+        assert [ask({"channel": "console"}).status_code for _ in range(3)] == [200] * 3
+        held_up = ask({"channel": "all"})
+        assert held_up.status_code == 429
+        wait_s = int(held_up.headers["Retry-After"])
+        assert 30 < wait_s <= 60
+        assert held_up.json()["error"] == f"too many: 3 in 60 s; try again in {wait_s} s"
 
 
 def test_it_holds_up_whoever_guesses_tokens_and_nobody_else(tmp_path):

@@ -195,7 +195,8 @@ async def test_it_replays_what_a_client_missed(hub):
         hub.alert(alert(n), new=True)
     first = await client.next()
     hub.leave(client)
-    again = hub.join(resume=first.seq)
+    again = hub.join()
+    hub.replay(again, first.seq)
     assert [(await take(again))["alert"]["id"] for _ in range(2)] == ["a1", "a2"]
     assert await silent(again)
     assert await silent(hub.join())
@@ -208,7 +209,9 @@ async def test_it_keeps_alerts_while_nobody_looks(hub):
     hub.metrics(update("alpha"))
     hub.supervisor(STATUS)
     assert hub.seq == seq
-    assert (await take(hub.join(resume=0)))["alert"]["id"] == "a1"
+    client = hub.join()
+    hub.replay(client, 0)
+    assert (await take(client))["alert"]["id"] == "a1"
 
 
 def test_it_refuses_one_client_too_many(clock):

@@ -105,7 +105,7 @@ export function Cards({ metrics: m }: { readonly metrics: Metrics }) {
 
 type Row = readonly [label: string, value: string, field?: string];
 
-function rows(m: Metrics): readonly Row[] {
+export function rows(m: Metrics): readonly Row[] {
   return [
     ["Trades", `${m.wins} won, ${m.losses} lost, ${m.draws} even`],
     ["Profit factor", number(m.profit_factor), "profit_factor"],
@@ -122,21 +122,22 @@ function rows(m: Metrics): readonly Row[] {
   ];
 }
 
-function rollingRows({ rolling: r, currency }: Metrics): readonly Row[] {
+export function rollingRows({ rolling: r, currency }: Metrics): readonly Row[] {
   return [
-    ["Win rate", percent(r.win_rate)],
+    ["Win rate", percent(r.win_rate), "rolling.win_rate"],
     [
       "Sharpe",
       r.sharpe_stderr === null
         ? number(r.sharpe)
         : `${number(r.sharpe)} ± ${number(r.sharpe_stderr)}`,
+      "rolling.sharpe",
     ],
-    ["Sortino", number(r.sortino)],
-    ["Calmar", number(r.calmar)],
-    ["Profit factor", number(r.profit_factor)],
-    ["Expectancy", money(r.expectancy, currency, "exceptZero")],
-    ["SQN", number(r.sqn)],
-    ["Max drawdown", percent(r.max_drawdown)],
+    ["Sortino", number(r.sortino), "rolling.sortino"],
+    ["Calmar", number(r.calmar), "rolling.calmar"],
+    ["Profit factor", number(r.profit_factor), "rolling.profit_factor"],
+    ["Expectancy", money(r.expectancy, currency, "exceptZero"), "rolling.expectancy"],
+    ["SQN", number(r.sqn), "rolling.sqn"],
+    ["Max drawdown", percent(r.max_drawdown), "rolling.max_drawdown"],
   ];
 }
 
@@ -151,23 +152,32 @@ export function Details({ metrics: m }: { readonly metrics: Metrics }) {
       <h3>In detail</h3>
       <Figures rows={rows(m)} reasons={m.undefined} />
       <h3>Over the last {count(m.rolling.trades, "trade")}</h3>
-      <Figures rows={rollingRows(m)} reasons={{}} />
+      <Figures rows={rollingRows(m)} reasons={m.undefined} />
     </div>
   );
+}
+
+/** Why a row has no figure; empty where it has one. */
+export function reasonOf([, value, field]: Row, reasons: Metrics["undefined"]): string {
+  return (value === UNDEFINED && field && reasons[field]) || "";
 }
 
 function Figures({ rows: all, reasons }: { rows: readonly Row[]; reasons: Metrics["undefined"] }) {
   return (
     <dl class="figures">
-      {all.map(([label, value, field]) => (
-        <div key={label}>
-          <dt>{label}</dt>
-          <dd>
-            {value}
-            {value === UNDEFINED && field && reasons[field] && <small> {reasons[field]}</small>}
-          </dd>
-        </div>
-      ))}
+      {all.map((row) => {
+        const [label, value] = row;
+        const reason = reasonOf(row, reasons);
+        return (
+          <div key={label}>
+            <dt>{label}</dt>
+            <dd>
+              {value}
+              {reason && <small> {reason}</small>}
+            </dd>
+          </div>
+        );
+      })}
     </dl>
   );
 }

@@ -1,6 +1,6 @@
 // Shown instead of the figures when the sidecar wants a login.
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { login, tokenPasted } from "./session";
 
 interface Props {
@@ -12,6 +12,7 @@ interface Props {
 export function Login({ problem, onLogin }: Props) {
   const [said, setSaid] = useState(problem);
   const [busy, setBusy] = useState(false);
+  useEffect(() => setSaid(problem), [problem]); // a link opened while this is shown
 
   async function submit(event: Event): Promise<void> {
     event.preventDefault();
@@ -29,10 +30,13 @@ export function Login({ problem, onLogin }: Props) {
   return (
     <main class="login" data-testid="login">
       <h1>Sidewatch</h1>
-      <h2>Please log in</h2>
+      <h2>{said ? "Not logged in" : "Please log in"}</h2>
+      <p id="problem" class="problem" role="alert" data-testid="login-problem">
+        {said}
+      </p>
       <p>
-        Open the login link that <code>sidewatch run</code> printed, or paste it (or its token)
-        here.
+        Open the login link that <code>sidewatch run</code> printed, or paste it here, or the token
+        that <code>sidewatch token read</code> prints.
       </p>
       <form onSubmit={(event) => void submit(event)}>
         <label for="token">Login link or token</label>
@@ -48,9 +52,6 @@ export function Login({ problem, onLogin }: Props) {
           {busy ? "Logging in…" : "Log in"}
         </button>
       </form>
-      <p id="problem" class="problem" role="alert">
-        {said}
-      </p>
     </main>
   );
 }

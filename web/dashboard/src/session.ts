@@ -36,7 +36,8 @@ export async function login(token: string): Promise<string | null> {
 
 export function refusal(status: number): string | null {
   if (status >= 200 && status < 300) return null;
-  if (status === 401 || status === 403) return "The sidecar does not know this token.";
+  if (status === 401) return "This token is not valid: a read or operate token is needed.";
+  if (status === 403) return "The sidecar does not let this page's address log in.";
   if (status === 429) return "Too many attempts: wait a minute and try again.";
   return `The sidecar answered with status ${status}.`;
 }

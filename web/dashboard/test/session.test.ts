@@ -18,7 +18,8 @@ test("it takes a pasted token or the whole link", () => {
 
 test("it explains a refused login", () => {
   assert.equal(refusal(204), null);
-  assert.match(refusal(401) ?? "", /does not know/);
+  assert.match(refusal(401) ?? "", /token is not valid/);
+  assert.match(refusal(403) ?? "", /this page's address/);
   assert.match(refusal(429) ?? "", /Too many/);
   assert.match(refusal(500) ?? "", /500/);
 });
