@@ -22,8 +22,10 @@ def faults(settings: Settings) -> Iterator[Fault]:
     for name, trigger in settings.triggers.items():
         yield from _trigger(name, trigger)
         yield from _channels(("triggers", name, "channels"), trigger.channels, on)
-    yield from _oncall(settings, on)
     known = [*TRIGGERS, *settings.triggers]
+    yield from _oncall(settings, on)
+    for name, window in settings.maintenance.items():
+        yield from _window(("maintenance", name), window, known)
     for bot, own in settings.bots.items():
         yield from _routes(("bots", bot, "routes"), own.routes, on)
         yield from _rules(("bots", bot, "triggers"), own.triggers, known, on)
@@ -41,17 +43,18 @@ def _oncall(settings: Settings, on: list[str]) -> Iterator[Fault]:
             yield ("quiet", key), f"is missing, but quiet.{other} is set"
     if quiet.start and quiet.start == quiet.end:
         yield ("quiet", "end"), "is the same as quiet.start: would it ever end?"
-    for name, window in settings.maintenance.items():
-        yield from _window(("maintenance", name), window)
 
 
-def _window(place: Place, window: Window) -> Iterator[Fault]:
+def _window(place: Place, window: Window, known: list[str]) -> Iterator[Fault]:
     for key in ("start", "end", "reason"):
         if not getattr(window, key):
             yield (*place, key), "is missing"
             return
     if datetime.fromisoformat(window.end) <= datetime.fromisoformat(window.start):
         yield (*place, "end"), "must be after its start"
+    if window.trigger and window.trigger not in known:
+        hint = _hint(window.trigger, known)
+        yield (*place, "trigger"), f"there is no trigger {printable(window.trigger)!r}{hint}"
 
 
 def _routes(above: Place, routes: Routes, on: list[str]) -> Iterator[Fault]:

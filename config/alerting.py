@@ -44,7 +44,7 @@ NOBODY = "none"  # the environment's way to write an empty list
 _TRIGGER = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 TRIGGER_CHARS_MAX = 48
 
-Severity = Literal["critical", "warning", "info"]
+Severity = Literal["info", "warning", "critical"]
 Debounce = Annotated[float, rules.at_least(0), rules.at_most(WEEK_S)]
 Channels = Annotated[list[str], rules.items_at_most(32)]
 Condition = Annotated[str, rules.chars_at_most(CONDITION_CHARS_MAX)]

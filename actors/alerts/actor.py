@@ -22,12 +22,12 @@ from actors.alerts.commands import (
     SILENCES_MAX,
     Acknowledge,
     AddSilence,
-    Invalid,
     ListSilences,
     NotStored,
     RemoveSilence,
     Silence,
     Unknown,
+    checked,
 )
 from actors.alerts.disk import SILENCES
 from actors.alerts.dispatch import HELD_MAX
@@ -51,7 +51,6 @@ LOOK_EVERY_S = 1.0
 FAILOVERS_MAX = 256  # undelivered criticals that one look goes through, oldest first
 TOGETHER_MAX = 256  # messages that one transaction may wait for
 BACKLOG_MAX = 1_000
-SILENCE_MAX = timedelta(days=30)
 PURGE_EVERY_S = 600.0
 DELIVERED_KEPT = timedelta(days=90)
 
@@ -328,12 +327,7 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
 
     async def _silence(self, command: AddSilence) -> Silence:
         now = self.ctx.clock.now()
-        if not command.reason.strip():
-            raise Invalid("reason: a silence needs one")
-        if not now < command.until <= now + SILENCE_MAX:
-            raise Invalid("until: needs to be within the next 30 days")
-        if command.since is not None and command.since >= command.until:
-            raise Invalid("since: needs to be before until")
+        command = checked(command, self._book.policy.triggers, now)
         if len(self._silences_in_force()) >= SILENCES_MAX:
             raise Declined(f"there are {SILENCES_MAX} silences already")
         id_ = outbox.new_id(now, max(self._book.silences, default=""))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import difflib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from runtime.ref import Declined
 
-KEY = "silences"
 SILENCES_MAX = 1_000
+SILENCE_MAX = timedelta(days=30)
+ANY = "*"
 
 
 class Unknown(Declined):
@@ -54,7 +58,10 @@ class Silence(Struct, frozen=True):
 
 
 class AddSilence(Struct, frozen=True):
-    """Add a silence; answered with it. Its id is given by the actor."""
+    """Add a silence; answered with it. Its id is given by the actor.
+
+    A trigger or bot of "*" is any, as an empty one is. Invalid where a field cannot be meant.
+    """
 
     reason: str
     until: datetime
@@ -72,6 +79,30 @@ class RemoveSilence(Struct, frozen=True):
 
 class ListSilences(Struct, frozen=True):
     """Ask for the silences in force; answered with a list."""
+
+
+def checked(command: AddSilence, triggers: Sequence[str], now: datetime) -> AddSilence:
+    """Return a silence as it is meant; raises Invalid naming the field. `triggers` are known."""
+    command = replace(
+        command,
+        trigger="" if command.trigger == ANY else command.trigger,
+        bot="" if command.bot == ANY else command.bot,
+    )
+    if not command.reason.strip():
+        raise Invalid("reason: a silence needs one")
+    if not now < command.until <= now + SILENCE_MAX:
+        raise Invalid("until: needs to be within the next 30 days")
+    if command.since is not None and command.since >= command.until:
+        raise Invalid("since: needs to be before until")
+    if command.trigger and command.trigger not in triggers:
+        close = difflib.get_close_matches(command.trigger[:64], triggers, n=1)
+        hint = f"; did you mean {close[0]}?" if close else "."
+        known = ", ".join(triggers)
+        raise Invalid(
+            f"trigger: there is no {command.trigger[:64]!r}{hint} Known are {known};"
+            f" {ANY} or nothing: any, but the kill switch only by its name"
+        )
+    return command
 
 
 def covers(silence: Silence, trigger: str, bot: str, now: datetime) -> bool:

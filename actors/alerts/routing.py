@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from actors.alerts.triggers import Finding
 from actors.messages import Severity
+from config.alerting import TRIGGERS
 
 Channels = list[str]
 
@@ -54,6 +55,11 @@ class Policy(Struct, frozen=True):
     bots: dict[str, BotPolicy] = {}
     own: dict[str, frozenset[str]] = {}
     subjects: dict[str, frozenset[str]] = {}
+
+    @property
+    def triggers(self) -> list[str]:
+        """Every trigger by its name: Sidewatch's, then the operator's own."""
+        return [*TRIGGERS, *self.own]
 
     def rule(self, trigger: str, bot: str) -> Rule:
         """Return what holds for a bot's trigger: its own, then the trigger's."""

@@ -16,6 +16,7 @@ from runtime.store import StoreError
 from tests.fakes.alerts import START, Alerts, run
 
 pytestmark = pytest.mark.anyio
+HOUR_ON = START + timedelta(hours=1)
 
 
 @pytest.fixture
@@ -175,12 +176,34 @@ async def test_it_silences_the_kill_switch_only_by_its_name(alerts):
         (AddSilence(" ", START + timedelta(hours=1)), "reason"),
         (AddSilence("r", START - timedelta(seconds=1)), "until"),
         (AddSilence("r", START + timedelta(days=31)), "until"),
+        (AddSilence("r", HOUR_ON, since=HOUR_ON), "since: needs to be before until"),
+        (
+            AddSilence("r", HOUR_ON, trigger="kill_swich"),
+            "trigger: there is no 'kill_swich'; did you mean kill_switch",
+        ),
+        (AddSilence("r", HOUR_ON, trigger="zzz"), "no 'zzz'. Known are drawdown_day, .*, own_one;"),
+        (AddSilence("r", HOUR_ON, trigger="digest"), "trigger: there is no 'digest'"),
         (RemoveSilence("nope"), "no silence 'nope'"),
     ],
 )
-async def test_it_declines_a_silence_it_cannot_mean(alerts, command, why):
-    with pytest.raises(Declined, match=why):
-        await alerts.ref.ask(command)
+async def test_it_declines_a_silence_it_cannot_mean(tmp_path, command, why):
+    alerts = Alerts(policy=Policy(["slack"], own={"own_one": frozenset()}))
+    async with run(alerts, tmp_path):
+        with pytest.raises(Declined, match=why):
+            await alerts.ref.ask(command)
+        assert await alerts.ref.ask(ListSilences()) == []
+
+
+@pytest.mark.parametrize(
+    ("trigger", "bot"), [("*", "*"), ("own_one", ""), ("drawdown_day", "native")]
+)
+async def test_it_takes_a_silence_of_any_trigger_or_of_a_known_one(tmp_path, trigger, bot):
+    alerts = Alerts(policy=Policy(["slack"], own={"own_one": frozenset()}))
+    async with run(alerts, tmp_path):
+        silence = await alerts.ref.ask(AddSilence("r", HOUR_ON, trigger=trigger, bot=bot))
+        assert "*" not in (silence.trigger, silence.bot)
+        await alerts.risk(0.06)
+        assert len(await alerts.jobs()) == (trigger == "own_one")
 
 
 async def test_it_bounds_the_silences(alerts, monkeypatch):

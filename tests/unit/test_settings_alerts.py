@@ -193,7 +193,7 @@ def test_it_sums_up_where_alerts_go(tmp_path):
         ),
         ("[bots.a.triggers.silnet]", "there is no such trigger"),
         ('[triggers.silent]\nwhen = "trades > 1"', "triggers.silent.when ("),
-        ('[triggers.silent]\nseverity = "loud"', "must be one of critical, warning, info"),
+        ('[triggers.silent]\nseverity = "loud"', "must be one of info, warning, critical"),
         ("[triggers.silent]\nsevertiy = 1", "did you mean triggers.silent.severity?"),
         ("[bots.a.triggers.silent]\nwhen = 1", "bots.a.triggers.silent.when: no such setting"),
         ('[triggers.Silent]\nwhen = "x"', "triggers.Silent: a name is 1 to 48 of a-z"),
@@ -243,6 +243,9 @@ def test_it_lets_settings_name_each_fault_of_an_actor_that_alerts():
 # ---------------------------------------------------------------- on call
 
 
+WINDOW = "[maintenance.x]\nreason = 'r'\nstart = '2026-12-01T22Z'\nend = '2026-12-02T00Z'\n"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -261,6 +264,7 @@ def test_it_lets_settings_name_each_fault_of_an_actor_that_alerts():
             "[maintenance.x]\nreason = 'r'\nend = 2026-12-01T22:00:00Z\nstart = '2026-12-02T00Z'",
             "maintenance.x.end",
         ),
+        (WINDOW + "trigger = 'slient'", "maintenance.x.trigger"),
     ],
 )
 def test_it_names_what_is_wrong_about_being_on_call(tmp_path, text, said):
