@@ -294,7 +294,7 @@ class Tree:
             health=self.ref("health"),
             alerts=self.ref("alerts"),
             senders={name: self.ref(name) for name in self.channels},
-            studies=Studies(self.store, self.ledger_options),
+            studies=Studies(self.store, self.ledger_options, self.ref("metrics").ask),
             started=self.started,
             version=__version__,
         )

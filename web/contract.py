@@ -68,7 +68,7 @@ ROUTES: tuple[tuple[str, str, str, str, Any, dict[str, Any]], ...] = (
 QUERIES = {
     "/api/v1/metrics/realtime": ("bot", "at", "definition"),
     "/api/v1/metrics/details": ("bot", "at"),
-    "/api/v1/metrics/history": ("bot", "from", "to", "points"),
+    "/api/v1/metrics/history": ("bot", "currency", "from", "to", "points"),
     "/api/v1/trades.csv": ("bot", "from", "to"),
     "/api/v1/alerts": ("limit", "before"),
     "/api/v1/events/rejected": ("limit",),

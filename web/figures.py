@@ -15,8 +15,8 @@ from actors.metrics.details import Details
 from actors.metrics.families import FAMILIES, chosen
 from actors.metrics.ledger import POINTS_MIN
 from actors.metrics.options import LedgerOptions
-from actors.metrics.queries import History, HistoryQuery, MetricsQuery
-from actors.metrics.study import StudiesBusy, StudyTooLarge
+from actors.metrics.queries import History, HistoryQuery, MetricsQuery, TooLarge
+from actors.metrics.study import StudiesBusy
 from web.api import ASK_S, instant
 from web.app import Door, answer, scoped
 from web.guard import Refusal
@@ -38,6 +38,7 @@ class HistoryAnswer(Struct, frozen=True):
 
     at: datetime
     bots: dict[str, History]
+    portfolio: dict[str, History]
 
 
 class DefinitionsAnswer(Struct, frozen=True):
@@ -63,7 +64,7 @@ def figures(door: Door, services: Services) -> Blueprint:
             return answer(whole)
         try:
             families = await services.studies.families(definitions, bot, at, update.at)
-        except (StudyTooLarge, StudiesBusy) as error:
+        except (TooLarge, StudiesBusy) as error:
             raise _refusal(error) from error
         return answer(replace(whole, families=families))
 
@@ -74,7 +75,7 @@ def figures(door: Door, services: Services) -> Blueprint:
         now = services.clock.now()
         try:
             bots, portfolio = await services.studies.details(bot, at, now)
-        except (StudyTooLarge, StudiesBusy) as error:
+        except (TooLarge, StudiesBusy) as error:
             raise _refusal(error) from error
         _known(bot, bots)
         return answer(DetailsAnswer(at or now, bots, portfolio))
@@ -82,11 +83,7 @@ def figures(door: Door, services: Services) -> Blueprint:
     @routes.get("/api/v1/metrics/history")
     @scoped(door, "read")
     async def get_history() -> Response:
-        bot = request.args.get("bot", "")
-        query = HistoryQuery(bot, _given("from"), _given("to"), _points())
-        bots: dict[str, History] = await services.metrics.ask(query, timeout_s=ASK_S)
-        _known(bot, bots)
-        return answer(HistoryAnswer(services.clock.now(), bots))
+        return answer(await _history(services))
 
     @routes.get("/api/v1/metrics/definitions")
     @scoped(door, "read")
@@ -97,6 +94,26 @@ def figures(door: Door, services: Services) -> Blueprint:
         return answer(DefinitionsAnswer(DEFINITIONS, sources, options))
 
     return routes
+
+
+async def _history(services: Services) -> HistoryAnswer:
+    bot, currency = request.args.get("bot", ""), request.args.get("currency", "")
+    if bot and currency:
+        raise Refusal(422, "currency: a bot or a currency, not both")
+    query = HistoryQuery(bot, _given("from"), _given("to"), _points())
+    bots: dict[str, History] = {}
+    portfolio: dict[str, History] = {}
+    if not currency:
+        bots = await services.metrics.ask(query, timeout_s=ASK_S)
+        _known(bot, bots)
+    if not bot:
+        try:
+            portfolio = await services.studies.curves(currency, query)
+        except (TooLarge, StudiesBusy) as error:
+            raise _refusal(error) from error
+        if currency and currency not in portfolio:
+            raise Refusal(404, f"currency: no bot trades in {currency[:64]!r}")
+    return HistoryAnswer(services.clock.now(), bots, portfolio)
 
 
 async def _update(services: Services, bot: str, at: datetime | None) -> MetricsUpdate:
@@ -116,7 +133,7 @@ def _known(bot: str, bots: Mapping[str, object]) -> None:
         raise Refusal(404, f"bot: nothing known of {bot[:64]!r}")
 
 
-def _refusal(error: StudyTooLarge | StudiesBusy) -> Refusal:
+def _refusal(error: TooLarge | StudiesBusy) -> Refusal:
     if isinstance(error, StudiesBusy):
         return Refusal(503, str(error), 1.0)
     return Refusal(422, str(error))

@@ -28,7 +28,7 @@ from actors.messages import (
 from actors.metrics.keep import Keeper
 from actors.metrics.ledgers import Ledgers
 from actors.metrics.options import LedgerOptions
-from actors.metrics.queries import HistoryQuery, MetricsQuery, SeriesQuery
+from actors.metrics.queries import HistoryQuery, MetricsQuery, SeriesQuery, SheetsQuery
 from actors.metrics.replay import READER, replay
 from actors.place import Position
 from runtime.actor import Actor
@@ -60,6 +60,7 @@ Message = (
     | MetricsQuery
     | SeriesQuery
     | HistoryQuery
+    | SheetsQuery
     | Refresh
     | _Flush
     | _Turn
@@ -131,6 +132,8 @@ class MetricsActor(Actor[Message]):
             return self._ledgers.update(self.ctx.clock.now(), bots)
         elif isinstance(message, HistoryQuery):
             return self._ledgers.history(message)
+        elif isinstance(message, SheetsQuery):
+            return self._ledgers.sheets(message)
         else:
             return [
                 EquitySeries(bot, ledger.series(message.points))

@@ -11,6 +11,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
+
 from actors.messages import Equity, EquityPoint, Flow, Metrics, Risk, Trade
 from actors.metrics import report
 from actors.metrics.account import Account
@@ -44,6 +46,22 @@ class Ledger(Entries):
         self._revisions: dict[Id, int] = {}
         self._flows: set[Id] = set()
         self._symbols: dict[str, int] = {}
+
+    @classmethod
+    def of(cls, sheet: Sheet) -> Ledger:
+        """A ledger of a sheet's entries: their figures and curves, but no ids, so none comes late.
+
+        Of columns beside `sheet.NEEDED` only `fee` is taken, without it fees are 0.
+        """
+        start = None if sheet.start is None else money(sheet.start, sheet.scale)
+        ledger = cls(replace(sheet.options, starting_equity=start))
+        ledger.scale, ledger._timeline = sheet.scale, sheet.timeline()
+        ledger._account = ledger._opened()
+        trades = sheet.columns["kind"] == TRADE
+        ledger._account.tally.count_all(sheet.columns["amount"][trades])
+        ledger._account.fees = sheet.fees()
+        ledger._behind = ledger._stale = ledger._moved = len(sheet) > 0
+        return ledger
 
     def __repr__(self) -> str:
         return f"<Ledger {self.name} {self.options.currency} entries={len(self.timeline)}>"

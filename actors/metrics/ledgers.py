@@ -11,9 +11,11 @@ from actors.messages import Equity, Flow, Metrics, MetricsUpdate, Trade
 from actors.metrics.bulk import Loader, Wanted
 from actors.metrics.ledger import Ledger, LedgerOptions
 from actors.metrics.portfolio import Portfolio
-from actors.metrics.queries import DayPnl, History, HistoryQuery
+from actors.metrics.queries import DayPnl, History, HistoryQuery, SheetsQuery, TooLarge
+from actors.metrics.sheet import Sheet
 
 BOTS_MAX = 256
+EVENTS_MAX = 2_000_000
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 LATEST = datetime(2199, 12, 30, tzinfo=UTC)
 
@@ -68,13 +70,18 @@ class Ledgers:
     def history(self, query: HistoryQuery) -> dict[str, History]:
         """Return a part of the charts."""
         names = [query.bot] if query.bot else sorted(self.of)
-        first = min(max(query.first or EARLIEST, EARLIEST), LATEST)
-        last = min(max(query.last or LATEST, EARLIEST), LATEST)
-        return {
-            bot: _history(self.of[bot], first, last, query.points)
-            for bot in names
-            if bot in self.of
+        return {bot: part(self.of[bot], query) for bot in names if bot in self.of}
+
+    def sheets(self, query: SheetsQuery) -> dict[str, Sheet]:
+        """Return copies of columns. Raises TooLarge."""
+        chosen = {
+            bot: ledger
+            for bot, ledger in sorted(self.of.items())
+            if query.bot in ("", bot) and query.currency in ("", ledger.options.currency)
         }
+        if sum(len(ledger.timeline) for ledger in chosen.values()) > EVENTS_MAX:
+            raise TooLarge(f"bot: more than {EVENTS_MAX:,} events: ask for one")
+        return {bot: ledger.sheet(*query.columns) for bot, ledger in chosen.items()}
 
     def loader(self, wanted: Wanted | None = None) -> Loader:
         """Return what takes in a journal (or what is wanted of it) in bulk."""
@@ -105,9 +112,12 @@ class Ledgers:
         return whole.metrics([self.of[bot] for bot in bots], now)
 
 
-def _history(ledger: Ledger, first: datetime, last: datetime, points: int) -> History:
+def part(ledger: Ledger, query: HistoryQuery) -> History:
+    """Return a part of one account's chart."""
+    first = min(max(query.first or EARLIEST, EARLIEST), LATEST)
+    last = min(max(query.last or LATEST, EARLIEST), LATEST)
     days = ledger.daily_pnl(first, last)
     return History(
-        ledger.history(first, last, points),
+        ledger.history(first, last, query.points),
         [DayPnl(date.fromordinal(day), pnl) for day, pnl in days],
     )

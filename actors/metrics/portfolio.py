@@ -12,14 +12,14 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from actors.messages import Metrics
-from actors.metrics import report, restate
+from actors.metrics import report
 from actors.metrics.account import open_account
 from actors.metrics.days import Calendar
 from actors.metrics.ledger import Ledger
 from actors.metrics.money import SCALE, scaled
 from actors.metrics.options import LedgerOptions, terms
 from actors.metrics.sheet import NEEDED, Sheet, merged
-from actors.metrics.summary import MARK, TRADE, opened
+from actors.metrics.summary import MARK, TRADE
 
 
 class Portfolio:
@@ -109,19 +109,14 @@ class Portfolio:
         members = self._members
         if not sum(len(ledger.timeline) for ledger in members):
             return
-        sheets = [ledger.sheet(*NEEDED) for ledger in members]
+        sheets = [ledger.sheet(*NEEDED, "fee") for ledger in members]
         self._last = max(_last(rank, sheet) for rank, sheet in enumerate(sheets))
         self._taken = [len(sheet) for sheet in sheets]
-        whole, account = merged(sheets), self._account
         for rank, ledger in enumerate(members):
-            factor, known = 10 ** (self._scale - ledger.scale), ledger.account()
-            account.fees += known.fees * factor
-            self._equities[rank] = None if known.equity is None else known.equity * factor
-        account.tally.count_all(whole.columns["amount"][whole.columns["kind"] == TRADE])
-        if len(whole):
-            timeline, start = whole.timeline(), opened(whole.start)
-            restate.position(account, timeline, start)
-            restate.history(account, timeline, start)
+            equity = ledger.account().equity
+            factor = 10 ** (self._scale - ledger.scale)
+            self._equities[rank] = None if equity is None else equity * factor
+        self._account = Ledger.of(merged(sheets, self.options)).account()
 
 
 def _last(rank: int, sheet: Sheet) -> tuple[int, int, int]:

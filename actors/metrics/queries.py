@@ -8,6 +8,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from actors.messages import EquityPoint
+from runtime.ref import Declined
 
 
 class MetricsQuery(Struct, frozen=True):
@@ -20,6 +21,21 @@ class SeriesQuery(Struct, frozen=True):
     """Ask for the chart of each bot; answered with a list of EquitySeries."""
 
     points: int = 500
+
+
+class SheetsQuery(Struct, frozen=True):
+    """Ask for copies of columns, of one bot, of one currency's bots or (both empty) of all.
+
+    Answered with {bot: Sheet}, the names in order. Declined as `TooLarge`.
+    """
+
+    columns: tuple[str, ...]
+    bot: str = ""
+    currency: str = ""
+
+
+class TooLarge(Declined):
+    """More events than whoever asks may hold in memory."""
 
 
 class HistoryQuery(Struct, frozen=True):

@@ -35,6 +35,10 @@ class Sheet(Struct, frozen=True):
     def __len__(self) -> int:
         return len(self.columns["when"])
 
+    def fees(self) -> int:
+        """The sum of all fees, 0 without their column."""
+        return total(self.columns["fee"]) if "fee" in self.columns else 0
+
     def timeline(self) -> Timeline:
         """A timeline of it that has only what equity and days follow from."""
         blocks = []
@@ -49,11 +53,15 @@ class Sheet(Struct, frozen=True):
         return timeline
 
 
-def merged(sheets: Sequence[Sheet]) -> Sheet:
-    """The sheets of one currency as one; at least one, all with the same columns.
+def total(amounts: Amounts) -> int:
+    """The exact sum: of 64-bit integers in halves, which cannot overflow."""
+    if amounts.dtype == object:
+        return sum(amounts.tolist())
+    return (int((amounts >> 32).sum()) << 32) + int((amounts & 0xFFFF_FFFF).sum())
 
-    The first one's options hold for the whole.
-    """
+
+def merged(sheets: Sequence[Sheet], options: LedgerOptions) -> Sheet:
+    """The sheets of one currency as one with these options; all have the same columns."""
     scale = max(sheet.scale for sheet in sheets)
     symbols = sorted({symbol for sheet in sheets for symbol in sheet.symbols})
     members = [_in_units(sheet, scale, symbols) for sheet in sheets]
@@ -64,7 +72,7 @@ def merged(sheets: Sequence[Sheet]) -> Sheet:
     order = np.lexsort((joined["rank"], joined["kind"], joined["when"]))
     rows = {name: column[order] for name, column in joined.items()}
     return Sheet(
-        options=sheets[0].options,
+        options=options,
         scale=scale,
         symbols=symbols,
         start=sum(known) if len(known) == len(starts) else None,

@@ -6,7 +6,7 @@ thread, so that events, alerts and pages go on meanwhile. A million trades take 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -19,20 +19,19 @@ from actors.messages import Equity, Family, Flow, MetricsUpdate, Trade
 from actors.metrics.as_of import as_of
 from actors.metrics.details import Details, account, details, portfolio, record
 from actors.metrics.families import family
-from actors.metrics.history import History
-from actors.metrics.ledgers import BOTS_MAX
+from actors.metrics.history import History as Events
+from actors.metrics.ledger import Ledger
+from actors.metrics.ledgers import BOTS_MAX, EVENTS_MAX, part
 from actors.metrics.options import LedgerOptions
+from actors.metrics.queries import History, HistoryQuery, SheetsQuery, TooLarge
 from actors.metrics.replay import READER, STREAMS
+from actors.metrics.sheet import NEEDED, Sheet, merged
 from actors.place import poisoned
 from runtime.store import Row, Store
 
 PAGE_ROWS = 2_000
-EVENTS_MAX = 2_000_000
 WAITING_MAX = 8
-
-
-class StudyTooLarge(ValueError):
-    """More events than one study may hold in memory."""
+COPIES_MAX = 64
 
 
 class StudiesBusy(Exception):
@@ -46,10 +45,10 @@ class Study:
         self, options: Callable[[str], LedgerOptions], bot: str, at: datetime | None
     ) -> None:
         self._options, self._bot, self._at = options, bot, at
-        self.of: dict[str, History] = {}
+        self.of: dict[str, Events] = {}
 
     def take(self, rows: Iterable[Row], left_out: set[int]) -> None:
-        """Take in a page of the journal. Raises StudyTooLarge."""
+        """Take in a page of the journal. Raises TooLarge."""
         for row in rows:
             event = _decoded(row)
             if event is not None and row.seq not in left_out and self._wanted(event):
@@ -57,10 +56,10 @@ class Study:
                 if history is None:
                     if len(self.of) >= BOTS_MAX:
                         continue  # the live figures leave it out, too
-                    history = self.of[event.bot] = History(self._options(event.bot))
+                    history = self.of[event.bot] = Events(self._options(event.bot))
                 history.take(event)
         if sum(map(len, self.of.values())) > EVENTS_MAX:
-            raise StudyTooLarge(f"bot: more than {EVENTS_MAX:,} events: ask for one")
+            raise TooLarge(f"bot: more than {EVENTS_MAX:,} events: ask for one")
 
     def families(self, definitions: Iterable[str], now: datetime) -> dict[str, dict[str, Family]]:
         """Each bot's figures by other definitions: bot -> definition -> figures."""
@@ -94,28 +93,77 @@ class Study:
         return self._at is None or (at is not None and at <= self._at)
 
 
-class Studies:
-    """Reads the journal for whoever asks, one at a time; at most 8 wait."""
+def curves(sheets: Iterable[Sheet], query: HistoryQuery) -> dict[str, History]:
+    """A part of each currency's chart, all its sheets as one account."""
+    members: dict[str, list[Sheet]] = {}
+    for sheet in sheets:
+        members.setdefault(sheet.options.currency, []).append(sheet)
+    return {
+        currency: part(Ledger.of(merged(of, of[0].options)), query)
+        for currency, of in sorted(members.items())
+    }
 
-    def __init__(self, store: Store, options: Callable[[str], LedgerOptions]) -> None:
-        self._store, self.options = store, options
+
+class Turns:
+    """Lets those who ask go one at a time; at most so many wait."""
+
+    def __init__(self, most: int, what: str) -> None:
+        self._most, self._what = most, what
         self._turn = anyio.Lock()
-        self._waiting = 0
+        self._there = 0
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Wait for a turn and take it. Raises StudiesBusy."""
+        if self._there >= self._most:
+            raise StudiesBusy(f"{self._most} questions wait for {self._what} already")
+        self._there += 1
+        try:
+            async with self._turn:
+                yield
+        finally:
+            self._there -= 1
+
+
+class Studies:
+    """Works out what is asked for, one question at a time; at most 8 wait for the journal.
+
+    `live` asks the metrics actor.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        options: Callable[[str], LedgerOptions],
+        live: Callable[[SheetsQuery], Awaitable[dict[str, Sheet]]],
+    ) -> None:
+        self._store, self.options, self._live = store, options, live
+        self._journal = Turns(WAITING_MAX, "the journal")
+        self._copies = Turns(COPIES_MAX, "the portfolios")
+
+    async def curves(self, currency: str, query: HistoryQuery) -> dict[str, History]:
+        """A part of the chart of one currency's portfolio, or of all ("").
+
+        Raises TooLarge, StudiesBusy.
+        """
+        async with self._copies.one():
+            sheets = await self._live(SheetsQuery(NEEDED, currency=currency))
+            return await anyio.to_thread.run_sync(curves, sheets.values(), query)
 
     async def families(
         self, definitions: Iterable[str], bot: str, at: datetime | None, now: datetime
     ) -> dict[str, dict[str, Family]]:
         """The families of one bot, or of all (""), as of `at` or now.
 
-        Raises StudyTooLarge, StudiesBusy.
+        Raises TooLarge, StudiesBusy.
         """
-        async with self._alone():
+        async with self._journal.one():
             study = await self._read(bot, at)
             return await anyio.to_thread.run_sync(study.families, definitions, at or now)
 
     async def figures(self, bot: str, at: datetime) -> MetricsUpdate:
         """The figures of one bot, or of all (""), as of an instant. Raises StudiesBusy."""
-        async with self._alone():
+        async with self._journal.one():
             return await as_of(self._store, self.options, bot, at)
 
     async def details(
@@ -123,22 +171,11 @@ class Studies:
     ) -> tuple[dict[str, Details], dict[str, Details]]:
         """The details of one bot, or of all ("") and each currency, as of `at` or now.
 
-        Raises StudyTooLarge, StudiesBusy.
+        Raises TooLarge, StudiesBusy.
         """
-        async with self._alone():
+        async with self._journal.one():
             study = await self._read(bot, at)
             return await anyio.to_thread.run_sync(study.details, at or now)
-
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        if self._waiting >= WAITING_MAX:
-            raise StudiesBusy(f"{WAITING_MAX} questions wait for the journal already")
-        self._waiting += 1
-        try:
-            async with self._turn:
-                yield
-        finally:
-            self._waiting -= 1
 
     async def _read(self, bot: str, at: datetime | None) -> Study:
         """Read what is journaled now; what comes meanwhile is not part of it."""

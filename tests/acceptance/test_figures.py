@@ -70,6 +70,24 @@ def test_it_draws_any_part_of_the_history(sidewatch):
     assert unknown.status_code == 404
 
 
+def test_it_draws_the_history_of_a_portfolio(sidewatch):
+    path = "/api/v1/metrics/history"
+    found = sidewatch.get(path, currency="USD", points="8")
+    assert found["bots"] == {}
+    assert found["portfolio"] == {"USD": sidewatch.get(path, bot="alpha")["bots"]["alpha"]}
+    assert list(sidewatch.get(path)["portfolio"]) == ["USD"]
+    both = sidewatch.client.get(path, params={"currency": "USD", "bot": "alpha"}, headers=READ)
+    assert (both.status_code, both.json()["error"]) == (
+        422,
+        "currency: a bot or a currency, not both",
+    )
+    unknown = sidewatch.client.get(path, params={"currency": "DOGE"}, headers=READ)
+    assert (unknown.status_code, unknown.json()["error"]) == (
+        404,
+        "currency: no bot trades in 'DOGE'",
+    )
+
+
 def test_it_explains_every_figure(sidewatch):
     answer = sidewatch.get("/api/v1/metrics/definitions")
     figures = sidewatch.get(REALTIME, bot="alpha")["bots"]["alpha"]

@@ -10,7 +10,8 @@ from actors import codec
 from actors.messages import Trade
 from actors.metrics import study as module
 from actors.metrics.options import LedgerOptions
-from actors.metrics.study import Studies, StudiesBusy, StudyTooLarge
+from actors.metrics.queries import TooLarge
+from actors.metrics.study import Studies, StudiesBusy
 from actors.place import poison_key
 from runtime.store import Entry
 from tests.fakes.bench import opened
@@ -29,13 +30,17 @@ def trade(n, pnl, bot="alpha"):
     return Trade(bot, n, "X", "long", Decimal(1), at, Decimal(pnl), at, at)
 
 
+async def nobody(_query):
+    raise AssertionError("this needs no live ledgers")
+
+
 def entry(event):
     return Entry(codec.stream(event), codec.encode(event), 0.0, codec.key(event))
 
 
 async def studies(store, *entries):
     await store.write(lambda tx: tx.journal.append(list(entries)))
-    return Studies(store, options)
+    return Studies(store, options, nobody)
 
 
 async def test_it_reads_every_bot_and_skips_what_it_cannot_read(tmp_path):
@@ -74,7 +79,7 @@ async def test_it_refuses_what_would_not_fit(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "EVENTS_MAX", 4)
     async with opened(tmp_path) as (store, _):
         of = await studies(store, *(entry(trade(n, n)) for n in range(1, 6)))
-        with pytest.raises(StudyTooLarge, match=r"^bot: more than 4 events"):
+        with pytest.raises(TooLarge, match=r"^bot: more than 4 events"):
             await of.details("", None, START)
         # and lets the next one in
         assert (await of.details("", START, START)) == ({}, {})
