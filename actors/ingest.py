@@ -1,7 +1,8 @@
 """The door: validate, journal, then acknowledge. What is accepted is on disk.
 
 Nothing is processed here: the answer waits for one fsync and for nobody else. Duplicates are
-counted, not refused; bad items are kept in the stream `rejected` in the same transaction.
+counted, not refused; bad items are kept in the stream `rejected` in the same transaction, and after
+it a duplicate that says something else than the first of its id.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from itertools import groupby
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from actors import codec
+from actors import codec, repeat
 from actors.codec import Bad, BadBatch
 from actors.messages import Event, Heartbeat, Seen
 from actors.rush import Rush
@@ -38,18 +39,22 @@ EVENT_STREAMS = (
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """One refused item of a batch."""
+    """One item of a batch that was refused, or ignored, and why."""
 
     index: int
     error: str
 
 
-class Accepted(msgspec.Struct, frozen=True):
-    """The answer to a batch, after the fsync."""
+class Accepted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer to a batch, after the fsync.
+
+    `conflicts` are those of the duplicates that say something else than the first of their id.
+    """
 
     accepted: int
     duplicates: int
     rejected: list[Rejected]
+    conflicts: list[Rejected] = []
 
 
 class RejectedEvent(msgspec.Struct, frozen=True):
@@ -63,7 +68,7 @@ class RejectedEvent(msgspec.Struct, frozen=True):
 
 
 class Ingest:
-    """The service that the web's routes call, from within `rush.arrival()`.
+    """The service that the web's routes call; for whole batches from within `rush.arrival()`.
 
     `seen` gets each sign of life, without waiting.
     """
@@ -111,22 +116,46 @@ class Ingest:
         stamp = self._clock.now().timestamp()
         events = [event for _, event in good]
         runs = [
-            (codec.stream(run[0]), stamp, codec.encode_lines(run), codec.keys(run))
-            for run in _runs(events)
+            (places, codec.stream(run[0]), stamp, codec.encode_lines(run), codec.keys(run))
+            for places, run in _runs(events)
             if not isinstance(run[0], Heartbeat)
         ]
         kept = self._rejected(bad, source)
 
-        def append(tx: Tx) -> int:
-            duplicates = sum(len(tx.journal.append_run(*run)) for run in runs)
-            tx.journal.append(kept)
-            self._trim(tx, len(kept))
-            return duplicates
+        def append(tx: Tx) -> tuple[list[int], bytes]:
+            repeated, known = [], []
+            for places, stream, at, lines, keys in runs:
+                for place in tx.journal.append_run(stream, at, lines, keys):
+                    repeated.append(places[place])
+                    known.append(keys[place] or "")
+            self._keep(tx, kept)
+            earlier = tx.journal.earlier(known, repeat.EARLIER_BYTES_MAX) if known else b""
+            return repeated, earlier
 
-        duplicates = await self._store.write(append) if runs or kept else 0
+        repeated, earlier = await self._store.write(append) if runs or kept else ([], b"")
         self._tell_seen(events, regular=regular)
+        conflicts = await self._conflicts([good[place] for place in repeated], earlier, source)
         rejected = [Rejected(item.index, item.error) for item in bad]
-        return Accepted(len(events) - duplicates, duplicates, rejected)
+        return Accepted(len(events) - len(repeated), len(repeated), rejected, conflicts)
+
+    async def _conflicts(
+        self, repeated: list[tuple[int, Event]], earlier: bytes, source: str
+    ) -> list[Rejected]:
+        """Return the repeats that say something else; they are kept beside what was refused."""
+        found = repeat.conflicts(repeated, earlier) if repeated else []
+        if found:
+            events = dict(repeated)
+            bad = [Bad(index, error, codec.encode(events[index])) for index, error in found]
+            kept = self._rejected(bad, source)
+            await self._store.write(lambda tx: self._keep(tx, kept))
+        return [Rejected(index, error) for index, error in found]
+
+    def _keep(self, tx: Tx, kept: list[Entry]) -> None:
+        tx.journal.append(kept)
+        self._rejected_since_trim += len(kept)
+        if self._rejected_since_trim >= TRIM_EVERY:
+            self._rejected_since_trim = 0
+            tx.journal.trim("rejected", REJECTED_KEPT)
 
     def _tell_seen(self, events: list[Event], *, regular: bool) -> None:
         now = self._clock.now()
@@ -148,15 +177,14 @@ class Ingest:
             entries.append(Entry("rejected", msgspec.json.encode(event), now.timestamp()))
         return entries
 
-    def _trim(self, tx: Tx, count: int) -> None:
-        self._rejected_since_trim += count
-        if self._rejected_since_trim >= TRIM_EVERY:
-            self._rejected_since_trim = 0
-            tx.journal.trim("rejected", REJECTED_KEPT)
 
-
-def _runs(events: list[Event]) -> list[list[Event]]:
-    """Return the events in order, in runs of one type."""
+def _runs(events: list[Event]) -> list[tuple[range, list[Event]]]:
+    """Return the events in order, in runs of one type, each with its places."""
     if len(set(map(type, events))) <= 1:
-        return [events] if events else []
-    return [list(run) for _, run in groupby(events, type)]
+        return [(range(len(events)), events)] if events else []
+    found, first = [], 0
+    for _, some in groupby(events, type):
+        run = list(some)
+        found.append((range(first, first + len(run)), run))
+        first += len(run)
+    return found

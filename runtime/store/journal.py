@@ -16,8 +16,20 @@ from typing import NamedTuple
 
 NEXT_SEQ = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'journal'), 0) + ?1"
 
-REMEMBER = "INSERT OR IGNORE INTO keys SELECT value FROM json_each(?)"
+NOTE = f"INSERT OR IGNORE INTO keys VALUES (?2, {NEXT_SEQ})"
+REMEMBER = f"INSERT OR IGNORE INTO keys SELECT value, {NEXT_SEQ} FROM json_each(?2)"
 KNOWN = "SELECT json_group_array(value) FROM json_each(?) WHERE value IN (SELECT key FROM keys)"
+# The runs whose first seqs are known of some keys, oldest first, until they hold enough bytes.
+EARLIER = """
+SELECT group_concat(CAST(data AS TEXT), char(10)) FROM journal WHERE seq IN (
+    SELECT seq FROM (
+        SELECT seq, sum(length(data)) OVER (ORDER BY seq) AS held FROM journal WHERE seq IN (
+            SELECT (SELECT min(seq) FROM journal WHERE seq >= keys.seq) FROM keys
+            WHERE keys.seq > 0 AND key IN (SELECT value FROM json_each(?1))
+        )
+    ) WHERE held <= ?2
+)
+"""
 NUL = "\\u0000"  # SQLite's JSON ends a text there
 
 
@@ -109,7 +121,7 @@ class Journal:
     def _is_new(self, key: str | None) -> bool:
         if key is None:
             return True
-        return self._link.execute("INSERT OR IGNORE INTO keys VALUES (?)", (key,)).rowcount == 1
+        return self._link.execute(NOTE, (1, key)).rowcount == 1
 
     def _remember(self, keys: Sequence[str | None]) -> list[int]:
         """Keep the keys that are new; return the places of those that are not.
@@ -122,7 +134,7 @@ class Journal:
         if len(named) <= 1 or NUL in text:
             return [place for place, key in enumerate(keys) if not self._is_new(key)]
         self._link.execute("SAVEPOINT remember")
-        if self._link.execute(REMEMBER, (text,)).rowcount == len(named):
+        if self._link.execute(REMEMBER, (1, text)).rowcount == len(named):
             self._link.execute("RELEASE remember")
             return []
         self._link.execute("ROLLBACK TO remember")
@@ -134,8 +146,17 @@ class Journal:
                 duplicates.append(place)
             elif key is not None:
                 known.add(key)
-        self._link.execute(REMEMBER, (text,))
+        self._link.execute(REMEMBER, (1, text))
         return duplicates
+
+    def earlier(self, keys: Sequence[str], bytes_max: int) -> bytes:
+        """Return the runs that these keys came with, one event a line, among them others.
+
+        Empty where they are gone; at most `bytes_max`, so that many keys cost no more.
+        """
+        text = json.dumps([key for key in keys if "\0" not in key], ensure_ascii=False)
+        found = self._link.execute(EARLIER, (text, bytes_max)).fetchone()[0]
+        return b"" if found is None else str(found).encode()
 
     def trim(self, stream: str, keep: int) -> int:
         """Delete all but the newest `keep` rows of a stream; returns how many went."""

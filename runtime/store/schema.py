@@ -12,7 +12,7 @@ from typing import IO
 from runtime.store.errors import StoreCorrupt, StoreError
 
 APPLICATION_ID = 0x53574348  # "SWCH"
-VERSION = 2
+VERSION = 3
 
 SCHEMA = """
 CREATE TABLE journal (
@@ -24,7 +24,8 @@ CREATE TABLE journal (
 ) STRICT;
 CREATE INDEX journal_stream ON journal (stream, seq);
 CREATE TABLE keys (
-    key TEXT PRIMARY KEY
+    key TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE queue (
     topic TEXT NOT NULL,
@@ -49,6 +50,7 @@ CREATE TABLE state (
 """
 
 # From each older version to the next. 2: keys leave the journal's rows, a row may hold a run.
+# 3: a key knows the first seq of the run that it came with; 0: it does not.
 STEPS = {
     1: """
 CREATE TABLE keys (
@@ -58,7 +60,8 @@ INSERT INTO keys SELECT key FROM journal WHERE key IS NOT NULL ORDER BY key;
 DROP INDEX journal_key;
 ALTER TABLE journal DROP COLUMN key;
 ALTER TABLE journal ADD COLUMN n INTEGER NOT NULL DEFAULT 1;
-"""
+""",
+    2: "ALTER TABLE keys ADD COLUMN seq INTEGER NOT NULL DEFAULT 0",
 }
 
 

@@ -84,6 +84,45 @@ async def test_it_counts_duplicates_within_a_batch_and_over_batches(door):
     assert len(await door.events()) == 3
 
 
+async def test_it_tells_an_id_that_now_says_something_else_from_a_duplicate(door):
+    flow = {"type": "flow", "bot": "alpha", "at": NOW.isoformat(), "id": "f", "amount": "5"}
+    await door.post(trade(1), flow)
+    answer = await door.post(
+        switch(),
+        trade(2),
+        trade("1", pnl="7", fee=1),
+        BEAT,
+        trade(1, pnl="1.00"),
+        flow | {"amount": 6},
+    )
+    assert (answer.accepted, answer.duplicates, answer.rejected) == (3, 3, [])
+    told = [
+        "id '1' is known with another pnl, fee: ignored; a correction needs a higher `revision`",
+        "id 'f' is known with another amount: ignored; another event needs an id of its own",
+    ]
+    assert answer.conflicts == [Rejected(2, told[0]), Rejected(5, told[1])]
+    kept = list(reversed(await door.rejected()))
+    assert [(item.index, item.error) for item in kept] == [(2, told[0]), (5, told[1])]
+    assert json.loads(kept[0].raw)["pnl"] == "7"
+    assert await door.post(trade(1, pnl="7", revision=1)) == Accepted(1, 0, [])
+    assert len(await door.events()) == 5
+
+
+async def test_it_tells_apart_the_repeats_within_a_batch(door):
+    answer = await door.post(trade(1), trade(1), trade(1, symbol="Y"), trade(2))
+    assert (answer.accepted, answer.duplicates) == (2, 2)
+    assert [(item.index, "another symbol" in item.error) for item in answer.conflicts] == [
+        (2, True)
+    ]
+    assert "conflicts" not in json.loads(msgspec.json.encode(await door.post(trade(1))))
+
+
+async def test_it_counts_a_plain_duplicate_where_the_first_is_no_longer_known(door):
+    await door.post(trade(1))
+    await door.store.write(lambda tx: tx.journal.trim("trade", 0))
+    assert await door.post(trade(1, pnl="7")) == Accepted(0, 1, [])
+
+
 async def test_it_keeps_good_items_beside_bad_ones(door):
     answer = await door.post(trade(1), {"type": "nonsense"}, trade(3, pnl="NaN"), trade(4))
     assert (answer.accepted, answer.duplicates) == (2, 0)

@@ -99,6 +99,36 @@ def test_it_knows_what_was_said_before_as_one_by_one(batches):
     assert shown(whole.read(0, 1_000)) == shown(single.read(0, 1_000))
 
 
+def test_it_finds_what_keys_came_with(journal):
+    assert journal.earlier(["k1"], 100) == b""
+    journal.append([Entry("trade", b"1", 1.0, "k1")])
+    journal.append_run("trade", 2.0, lines(2, 4), [*keys(2, 3), None])
+    journal.append_run("equity", 3.0, b"5", [None])
+    assert journal.append_run("trade", 4.0, lines(6, 8), ["k6", "k2", "k8"]) == [1]
+    assert journal.append_run("flow", 4.0, b"9", ["k9"]) == []
+    found = {key: journal.earlier([key], 100) for key in ("k1", "k3", "k6", "k8", "k9", "k7")}
+    assert found == {
+        "k1": b"1", "k3": b"2\n3\n4", "k6": b"6\n8", "k8": b"6\n8", "k9": b"9", "k7": b""
+    }  # fmt: skip
+    assert journal.earlier(["k8", "k1", "k2"], 100) == b"1\n2\n3\n4\n6\n8"
+
+
+def test_it_finds_no_more_than_a_bound_of_bytes(journal):
+    for n in range(1, 6):
+        journal.append([Entry("trade", b"%d" % n * 10, 1.0, f"k{n}")])
+    assert journal.earlier(keys(1, 5), 30) == b"\n".join(b"%d" % n * 10 for n in (1, 2, 3))
+    assert journal.earlier(keys(1, 5), 9) == b""
+
+
+def test_it_finds_no_key_with_a_nul_and_none_whose_run_is_gone(journal):
+    journal.append_run("trade", 1.0, b"1\n2", ["k\0a", "k"])
+    assert journal.earlier(["k\0a"], 100) == b""
+    assert journal.earlier(["k\0a", "k"], 100) == b"1\n2"
+    journal.trim("trade", 0)
+    assert journal.earlier(["k"], 100) == b""
+    assert journal.append_run("trade", 1.0, b"x", ["k"]) == [0]
+
+
 def test_it_never_gives_a_seq_again(journal):
     journal.append_run("rejected", 1.0, lines(1, 3), [None] * 3)
     assert journal.trim("rejected", 0) == 1
@@ -130,8 +160,11 @@ def test_it_brings_an_older_file_up_to_date(tmp_path):
         assert tx.state.get("cursor/metrics") == b"5"
         new = sqlite3.connect(":memory:", isolation_level=None)
         schema.prepare(new, fresh=True)
-        columns = "SELECT name, type, \"notnull\" FROM pragma_table_info('journal') ORDER BY name"
-        assert link.execute(columns).fetchall() == new.execute(columns).fetchall()
+        for table in ("journal", "keys"):
+            columns = f"SELECT name, type, \"notnull\" FROM pragma_table_info('{table}') ORDER BY 1"
+            assert link.execute(columns).fetchall() == new.execute(columns).fetchall()
+        assert tx.journal.earlier(["trade|b|1|0"], 100) == b""
+        assert tx.journal.earlier(["new"], 100) == b"2"
         names = "SELECT name FROM sqlite_schema ORDER BY name"
         assert link.execute(names).fetchall() == new.execute(names).fetchall()
 
