@@ -16,6 +16,7 @@ import httpx
 import msgspec
 
 from actors.alerts.triggers import Internal
+from actors.leaving import Left, brief
 from actors.senders.channel import http_client, redact, url_secrets
 from runtime.actor import Actor
 from runtime.ref import Ref
@@ -26,6 +27,7 @@ BEAT_KEY = "deadman"
 TROUBLE_AFTER = 3  # beats in a row that did not arrive, before alerts hears of it
 GOOD_BELOW = 300
 REASONS_MAX = 20
+STOP_S = 0.5  # what a beat in hand may still take once Sidewatch is to stop
 UNWELL = frozenset({"stopped", "stopping", "stuck"})
 
 
@@ -139,11 +141,13 @@ class Deadman(Actor[_Beat]):
         """Ask once; why it did not arrive, empty when it did. The answer's body is not read."""
         assert self._client is not None
         try:
-            with anyio.fail_after(self._timeout_s):
+            with brief(self.ctx.system, self._timeout_s, STOP_S):
                 async with self._client.stream(
                     method, url, content=body.encode(), timeout=self._timeout_s
                 ) as answer:
                     status = answer.status_code
+        except Left:
+            return ""
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as error:
             return self._redacted(f"{type(error).__name__}: {error}")
         return "" if status < GOOD_BELOW else f"HTTP {status}"

@@ -97,6 +97,8 @@ class System:
         self.dead_letter_count = 0
         self.quarantine_count = 0
         self.zombie_count = 0
+        self.stop_asked = False
+        self.at_stop: set[Callable[[], None]] = set()
         self._spec = root
         self._report = report
         self._on_quarantine = on_quarantine
@@ -164,7 +166,13 @@ class System:
         return self.root.exit
 
     async def stop(self) -> None:
-        """Stop every actor in reverse order, each within its grace."""
+        """Stop every actor in reverse order, each within its grace.
+
+        What is in `at_stop` is called first: a wait in an actor's hand may so cut itself short.
+        """
+        self.stop_asked = True
+        for hurry in list(self.at_stop):
+            hurry()
         if self.root is not None:
             self.root.request_stop("infinity")
             await self.wait()

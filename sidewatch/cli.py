@@ -71,9 +71,9 @@ def _check_triggers(settings: Settings) -> None:
 @CONFIG
 def run(config_path: Path | None) -> None:
     """Watch: serve the API, the page and the channels until SIGTERM."""
-    from sidewatch.start import start  # noqa: PLC0415
+    from sidewatch.start import leave, start  # noqa: PLC0415
 
-    sys.exit(start(_settings(config_path)))
+    leave(start(_settings(config_path)))
 
 
 @main.command()
@@ -83,8 +83,9 @@ def run(config_path: Path | None) -> None:
 def demo(config_path: Path | None, seed: int, days: int) -> None:
     """Watch a simulated bot, which runs as a process of its own."""
     from sidewatch.demo import demonstrate  # noqa: PLC0415
+    from sidewatch.start import leave  # noqa: PLC0415
 
-    sys.exit(demonstrate(config_path, seed, days))
+    leave(demonstrate(config_path, seed, days))
 
 
 @main.command("check-config")

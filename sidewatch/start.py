@@ -6,7 +6,9 @@ import functools
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable
+from typing import NoReturn
 
 import anyio
 import click
@@ -39,6 +41,16 @@ def configure_logs(settings: Settings) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process, also where a thread still waits for somebody outside."""
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if any(not thread.daemon for thread in others):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # the interpreter would wait for it; everything of ours is on disk
+    sys.exit(code)
 
 
 def start(settings: Settings, once_serving: Callable[[str, Settings], None] | None = None) -> int:

@@ -5,10 +5,10 @@ Any answer below 400 counts as connected: what matters is whether the bot could 
 
 from __future__ import annotations
 
-import anyio
 import httpx
 import msgspec
 
+from actors.leaving import Left, brief
 from actors.messages import Pinged
 from runtime.actor import Actor
 from runtime.ref import Ref
@@ -56,8 +56,10 @@ class Pinger(Actor[_Ping]):
         clock = self.ctx.clock
         began = clock.monotonic()
         try:
-            with anyio.fail_after(self._timeout_s):
+            with brief(self.ctx.system, self._timeout_s, 0.0):
                 status = await self._get(self._client)
+        except Left:
+            return
         except (httpx.HTTPError, TimeoutError) as error:
             detail = f"{type(error).__name__}: {error}"[:DETAIL_CHARS_MAX]
             await self._health.tell(

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from random import Random
 
-import anyio
 import msgspec
 
 from actors.alerts import outbox, record
 from actors.alerts.record import Attempt
 from actors.alerts.triggers import Internal
+from actors.leaving import Left, brief
 from actors.messages import AlertChanged, Notice, SendTest, TestResult, Wake
 from actors.senders import retry
 from actors.senders.channel import ATTEMPT_S, Channel, Recalls, Receipt, SendError
@@ -31,6 +31,8 @@ JUMP_S = 0.5
 EMERGENCY_MAX = 1_000
 TRIM_EVERY = 500
 GRACE_S = 2.0
+STOP_S = 1.0  # how long an attempt in hand may still take once Sidewatch is to stop
+STOPS = "no answer before Sidewatch stopped"
 SETTINGS = "channel-settings/"
 KEPT = "channel/"  # in the store's state, by the channel's name
 
@@ -122,6 +124,8 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
     async def _deliver(self) -> None:
         """Send one, then come back for the next: others of this mailbox get their turn."""
         clock = self.ctx.clock
+        if self.ctx.system.stop_asked:
+            return
         if clock.monotonic() < self._next_s:
             self._wake_at(self._next_s - clock.monotonic())
             return
@@ -177,6 +181,8 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             self._faults("sender.failed")
             await self._failed(job, notice, error, (clock.monotonic() - began) * 1_000)
             return
+        except Left:
+            return  # it stays in flight, and the next start sends it again
         self._faults("sender.sent")
         self._next_s = clock.monotonic() + self._channel.rate_s
         await self._recovered()
@@ -184,9 +190,12 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._faults("sender.marked")
 
     async def _send(self, notice: Notice) -> Receipt:
-        """Make one attempt; a channel that forgets its own deadline of 10 s is held to ours."""
+        """Make one attempt; a channel that forgets its own deadline of 10 s is held to ours.
+
+        Raises Left where the attempt was cut short by a stop: whether it arrived is not known.
+        """
         try:
-            with anyio.fail_after(ATTEMPT_S + GRACE_S):
+            with brief(self.ctx.system, ATTEMPT_S + GRACE_S, STOP_S):
                 return await self._channel.send(notice)
         except TimeoutError:
             limit_s = ATTEMPT_S + GRACE_S
@@ -308,6 +317,8 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         except SendError as error:
             await self._store.try_write(self._keep)
             return TestResult(False, error.reason, round((clock.monotonic() - began) * 1_000, 2))
+        except Left:
+            return TestResult(False, STOPS, round((clock.monotonic() - began) * 1_000, 2))
         ms = round((clock.monotonic() - began) * 1_000, 2)
         self._next_s = clock.monotonic() + self._channel.rate_s
         await self._recovered()
@@ -325,7 +336,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
     async def _send_now(self, notice: Notice) -> None:
         try:
             await self._send(notice)
-        except SendError as error:
+        except (SendError, Left) as error:
             self.ctx.system.report("emergency_failed", self.ctx.name, error)
             return
         self._from_memory.append(notice.id)
