@@ -24,7 +24,7 @@ from actors.metrics.options import LedgerOptions
 from actors.metrics.timeline import Timeline
 from actors.metrics.window import Segment
 
-FORMAT: Final = f"3 {sys.byteorder}"
+FORMAT: Final = f"4 {sys.byteorder}"
 GROUP_BLOCKS: Final = 16
 HEAP_BYTES: Final = 1 << 20
 RUN_ENTRIES: Final = 1 << 16
@@ -192,7 +192,13 @@ def _fill_account(account: Account, packed: Packed, *, same: bool) -> None:
     for name, value in scalars.items():
         setattr(account, name, value)
     account.returns, account.logs = array("d", packed["returns"]), array("d", packed["logs"])
-    account.window.restore([Segment(*fields) for fields in packed["window"]])
+    account.window.restore([_segment(*fields) for fields in packed["window"]])
+
+
+def _segment(*fields: Any) -> Segment:
+    segment = Segment(*fields)
+    segment.below = tuple((high, low) for high, low in segment.below)
+    return segment
 
 
 # ---------------------------------------------------------------- the blocks

@@ -6,6 +6,8 @@ flow in the window and with equity above zero, segments add up, and a queue of t
 the drawdown in O(1); else it is a walk over the segments.
 """
 
+# ruff: noqa: FURB136, PLR1730 - a call of max costs as much as all the rest of a comparison
+
 from __future__ import annotations
 
 import itertools
@@ -19,7 +21,11 @@ _Sum = tuple[int, int, float]  # high, low, drawdown
 
 
 class Segment(Struct, gc=False):
-    """Equity from one trade (`pnl` set) or flow to the next; None while equity is unknown."""
+    """Equity from one trade (`pnl` set) or flow to the next; None while equity is unknown.
+
+    `drawdown` is that of equity from zero on. Below zero a higher peak makes a drawdown smaller,
+    so `below` keeps the lows there that may be the deepest, each with the high so far.
+    """
 
     day: int
     pnl: int | None
@@ -28,6 +34,7 @@ class Segment(Struct, gc=False):
     high: int | None
     low: int | None
     drawdown: float = 0.0
+    below: tuple[tuple[int, int], ...] = ()
 
 
 class Window:
@@ -42,13 +49,13 @@ class Window:
         self.tally = Tally()
         self._flows = 0
         self._segments: deque[Segment] = deque()
-        self._front: list[_Sum | None] = []  # sums from each of the oldest segments to the last
+        self._front: list[_Sum] = []  # sums from each of the oldest segments to the last
         self._back: _Sum | None = None  # the sum of those that follow
         self._summed = 0  # how many there are in both
 
     def trade(self, day: int, pnl: int, before: int | None, after: int | None) -> None:
         """Take in a trade that moved equity from `before` to `after`; drop the oldest when full."""
-        self._segments.append(Segment(day, pnl, before, 0, after, after))
+        self._append(Segment(day, pnl, before, 0, after, after))
         self.tally.add(pnl)
         if self.tally.trades <= self.size:
             return
@@ -59,7 +66,7 @@ class Window:
     def flow(self, day: int, amount: int, after: int) -> None:
         """Take in a flow, or with amount 0 the first equity that became known."""
         if self._segments:
-            self._segments.append(Segment(day, None, after, amount, after, after))
+            self._append(Segment(day, None, after, amount, after, after))
             self._flows += 1
 
     def mark(self, equity: int) -> None:
@@ -67,14 +74,23 @@ class Window:
         if not self._segments:
             return
         last = self._segments[-1]
-        if last.high is None or last.low is None:
+        high, low = last.high, last.low
+        if high is None or low is None:
             return
-        if equity >= last.high:
+        if equity >= high:
             last.high = equity
             return
-        last.low = min(last.low, equity)
-        if last.high > 0:
-            last.drawdown = max(last.drawdown, (last.high - equity) / last.high)
+        if equity >= 0:
+            last.drawdown = max(last.drawdown, (high - equity) / high)
+        elif not last.below or equity < last.below[-1][1] or last.below[-1][0] <= 0 < high:
+            last.below = (*last.below, (high, equity))
+        last.low = min(low, equity)
+
+    def _append(self, segment: Segment) -> None:
+        after = segment.high
+        if after is not None and after < 0:
+            segment.below = ((after, after),)
+        self._segments.append(segment)
 
     @property
     def trades(self) -> int:
@@ -108,12 +124,13 @@ class Window:
         if self._flows or before is None:
             return self._walk()
         self._sum_up()
-        whole = _add(self._front[-1] if self._front else None, self._back)
-        whole = _add(whole, _sum(self._segments[-1]))
-        if whole is None or whole[1] <= 0:
-            return self._walk()
-        _, low, drawdown = whole
-        return max(drawdown, (before - low) / before) if before > low else drawdown
+        whole = (before, before, 0.0)  # a peak may be older than the oldest trade
+        if self._front:
+            whole = _add(whole, self._front[-1])
+        if self._back is not None:
+            whole = _add(whole, self._back)
+        _, low, drawdown = _add(whole, _sum(self._segments[-1]))
+        return self._walk() if low < 0 else drawdown
 
     def _walk(self) -> float | None:
         peak: int | None = None
@@ -122,9 +139,13 @@ class Window:
             if segment.before is None or segment.high is None or segment.low is None:
                 continue
             peak = segment.before if peak is None else peak + segment.flow
-            if peak > segment.low and peak > 0:
+            if peak > segment.low >= 0:
                 worst = max(worst, (peak - segment.low) / peak)
             worst = max(worst, segment.drawdown)
+            for high, low in segment.below:
+                top = max(peak, high)
+                if top > 0:
+                    worst = max(worst, (top - low) / top)
             peak = max(peak, segment.high)
         return None if peak is None else worst
 
@@ -142,30 +163,35 @@ class Window:
 
     def _sum_up(self) -> None:
         """Sum up every segment but the newest, which may still change."""
+        segments, count = self._segments, len(self._segments)
         if self._summed:
-            for segment in itertools.islice(self._segments, self._summed, len(self._segments) - 1):
-                self._back = _add(self._back, _sum(segment))
-        else:
-            whole: _Sum | None = None
-            for segment in itertools.islice(reversed(self._segments), 1, None):
+            for place in range(self._summed - count, -1):  # from the end: the others are far away
+                found = _sum(segments[place])
+                self._back = found if self._back is None else _add(self._back, found)
+        elif count > 1:
+            whole = _sum(segments[-2])
+            self._front.append(whole)
+            for segment in itertools.islice(reversed(segments), 2, None):
                 whole = _add(_sum(segment), whole)
                 self._front.append(whole)
-        self._summed = len(self._segments) - 1
+        self._summed = count - 1
 
 
-def _sum(segment: Segment) -> _Sum | None:
-    if segment.high is None or segment.low is None:
-        return None
+def _sum(segment: Segment) -> _Sum:
+    assert segment.high is not None  # since the oldest trade, and so ever since
+    assert segment.low is not None
     return segment.high, segment.low, segment.drawdown
 
 
-def _add(first: _Sum | None, then: _Sum | None) -> _Sum | None:
-    if first is None or then is None:
-        return first or then
+def _add(first: _Sum, then: _Sum) -> _Sum:
     high, low, drawdown = first
     top, bottom, fall = then
-    drawdown = max(drawdown, fall)
-    if high > bottom and high > 0:
-        across = (high - bottom) / high
-        drawdown = max(drawdown, across)
-    return max(top, high), min(bottom, low), drawdown
+    if fall > drawdown:
+        drawdown = fall
+    if high > bottom:
+        if high > 0:
+            across = (high - bottom) / high
+            if across > drawdown:
+                drawdown = across
+        return (high if high > top else top), (bottom if bottom < low else low), drawdown
+    return top, (low if low < bottom else bottom), drawdown

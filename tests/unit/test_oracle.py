@@ -49,7 +49,9 @@ flows = st.builds(
     cents.filter(bool),
 )
 marks = st.builds(
-    lambda at, amount: Equity("bot", at, Decimal(1_000) + amount), instants | coarse, cents
+    lambda at, amount: Equity("bot", at, amount),
+    instants | coarse,
+    cents.map(lambda amount: amount + 1_000) | cents,  # the latter in debt, half of them
 )
 starts = st.sampled_from([None, Decimal(1_000), Decimal("0.01"), Decimal(1_000_000)])
 zones = st.sampled_from(ZONES)
