@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from msgspec import Struct
@@ -21,10 +21,26 @@ from actors.metrics.merge import merge
 from actors.metrics.money import micros, money, scaled
 from actors.metrics.options import LedgerOptions
 from actors.metrics.path import Days, Floats, Path, daily_returns, days_of, walk
-from actors.metrics.report import Figures
 
 HOURS = tuple(f"{hour:02}" for hour in range(24))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+T = TypeVar("T")
+
+
+class Figures:
+    """Collects, for figures that do not exist, the reason by name."""
+
+    def __init__(self) -> None:
+        self.undefined: dict[str, str] = {}
+
+    def __call__(self, name: str, compute: Callable[[], T]) -> T | None:
+        """The figure, or None and its reason under `name`."""
+        try:
+            return compute()
+        except Undefined as reason:
+            self.undefined[name] = str(reason)
+            return None
 
 
 class Extreme(Struct, frozen=True):

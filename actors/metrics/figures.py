@@ -132,15 +132,15 @@ def sqn(tally: Tally) -> float:
 
     Computed as total sqrt((n - 1) / (n squares - total^2)), exact up to the last two steps.
     """
-    n, total = tally.trades, tally.total
-    if not n:
-        raise Undefined(NO_TRADES)
+    n, total = tally.trades, tally.gross_win - tally.gross_loss
     if n < 2:  # noqa: PLR2004
-        raise Undefined("needs 2 trades")
-    spread = n * tally.squares - total * total
+        raise Undefined("needs 2 trades" if n else NO_TRADES)
+    square = total * total
+    spread = n * tally.squares - square
     if not spread:
         raise Undefined(ZERO_VARIANCE)
-    return math.copysign(math.sqrt(total * total * (n - 1) / spread), total)
+    root = math.sqrt(square * (n - 1) / spread)
+    return -root if total < 0 else root
 
 
 def sharpe(returns: Days, basis: Basis) -> float:
@@ -148,7 +148,7 @@ def sharpe(returns: Days, basis: Basis) -> float:
 
     Source: Sharpe (1994), "The Sharpe Ratio".
     """
-    return _daily_sharpe(_days(returns), basis) * math.sqrt(basis.periods)
+    return sharpe_and_stderr(returns, basis)[0]
 
 
 def sharpe_stderr(returns: Days, basis: Basis) -> float:
@@ -163,26 +163,24 @@ def sharpe_stderr(returns: Days, basis: Basis) -> float:
 
 def sharpe_and_stderr(returns: Days, basis: Basis) -> tuple[float, float]:
     """Sharpe ratio and its standard error at once."""
-    days = _days(returns)
-    ratio = _daily_sharpe(days, basis)
-    count, second = days.days, days.second
-    variance = second / count
+    days = returns if isinstance(returns, Moments) else moments(returns)
+    count, second, ddof = days.days, days.second, basis.ddof
+    if count < SHARPE_DAYS_MIN or count <= ddof or days.undefined:
+        _require_days(days, max(SHARPE_DAYS_MIN, ddof + 1))
+    deviation = math.sqrt(second / (count - ddof))
+    low, high = days.low, days.high
+    if low == high or deviation <= VARIANCE_NOISE * max(high, -low):
+        raise Undefined(ZERO_VARIANCE)
+    free = basis.risk_free_daily if basis.risk_free else 0.0
+    ratio = (days.mean - free) / deviation
+    variance, periods = second / count, basis.periods
     skew = days.third / count / (variance * math.sqrt(variance))
     kurtosis = days.fourth / count / (variance * variance)
     square = ratio * ratio
     error = (1 + square / 2 - skew * ratio + (kurtosis - 3) * square / 4) / count
     # Never negative but for rounding: kurtosis >= skew^2 + 1 (Pearson)
-    stderr = math.sqrt(max(error, 0.0) * basis.periods)
-    return ratio * math.sqrt(basis.periods), stderr
-
-
-def _daily_sharpe(days: Moments, basis: Basis) -> float:
-    _require_days(days, max(SHARPE_DAYS_MIN, basis.ddof + 1))
-    deviation = math.sqrt(days.second / (days.days - basis.ddof))
-    level = max(days.high, -days.low)
-    if days.low == days.high or deviation <= VARIANCE_NOISE * level:
-        raise Undefined(ZERO_VARIANCE)
-    return (days.mean - basis.risk_free_daily) / deviation
+    stderr = math.sqrt(error * periods) if error > 0.0 else 0.0
+    return ratio * math.sqrt(periods), stderr
 
 
 def sortino(returns: Days, basis: Basis) -> float:

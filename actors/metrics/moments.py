@@ -5,6 +5,8 @@ closes; a snapshot only adds the running day and the idle days after it. So the 
 same bits, whatever was asked before.
 """
 
+# ruff: noqa: FURB136 - a call of max costs as much as all the rest of a comparison
+
 from __future__ import annotations
 
 import math
@@ -70,6 +72,34 @@ def _growth(returns: Returns) -> float:
     return float(np.log1p(returns).sum()) if returns.min() > -1.0 else -math.inf
 
 
+def with_day(closed: Moments, value: float, log: float) -> Moments:
+    """Add one day; the same bits as `with_days`, without the factors that are 1."""
+    before, mean, second, third = closed.days, closed.mean, closed.second, closed.third
+    if closed.undefined or value != value or not before:  # noqa: PLR0124 - NaN, without a call
+        return with_days(closed, value, 1, log)
+    days = before + 1
+    delta = value - mean
+    part = delta / days
+    spread = delta * part * before
+    low, high, downside = closed.low, closed.high, closed.downside
+    if value < 0.0:
+        downside += value * value
+    return Moments(
+        days,
+        mean + part,
+        second + spread,
+        third + spread * part * (before - 1) - 3.0 * part * second,
+        closed.fourth
+        + spread * part * part * (before * before - before + 1)
+        + 6.0 * (part * part) * second
+        - 4.0 * part * third,
+        low if low <= value else value,
+        high if high >= value else value,
+        downside,
+        closed.growth + log,
+    )
+
+
 def with_days(closed: Moments, value: float, count: int = 1, log: float = 0.0) -> Moments:
     """Add `count` days of one return; `log` is the logarithm of 1 + the return.
 
@@ -89,7 +119,7 @@ def with_days(closed: Moments, value: float, count: int = 1, log: float = 0.0) -
     fourth = (
         closed.fourth
         + spread * part * part * (before * before - before * count + count * count)
-        + 6.0 * (count * part) ** 2 * closed.second
+        + 6.0 * (count * part * (count * part)) * closed.second
         - 4.0 * count * part * closed.third
     )
     below = min(value, 0.0)
@@ -137,7 +167,8 @@ class Closed:
             return with_days(some, 0.0, without + idle)
         if value == 0.0:
             return with_days(some, 0.0, without + 1)
-        return with_days(with_days(some, value, 1, log), 0.0, without)
+        some = with_day(some, value, log)
+        return with_days(some, 0.0, without) if without else some
 
 
 def _closed(closed: Days, first: int, running: tuple[float, float] | None) -> tuple[Moments, int]:

@@ -16,10 +16,12 @@ ADJUSTED_MAX = 30
 
 _EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
 _QUOTIENT = Context(prec=28, rounding=ROUND_HALF_EVEN, traps=[])
+_divide = _QUOTIENT.divide
 _TENS = [10**scale for scale in range(SCALE_MAX + 1)]
-_EXACT_WHOLE = 10**28
+_EXACT_MAX = 10**28  # below it an amount is exact in 28 digits
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+ZERO = Decimal(0)
 
 
 def micros(instant: datetime) -> int:
@@ -61,6 +63,9 @@ def scale_for(amount: Decimal) -> int:
 
 def money(units: int, scale: int) -> Decimal:
     """The exact amount, without trailing zeros, so that equal amounts are written alike."""
+    if -_EXACT_MAX < units < _EXACT_MAX:
+        # A quotient that is exact has as few decimals as there can be
+        return _divide(units, _TENS[scale])
     whole, rest = divmod(units, _TENS[scale])
     if not rest:
         return Decimal(whole)
@@ -69,10 +74,7 @@ def money(units: int, scale: int) -> Decimal:
 
 def mean_money(units: int, count: int, scale: int) -> Decimal:
     """The amount divided by `count`, rounded to 28 significant digits."""
-    parts = count * _TENS[scale]
-    whole, rest = divmod(units, parts)
-    if not rest and abs(whole) < _EXACT_WHOLE:
-        return Decimal(whole)
-    mean = _QUOTIENT.divide(Decimal(units), Decimal(parts))
-    rounded = mean.to_integral_value()
-    return Decimal(int(rounded)) if mean == rounded else mean.normalize(_QUOTIENT)
+    mean = _divide(units, count * _TENS[scale])
+    if mean == mean.to_integral_value():
+        return Decimal(int(mean))
+    return mean.normalize(_QUOTIENT)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from actors.metrics.days import Calendar
 from actors.metrics.figures import Basis
 from actors.metrics.money import SCALE, scaled
-from actors.metrics.report import Terms
+from actors.metrics.ratios import Terms
 
 RISK_FREE_MAX = 10.0
 

@@ -6,218 +6,166 @@ trade moves the ratios. An entry later than `now` (a clock that is ahead) counts
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, TypeVar
-
-from msgspec import Struct
+from typing import Final
 
 from actors.messages import Metrics, Ratios, Risk
-from actors.metrics import figures
+from actors.metrics import figures, ratios
 from actors.metrics.account import Account
 from actors.metrics.days import week_of
-from actors.metrics.figures import Basis, Tally, Undefined
 from actors.metrics.moments import Moments, with_days
-from actors.metrics.money import mean_money, micros, money
+from actors.metrics.money import ZERO, micros, money
+from actors.metrics.ratios import Terms
+from actors.metrics.window import Window
 
-T = TypeVar("T")
-DAILY: Final = ("sharpe", "sharpe_stderr", "sortino", "calmar")
-
-
-class Terms(Struct, frozen=True):
-    """What a snapshot needs beside the account: currency, scale of its units, yearly basis."""
-
-    currency: str
-    scale: int
-    basis: Basis
-    rolling_days: int
-    short: bool
-
-
-class Figures:
-    """Collects, for figures that do not exist, the reason by name."""
-
-    def __init__(self, prefix: str = "", undefined: dict[str, str] | None = None) -> None:
-        self.undefined: dict[str, str] = {} if undefined is None else undefined
-        self._prefix = prefix
-
-    def __call__(self, name: str, compute: Callable[..., T], *given: Any) -> T | None:
-        """The figure computed from what is given, or None and its reason under `name`."""
-        try:
-            return compute(*given)
-        except Undefined as reason:
-            self.undefined[self._prefix + name] = str(reason)
-            return None
-
-    def known(self, name: str, value: T | None, reason: str) -> T | None:
-        """A figure that is there, or None and this reason."""
-        if value is None:
-            self.undefined[self._prefix + name] = reason
-        return value
+FALLS: Final = ("drawdown", "drawdown_today", "drawdown_week", "max_drawdown")
+OF_EQUITY: Final = ("equity", "peak_equity", "max_drawdown_abs", *FALLS)
 
 
 def risk(account: Account, scale: int, now: datetime) -> Risk:
     """The few figures that triggers need; O(1)."""
-    when = micros(now)
+    return _risk(account, scale, micros(now))
+
+
+def _risk(account: Account, scale: int, when: int) -> Risk:
     same_day = when < account.day_end
     same_week = same_day or week_of(account.calendar.day_of(when)) == week_of(account.day)
-    equity, peak = account.equity, account.peak
+    tally, equity, peak = account.tally, account.equity, account.peak
     worth = None if equity is None else money(equity, scale)
-    top = worth if equity == peak or peak is None else money(peak, scale)
     return Risk(
-        trades=account.tally.trades,
-        streak=account.streak,
-        pnl_total=money(account.tally.total, scale),
-        pnl_today=money(account.day_pnl if same_day else 0, scale),
-        equity=worth,
-        peak_equity=top,
-        drawdown=_fall(equity, peak),
-        drawdown_today=_fall(equity, account.day_peak if same_day else equity),
-        drawdown_week=_fall(equity, account.week_peak if same_week else equity),
+        tally.trades,
+        account.streak,
+        money(tally.gross_win - tally.gross_loss, scale),
+        money(account.day_pnl, scale) if same_day else ZERO,
+        worth,
+        worth if equity == peak or peak is None else money(peak, scale),
+        _fall(equity, peak),
+        _fall(equity, account.day_peak if same_day else equity),
+        _fall(equity, account.week_peak if same_week else equity),
     )
 
 
 def metrics(account: Account, terms: Terms, now: datetime) -> Metrics:
     """Every figure as of `now`; definitions in docs/metrics.md."""
-    figure = Figures()
-    scale, tally = terms.scale, account.tally
-    instant = risk(account, scale, now)
-    today = max(account.calendar.day_of(micros(now)), account.day)
-    same_week = week_of(today) == week_of(account.day)
-    days = daily_moments(account, today)
-    unknown = figures.NO_STARTING_EQUITY
-    no_fall = unknown if account.equity is None else figures.NOT_POSITIVE
-    max_drawdown = None if account.equity is None else account.max_drawdown
-    deepest = None if account.equity is None else money(account.max_drawdown_abs, scale)
-    ratios, cagr = _ratios(figure, tally, days, (max_drawdown, no_fall), terms)
+    when, scale, tally = micros(now), terms.scale, account.tally
+    today = max(account.calendar.day_of(when), account.day)
+    instant = _risk(account, scale, when)
+    undefined: dict[str, str] = {}
+    max_drawdown, deepest = _deepest(account, instant, scale, undefined)
+    days, last_days = _moments(account, today, terms.rolling_days)
+    win_rate, profit_factor, expectancy, sqn = ratios.of_trades(tally, scale, undefined)
+    sharpe, stderr, sortino, calmar, cagr = ratios.of_days(days, max_drawdown, terms, undefined)
+    if cagr is None:
+        undefined["cagr"] = undefined["calmar"]
+    avg_win, avg_loss = ratios.averages(tally, scale, undefined)
+    # In the order of the fields: to look up 35 names takes longer than any of the figures
     return Metrics(
-        at=now,
-        currency=terms.currency,
-        trades=tally.trades,
-        wins=tally.wins,
-        losses=tally.losses,
-        draws=tally.trades - tally.wins - tally.losses,
-        win_rate=ratios.win_rate,
-        pnl_total=instant.pnl_total,
-        pnl_today=instant.pnl_today,
-        pnl_week=money(account.week_pnl if same_week else 0, scale),
-        fees_total=money(account.fees, scale),
-        equity=figure.known("equity", instant.equity, unknown),
-        peak_equity=figure.known("peak_equity", instant.peak_equity, unknown),
-        drawdown=figure.known("drawdown", instant.drawdown, no_fall),
-        drawdown_today=figure.known("drawdown_today", instant.drawdown_today, no_fall),
-        drawdown_week=figure.known("drawdown_week", instant.drawdown_week, no_fall),
-        max_drawdown=ratios.max_drawdown,
-        max_drawdown_abs=figure.known("max_drawdown_abs", deepest, unknown),
-        sharpe=ratios.sharpe,
-        sharpe_stderr=ratios.sharpe_stderr,
-        sortino=ratios.sortino,
-        calmar=ratios.calmar,
-        cagr=figure.known("cagr", cagr, figure.undefined.get("calmar", "")),
-        profit_factor=ratios.profit_factor,
-        expectancy=ratios.expectancy,
-        sqn=ratios.sqn,
-        avg_win=figure("avg_win", _mean, tally.gross_win, tally.wins, scale, tally, "win"),
-        avg_loss=figure("avg_loss", _mean, -tally.gross_loss, tally.losses, scale, tally, "loss"),
-        streak=account.streak,
-        longest_win_streak=account.longest_win_streak,
-        longest_loss_streak=account.longest_loss_streak,
-        days=_days(account, today),
-        rolling=_rolling(figure, account, today, days, terms),
-        undefined=figure.undefined,
+        now,
+        terms.currency,
+        tally.trades,
+        tally.wins,
+        tally.losses,
+        tally.trades - tally.wins - tally.losses,
+        win_rate,
+        instant.pnl_total,
+        instant.pnl_today,
+        money(account.week_pnl, scale) if week_of(today) == week_of(account.day) else ZERO,
+        money(account.fees, scale),
+        instant.equity,
+        instant.peak_equity,
+        instant.drawdown,
+        instant.drawdown_today,
+        instant.drawdown_week,
+        max_drawdown,
+        deepest,
+        sharpe,
+        stderr,
+        sortino,
+        calmar,
+        cagr,
+        profit_factor,
+        expectancy,
+        sqn,
+        avg_win,
+        avg_loss,
+        account.streak,
+        account.longest_win_streak,
+        account.longest_loss_streak,
+        _days(account, today),
+        _rolling(account.window, last_days, terms, undefined),
+        undefined,
     )
 
 
-def daily_moments(account: Account, today: int) -> Moments | None:
-    """Moments of all days to `today`, which counts provisionally; None while equity is unknown."""
+def _deepest(
+    account: Account, instant: Risk, scale: int, undefined: dict[str, str]
+) -> tuple[float | None, Decimal | None]:
+    """The largest drawdowns, and why there is none, now or ever."""
     if account.equity is None:
-        return None
+        for name in OF_EQUITY:
+            undefined[name] = figures.NO_STARTING_EQUITY
+        return None, None
+    falls = (instant.drawdown, instant.drawdown_today, instant.drawdown_week, account.max_drawdown)
+    if None in falls:
+        for name, fall in zip(FALLS, falls, strict=True):
+            if fall is None:
+                undefined[name] = figures.NOT_POSITIVE
+    return account.max_drawdown, money(account.max_drawdown_abs, scale)
+
+
+def _moments(
+    account: Account, today: int, rolling_days: int
+) -> tuple[Moments | None, Moments | None]:
+    """Moments of all days to today, which counts provisionally, and of the rolling window's.
+
+    None while equity is unknown.
+    """
+    if account.equity is None:
+        return None, None
     if account.returns_from is None:
-        return Moments()
-    return _days_to(account, today - account.day)
+        return Moments(), Moments()
+    closed, idle = (account.returns, account.logs), today - account.day
+    running = (account.day_return(), account.day_log())
+    whole = account.closed.days(closed, running, idle)
+    oldest = account.window.first_day
+    span = 0 if oldest is None else min(today - oldest + 1, rolling_days, whole.days)
+    if span <= idle:
+        return whole, with_days(Moments(), 0.0, span)
+    return whole, account.closed.days(closed, running, idle, whole.days - span)
 
 
 def _rolling(
-    figure: Figures, account: Account, today: int, days: Moments | None, terms: Terms
+    window: Window, days: Moments | None, terms: Terms, undefined: dict[str, str]
 ) -> Ratios:
-    window = account.window
-    if days is not None and days.days:
-        first = today + 1 if window.first_day is None else window.first_day
-        span = min(today - first + 1, terms.rolling_days, days.days)
-        days = _last_days(account, today, span)
-    within = Figures("rolling.", figure.undefined)
-    reason = figures.NO_STARTING_EQUITY if window.tally.trades else figures.NO_TRADES
-    deepest = (window.drawdown(), reason)
-    return _ratios(within, window.tally, days, deepest, terms)[0]
-
-
-def _last_days(account: Account, today: int, span: int) -> Moments:
-    idle = today - account.day
-    if span <= idle:
-        return with_days(Moments(), 0.0, span)
-    first = len(account.returns) - (span - idle - 1)
-    return _days_to(account, idle, first)
-
-
-def _days_to(account: Account, idle: int, first: int = 0) -> Moments:
-    running = (account.day_return(), account.day_log())
-    return account.closed.days((account.returns, account.logs), running, idle, first)
-
-
-def _ratios(
-    figure: Figures,
-    tally: Tally,
-    days: Moments | None,
-    deepest: tuple[float | None, str],
-    terms: Terms,
-) -> tuple[Ratios, float | None]:
-    """The ratios and CAGR. `deepest`: the largest drawdown, and why there is none."""
-    max_drawdown = figure.known("max_drawdown", *deepest)
-    sharpe = sharpe_stderr = sortino = calmar = cagr = None
-    if days is None:
-        for name in DAILY:
-            figure.known(name, None, figures.NO_STARTING_EQUITY)
-    else:
-        try:
-            sharpe, sharpe_stderr = figures.sharpe_and_stderr(days, terms.basis)
-        except Undefined as reason:
-            for name in ("sharpe", "sharpe_stderr"):
-                figure.known(name, None, str(reason))
-        sortino = figure("sortino", figures.sortino, days, terms.basis)
-        try:
-            cagr = figures.cagr(days, short=terms.short)
-            calmar = figure("calmar", figures.calmar, cagr, max_drawdown)
-        except Undefined as reason:
-            figure.known("calmar", None, str(reason))
-    ratios = Ratios(
-        trades=tally.trades,
-        win_rate=figure("win_rate", figures.win_rate, tally),
-        sharpe=sharpe,
-        sharpe_stderr=sharpe_stderr,
-        sortino=sortino,
-        calmar=calmar,
-        profit_factor=figure("profit_factor", figures.profit_factor, tally),
-        expectancy=figure(
-            "expectancy", _mean, tally.total, tally.trades, terms.scale, tally, "trade"
-        ),
-        sqn=figure("sqn", figures.sqn, tally),
-        max_drawdown=max_drawdown,
+    tally, prefix = window.tally, "rolling."
+    max_drawdown = window.drawdown()
+    if max_drawdown is None:
+        reason = figures.NO_STARTING_EQUITY if tally.trades else figures.NO_TRADES
+        undefined["rolling.max_drawdown"] = reason
+    win_rate, profit_factor, expectancy, sqn = ratios.of_trades(
+        tally, terms.scale, undefined, prefix
     )
-    return ratios, cagr
+    sharpe, stderr, sortino, calmar, _ = ratios.of_days(
+        days, max_drawdown, terms, undefined, prefix
+    )
+    return Ratios(
+        tally.trades,
+        win_rate,
+        sharpe,
+        stderr,
+        sortino,
+        calmar,
+        profit_factor,
+        expectancy,
+        sqn,
+        max_drawdown,
+    )
 
 
 def _days(account: Account, today: int) -> int:
     first = account.first_day if account.returns_from is None else account.returns_from
     return 0 if first is None else today - first + 1
-
-
-def _mean(units: int, count: int, scale: int, tally: Tally, kind: str) -> Decimal:
-    if not tally.trades:
-        raise Undefined(figures.NO_TRADES)
-    if not count:
-        raise Undefined(f"no {kind}")
-    return mean_money(units, count, scale)
 
 
 def _fall(equity: int | None, peak: int | None) -> float | None:
