@@ -147,7 +147,7 @@ class Closed:
 
     def clear(self) -> None:
         """Forget everything, because a closed day changed."""
-        self._kept: dict[bool, tuple[tuple[float, ...], Moments, int]] = {}
+        self._kept: dict[bool, tuple[tuple[float | None, ...], Moments, int]] = {}
 
     def days(
         self, closed: Days, running: tuple[float, float], idle: int, first: int = 0
@@ -158,7 +158,7 @@ class Closed:
         `running` day's follow, then idle days, of which the last is today.
         """
         value, log = running
-        key = (first, len(closed[0]), value if idle else 0.0)
+        key = (first, len(closed[0]), value if idle else None)
         kept = self._kept.get(first > 0)
         if kept is None or kept[0] != key:
             kept = self._kept[first > 0] = (key, *_closed(closed, first, running if idle else None))

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import math
 import statistics
+from array import array
 
 import numpy as np
 import pytest
 
 from actors.metrics import figures
 from actors.metrics.figures import Basis, Tally, Undefined
+from actors.metrics.moments import Closed
 
 DAILY = Basis()
 TRADING = Basis(periods=252)
@@ -165,3 +167,11 @@ def test_it_returns_plain_floats():
         figures.sqn(tally(1, -2, 4)),
     ):
         assert type(value) is float
+
+
+def test_it_counts_a_day_of_no_return_once_the_clock_passed_it():
+    days, running = Closed(), (0.0, 0.0)
+    closed = array("d", [0.1, -0.05]), array("d", [math.log1p(0.1), math.log1p(-0.05)])
+    assert days.days(closed, running, 0).days == 3
+    assert days.days(closed, running, 1).days == 4
+    assert days.days(closed, running, 1) == Closed().days(closed, running, 1)
