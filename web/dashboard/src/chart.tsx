@@ -24,7 +24,7 @@ export function Chart({ curve, currency }: Props) {
       <Plots curve={curve} currency={currency} />
       {!hasDrawdown && (
         <figcaption class="note">
-          The bots' equities added up. Choose one bot to see its drawdown over time.
+          The bots' equities added up, until the portfolio's own curve is here.
         </figcaption>
       )}
       <Summary curve={curve} currency={currency} />

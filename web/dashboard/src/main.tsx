@@ -10,6 +10,7 @@ import { Chart } from "./chart";
 import { SystemHealth } from "./health";
 import { BROWSER, Live } from "./live";
 import { Login } from "./login";
+import { type Answer, lacking, loaded, pathOf, RETRY_MS } from "./portfolio";
 import { login, tokenIn } from "./session";
 import { apply, applyPolled, nameOf, openCriticals, type Selection, selections } from "./state";
 import * as store from "./store";
@@ -40,6 +41,22 @@ async function enter(): Promise<void> {
   problem.value = (await login(token)) ?? "";
   live.start();
 }
+
+/** Ask for the curve of the portfolio that is looked at; its sum is shown until it is there. */
+const asked = new Set<string>();
+effect(() => {
+  const currency = lacking(store.state.value, store.selection.value);
+  if (currency === null || asked.has(currency)) return;
+  asked.add(currency);
+  const again = (): boolean => asked.delete(currency);
+  void BROWSER.get(pathOf(currency)).then(
+    (answer) => {
+      again();
+      store.state.value = loaded(store.state.value, currency, answer as Answer);
+    },
+    () => setTimeout(again, RETRY_MS),
+  );
+});
 
 function App() {
   if (store.link.value.phase === "locked") {

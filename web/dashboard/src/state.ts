@@ -1,6 +1,7 @@
 // Everything the page knows, and how one message changes it: pure, no clock and no socket.
 
 import type { Alert, EquityPoint, EquitySeries, Health, Metrics, MetricsUpdate } from "./messages";
+import { aged, followed, type Wholes } from "./portfolio";
 
 export const ALERTS_MAX = 100;
 export const POINTS_MAX = 1_000;
@@ -86,6 +87,8 @@ export interface State {
   readonly alerts: readonly Alert[];
   readonly supervisor: SystemStatus | null;
   readonly series: Readonly<Record<string, readonly EquityPoint[]>>;
+  /** The curves of portfolios that were looked at, by currency. */
+  readonly wholes: Wholes;
 }
 
 export const EMPTY: State = {
@@ -97,6 +100,7 @@ export const EMPTY: State = {
   alerts: [],
   supervisor: null,
   series: {},
+  wholes: {},
 };
 
 /** Read one frame; null when it is no message (not JSON, or without type and seq). */
@@ -126,6 +130,7 @@ export function apply(state: State, message: Message): State {
       alerts: trim(message.alerts),
       supervisor: message.supervisor,
       series: Object.fromEntries(message.series.map((one) => [one.bot, one.points])),
+      wholes: aged(state.wholes),
     };
   }
   const next = { ...state, at, seq: Math.max(state.seq, message.seq) };
@@ -152,7 +157,7 @@ export function applyPolled(state: State, polled: Polled): State {
     points[bot] = [[Date.parse(figures.at) / 1000, Number(figures.equity), figures.drawdown]];
   }
   return {
-    ...state,
+    ...merged(state, polled.metrics),
     at: polled.metrics.at,
     bots: polled.metrics.bots,
     portfolio: polled.metrics.portfolio,
@@ -164,10 +169,14 @@ export function applyPolled(state: State, polled: Polled): State {
 }
 
 function merged(state: State, update: MetricsUpdate): State {
+  // What a bot that joins began with changes all of its portfolio's past.
+  const joined = Object.entries(update.bots).filter(([bot]) => !state.bots[bot]);
+  const wholes = followed(state.wholes, update.portfolio);
   return {
     ...state,
     bots: { ...state.bots, ...update.bots },
     portfolio: { ...state.portfolio, ...update.portfolio },
+    wholes: joined.length ? aged(wholes, joined.map(([, metrics]) => metrics.currency)) : wholes,
   };
 }
 
@@ -261,7 +270,7 @@ export function selected(state: State, wish: string | null): Selection | null {
   );
 }
 
-function botsIn(state: State, currency: string): readonly string[] {
+export function botsIn(state: State, currency: string): readonly string[] {
   return Object.keys(state.bots).filter((bot) => state.bots[bot]?.currency === currency);
 }
 
@@ -281,7 +290,7 @@ export interface Curve {
   readonly hasDrawdown: boolean;
 }
 
-/** The curve of a bot, or the summed equity of all bots that trade in a portfolio's currency. */
+/** The curve of a bot or of a portfolio; while that is not there, the sum of its bots' equities. */
 export function curveOf(state: State, selection: Selection | null): Curve {
   if (!selection) return { points: [], hasDrawdown: false };
   if (selection.startsWith("bot:")) {
@@ -291,6 +300,8 @@ export function curveOf(state: State, selection: Selection | null): Curve {
     .map((bot) => state.series[bot] ?? [])
     .filter((points) => points.length > 0);
   if (own.length === 1) return { points: own[0] ?? [], hasDrawdown: true };
+  const whole = state.wholes[nameOf(selection)];
+  if (whole && whole.points.length > 0) return { points: whole.points, hasDrawdown: true };
   return { points: sum(own), hasDrawdown: false };
 }
 
