@@ -1,7 +1,8 @@
 """The health actor: safety controls and signs of life of every bot, and each exchange's API.
 
 Every event and every change is told to alerts in order; browsers get the latest. Its facts are
-rebuilt from the journal; when each bot was last seen is kept beside it.
+rebuilt from the journal; when each bot was last seen, and how long it has been listened to in vain,
+is kept beside it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 from anyio.lowlevel import checkpoint
+from msgspec.structs import replace
 
 from actors import codec
 from actors.health import levels
@@ -51,6 +53,12 @@ class _KeepSeen(msgspec.Struct, frozen=True):
     pass
 
 
+class Kept(Seen, frozen=True):
+    """A bot's last sign of life as the store keeps it, with `quiet_s` of `levels.Facts`."""
+
+    quiet_s: float = 0.0
+
+
 Message = Recorded | RecordedRun | Seen | Pinged | HealthQuery | Refresh | _Look | _KeepSeen
 
 
@@ -77,6 +85,7 @@ class HealthActor(Actor[Message]):
         self._facts: dict[str, Facts] = {}
         self._apis = {name: ApiHealth(None, None, None) for name in apis}
         self._unsaved: set[str] = set()
+        self._silent: set[str] = set()  # told so, and kept so
         self._last: Health | None = None
 
     async def started(self) -> None:
@@ -117,8 +126,9 @@ class HealthActor(Actor[Message]):
     async def _load_seen(self) -> None:
         rows = await self._store.read(lambda tx: list(tx.state.scan(self.SEEN, BOTS_MAX)))
         for _, data in rows:
-            sign = msgspec.json.decode(data, type=Seen)
-            self._facts[sign.bot] = levels.seen(self._of(sign.bot), sign)
+            kept = msgspec.json.decode(data, type=Kept)
+            facts = levels.seen(self._of(kept.bot), kept)
+            self._facts[kept.bot] = replace(facts, quiet_s=kept.quiet_s)
 
     def _of(self, bot: str) -> Facts:
         return self._facts.get(bot) or Facts()
@@ -131,6 +141,7 @@ class HealthActor(Actor[Message]):
             if message.bot in self._facts or len(self._facts) < BOTS_MAX:
                 self._facts[message.bot] = levels.seen(self._of(message.bot), message)
                 self._unsaved.add(message.bot)
+                self._silent.discard(message.bot)
         elif isinstance(message, Pinged):
             known = self._apis.get(message.api) or ApiHealth(None, None, None)
             self._apis[message.api] = levels.pinged(known, message)
@@ -159,6 +170,8 @@ class HealthActor(Actor[Message]):
         for bot, facts in self._facts.items():
             self._facts[bot] = levels.expired(facts, now)
         health = self._judge()
+        if any(bot.silent and name not in self._silent for name, bot in health.bots.items()):
+            await self._keep_seen()  # first: else a restart would say that it is over
         if self._last is None or _changed(self._last, health):
             await self._tell("", 0)
 
@@ -177,20 +190,26 @@ class HealthActor(Actor[Message]):
         await self._broadcaster.tell(update)
 
     async def _keep_seen(self) -> None:
-        signs = []
-        for bot in self._unsaved:
-            facts = self._facts[bot]
+        now = self.ctx.clock.now()
+        waited_for = {bot for bot, facts in self._facts.items() if levels.expects(facts)}
+        signs, silent = [], set()
+        for bot in sorted(self._unsaved | waited_for - self._silent):
+            facts, rules = self._facts[bot], self._rules(bot)
             if facts.last_seen is not None:
-                signs.append(Seen(bot, facts.last_seen, facts.state, facts.regular))
+                quiet_s = round(levels.quiet_s(facts, rules, now, self._since), 3)
+                signs.append(Kept(bot, facts.last_seen, facts.state, facts.regular, quiet_s))
+                if bot in waited_for and quiet_s > rules.silent_after_s:
+                    silent.add(bot)
         if not signs or await self._store.try_write(lambda tx: _put_seen(tx, self.SEEN, signs)):
             self._unsaved.clear()  # else the next tick tries again: a full disk is no crash
+            self._silent |= silent
 
     async def stopping(self) -> None:
-        """Keep when each bot was last seen."""
+        """Keep when each bot was last seen, and how long it was listened to since."""
         await self._keep_seen()
 
 
-def _put_seen(tx: Tx, prefix: str, signs: list[Seen]) -> None:
+def _put_seen(tx: Tx, prefix: str, signs: list[Kept]) -> None:
     for sign in signs:
         tx.state.put(prefix + sign.bot, msgspec.json.encode(sign))
 

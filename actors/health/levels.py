@@ -33,6 +33,7 @@ from actors.messages import (
 
 ERRORS_KEPT = 200
 MINUTE = timedelta(minutes=1)
+GRACE = 0.25  # of the time after which a bot is silent, that it has after a start at least
 LAST_WORDS = frozenset({"process died"})  # freqtrade's at every exit; "running" follows a restart
 RANK: dict[Level, int] = {"HEALTHY": 0, "DEGRADED": 1, "CRITICAL": 2}
 
@@ -46,7 +47,10 @@ class Rules(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """The last known facts of one bot. `regular`: it has sent heartbeats, so silence means."""
+    """The last known facts of one bot. `regular`: it has sent heartbeats, so silence means.
+
+    `quiet_s`: how long earlier lives have listened since its last sign of life, in vain.
+    """
 
     kill_switch: KillSwitchState = KillSwitchState()
     circuit_breaker: BreakerState = BreakerState()
@@ -56,6 +60,7 @@ class Facts(msgspec.Struct, frozen=True):
     regular: bool = False
     state: str = ""
     errors: tuple[datetime, ...] = ()
+    quiet_s: float = 0.0
 
 
 def applied(facts: Facts, event: Event) -> Facts:
@@ -94,6 +99,7 @@ def seen(facts: Facts, sign: Seen) -> Facts:
         last_seen=sign.at,
         regular=facts.regular or sign.regular,
         state=sign.state or facts.state,
+        quiet_s=0.0,
     )
 
 
@@ -106,21 +112,37 @@ def expired(facts: Facts, now: datetime) -> Facts:
     return facts
 
 
+def expects(facts: Facts) -> bool:
+    """Say whether the bot is to be heard of, so that its silence means something."""
+    return facts.regular or facts.state in LAST_WORDS
+
+
+def quiet_s(facts: Facts, rules: Rules, now: datetime, watching_since: datetime) -> float:
+    """Return for how many seconds we have listened to a bot in vain, over our own restarts.
+
+    While we were down nothing could be heard, so that does not count. A bot that was not silent
+    yet has a quarter of its time after a start at least: a sign of life may have met no listener.
+    """
+    heard = max(facts.last_seen or watching_since, watching_since)
+    before_s, limit_s = facts.quiet_s, rules.silent_after_s
+    if before_s <= limit_s:
+        before_s = min(before_s, limit_s * (1 - GRACE))
+    return before_s + (now - heard).total_seconds()
+
+
 def judged(facts: Facts, rules: Rules, now: datetime, watching_since: datetime) -> BotHealth:
     """Return a bot's level and its reasons. It is not silent before we could have heard it."""
     limit = facts.positions.limit or rules.positions_limit
     utilization = facts.positions.open / limit if limit else None
     positions = replace(facts.positions, limit=limit, utilization=utilization)
-    heard = max(facts.last_seen or watching_since, watching_since)
-    expects = facts.regular or facts.state in LAST_WORDS
-    silent = expects and now - heard > timedelta(seconds=rules.silent_after_s)
+    unheard_s = quiet_s(facts, rules, now, watching_since)
+    silent = expects(facts) and unheard_s > rules.silent_after_s
     errors = sum(now - MINUTE < at <= now + MINUTE for at in facts.errors)
     reasons: list[tuple[Level, str]] = []
     if facts.kill_switch.active:
         reasons.append(("CRITICAL", _because("kill switch on", facts.kill_switch.reason)))
     if silent:
-        quiet_s = (now - heard).total_seconds()
-        reasons.append(("CRITICAL", f"silent for {quiet_s:.0f} s"))
+        reasons.append(("CRITICAL", f"silent for {unheard_s:.0f} s"))
     if facts.circuit_breaker.open:
         reasons.append(("DEGRADED", _because("circuit breaker open", facts.circuit_breaker.reason)))
     if limit and positions.open >= limit:

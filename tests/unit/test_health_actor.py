@@ -8,7 +8,7 @@ import pytest
 
 from actors import codec
 from actors.health import actor as health_module
-from actors.health.actor import KEEP_SEEN_EVERY_S, READER, STREAMS, HealthActor, HealthQuery
+from actors.health.actor import KEEP_SEEN_EVERY_S, READER, STREAMS, HealthActor, HealthQuery, Kept
 from actors.health.levels import Rules
 from actors.messages import (
     CircuitBreaker,
@@ -21,6 +21,7 @@ from actors.messages import (
     Seen,
 )
 from actors.place import Position, cursor_key, poison_key
+from runtime.clock import LoopClock
 from runtime.store import Entry
 from tests.fakes.bench import bench
 
@@ -58,7 +59,7 @@ def cursor(seq, *events, poisoned=()):
     return prepare
 
 
-def watching(tmp_path, prepare=None, apis=("kraken",)):
+def watching(tmp_path, prepare=None, apis=("kraken",), clock=None):
     place = Position(reader=READER, streams=STREAMS)
 
     def start(table):
@@ -72,7 +73,7 @@ def watching(tmp_path, prepare=None, apis=("kraken",)):
             broadcaster=table.ref("broadcaster"),
         )
 
-    return bench(tmp_path, start, neighbours=NEIGHBOURS, prepare=prepare)
+    return bench(tmp_path, start, neighbours=NEIGHBOURS, prepare=prepare, clock=clock)
 
 
 async def record(table, *events):
@@ -88,7 +89,11 @@ async def health(table):
 
 async def saved(table):
     rows = await table.store.read(lambda tx: list(tx.state.scan(HealthActor.SEEN)))
-    return [msgspec.json.decode(data, type=Seen) for _, data in rows]
+    return [msgspec.json.decode(data, type=Kept) for _, data in rows]
+
+
+async def silent(table):
+    return [bot for bot, each in (await health(table)).bots.items() if each.silent]
 
 
 def crash(table):
@@ -212,10 +217,7 @@ async def test_it_keeps_when_each_bot_was_seen(tmp_path):
     async with watching(tmp_path) as table:
         await table.ref("tested").tell(Seen("alpha", START, "running"))
         await anyio.sleep(KEEP_SEEN_EVERY_S + 1)
-        assert await saved(table) == [Seen("alpha", START, "running")]
-        commits = table.store.stats().commits
-        await anyio.sleep(KEEP_SEEN_EVERY_S + 1)
-        assert table.store.stats().commits == commits
+        assert await saved(table) == [Kept("alpha", START, "running", quiet_s=30.0)]
         await table.ref("tested").tell(Seen("beta", START, regular=False))
         await anyio.sleep(0.01)
     async with watching(tmp_path) as table:
@@ -226,7 +228,75 @@ async def test_it_keeps_when_each_bot_was_seen(tmp_path):
         }
         assert bots["alpha"].state == "running"
         await anyio.sleep(130)
-        assert [bot for bot, each in (await health(table)).bots.items() if each.silent] == ["alpha"]
+        assert await silent(table) == ["alpha"]
+
+
+async def test_it_writes_nothing_while_nothing_is_waited_for(tmp_path):
+    async with watching(tmp_path) as table:
+        await table.ref("tested").tell(Seen("alpha", START, "running"))
+        await table.ref("tested").tell(Seen("beta", START, regular=False))
+        await anyio.sleep(121 + KEEP_SEEN_EVERY_S)
+        commits = table.store.stats().commits
+        await anyio.sleep(10 * KEEP_SEEN_EVERY_S)  # alpha is silent, beta may be
+        assert table.store.stats().commits == commits
+
+
+@pytest.mark.parametrize(
+    ("before_s", "after_s"),
+    [(60, 60), (89, 31), (96, 30), (119, 30)],  # at least a quarter: a sign may have been missed
+)
+async def test_it_goes_on_counting_silence_after_a_restart(tmp_path, before_s, after_s):
+    async with watching(tmp_path) as table:
+        await table.ref("tested").tell(Seen("alpha", START))
+        await anyio.sleep(before_s)
+    async with watching(tmp_path) as table:
+        await anyio.sleep(after_s - 1)
+        assert await silent(table) == []
+        await anyio.sleep(3)
+        assert await silent(table) == ["alpha"]
+        assert told(table)[-1] == ("", 0, "CRITICAL")
+        await table.ref("tested").tell(Seen("alpha", table.clock.now()))
+        await anyio.sleep(100)
+        assert await silent(table) == []
+
+
+async def test_it_adds_silence_up_over_restarts_and_leaves_out_that_it_was_down(tmp_path):
+    clock = LoopClock()
+    async with watching(tmp_path, clock=clock) as table:
+        await table.ref("tested").tell(Seen("alpha", clock.now()))
+        await anyio.sleep(20)
+    for _ in range(2):
+        clock.jump(3_600)
+        async with watching(tmp_path, clock=clock) as table:
+            await anyio.sleep(20)
+            assert await silent(table) == []
+    clock.jump(3_600)
+    async with watching(tmp_path, clock=clock) as table:
+        await anyio.sleep(58)
+        assert await silent(table) == []
+        await anyio.sleep(4)
+        assert await silent(table) == ["alpha"]
+
+
+async def test_it_does_not_call_silence_over_because_it_was_restarted(tmp_path):
+    async with watching(tmp_path) as table:
+        await table.ref("tested").tell(Seen("alpha", START))
+        await anyio.sleep(122)
+        assert [kept.quiet_s > 120 for kept in await saved(table)] == [True]  # a kill comes now
+    async with watching(tmp_path) as table:
+        await anyio.sleep(0.5)
+        assert told(table) == [("", 0, "CRITICAL")]
+
+
+async def test_it_gives_its_time_to_a_bot_that_an_older_version_kept(tmp_path):
+    def older(tx):
+        tx.state.put(HealthActor.SEEN + "alpha", msgspec.json.encode(Seen("alpha", START)))
+
+    async with watching(tmp_path, older) as table:
+        await anyio.sleep(119)
+        assert await silent(table) == []
+        await anyio.sleep(3)
+        assert await silent(table) == ["alpha"]
 
 
 async def test_it_survives_a_full_disk_and_keeps_signs_of_life_later(tmp_path):
@@ -238,7 +308,8 @@ async def test_it_survives_a_full_disk_and_keeps_signs_of_life_later(tmp_path):
         assert (await health(table)).bots["alpha"].silent
         table.mend_disk()
         await anyio.sleep(KEEP_SEEN_EVERY_S + 1)
-        assert await saved(table) == [Seen("alpha", START)]
+        [kept] = await saved(table)
+        assert (kept.bot, kept.at, kept.quiet_s > 120) == ("alpha", START, True)
 
 
 async def test_it_watches_so_many_bots_and_no_more(tmp_path, monkeypatch):
