@@ -88,6 +88,14 @@ def decode(data: bytes) -> Event:
         return _event.decode(_known_fields(data))
 
 
+def known(data: bytes) -> Event | None:
+    """Decode an event of the journal, None where a version with other types has written it."""
+    try:
+        return decode(data)
+    except msgspec.MsgspecError:
+        return None
+
+
 def decode_lines(data: bytes) -> list[Event]:
     """Decode a run of events of the journal, one a line, as `decode` does."""
     try:

@@ -262,7 +262,10 @@ class RiskUpdate(Struct, frozen=True):
 
 
 class MetricsUpdate(Struct, frozen=True):
-    """metrics -> broadcaster: the latest figures of what changed; coalesced under load."""
+    """metrics -> broadcaster: the bots that changed, and the portfolios of their currencies.
+
+    It holds no others, so none replaces another. To whoever asks: those that were asked for.
+    """
 
     at: datetime
     bots: dict[str, Metrics]

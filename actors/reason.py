@@ -69,10 +69,10 @@ def unknown(field: str, known: Iterable[str]) -> str:
     return f"unknown field `{field[:FIELD_BYTES_MAX]}`{hint if names else ''}"
 
 
-def nearest(field: str, known: Iterable[str]) -> str | None:
+def nearest(field: str, known: Iterable[str], likeness: float = 0.7) -> str | None:
     """Return the known name that a wrong one is most like, None where it is like none."""
     wanted = field[:FIELD_BYTES_MAX].casefold().replace("-", "_")
-    return next(iter(difflib.get_close_matches(wanted, list(known), n=1, cutoff=0.7)), None)
+    return next(iter(difflib.get_close_matches(wanted, list(known), n=1, cutoff=likeness)), None)
 
 
 def _known(raw: bytes, *, packed: bool) -> tuple[str, ...]:

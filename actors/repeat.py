@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-import msgspec
-
 from actors import codec
 from actors.messages import Event, Trade
 
@@ -26,7 +24,7 @@ def conflicts(repeated: Sequence[tuple[int, Event]], earlier: bytes) -> list[tup
     suspects = [(index, e) for index, e in repeated if codec.encode(e) not in lines]
     if not suspects:
         return []
-    known = {codec.key(event): event for event in _events(lines)}
+    known = {codec.key(e): e for line in lines if (e := codec.known(line)) is not None}
     found = []
     for index, event in suspects:
         first = known.get(codec.key(event))
@@ -60,16 +58,6 @@ def _value(event: Event, name: str) -> Hashable:
         return None  # closed_at has it
     value: Hashable = getattr(event, name)
     return value
-
-
-def _events(lines: set[bytes]) -> list[Event]:
-    found = []
-    for line in lines:
-        try:
-            found.append(codec.decode(line))
-        except msgspec.MsgspecError:
-            continue  # journaled by a version with other types
-    return found
 
 
 def _error(event: Event, other: Sequence[str]) -> str:

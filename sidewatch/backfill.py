@@ -10,7 +10,7 @@ import csv
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
@@ -21,7 +21,7 @@ from typing import IO, NamedTuple
 import click
 import httpx
 
-from actors import codec
+from actors import codec, repeat
 from actors.codec import BadBatch
 from actors.messages import Trade
 from actors.sources import tradefile
@@ -35,16 +35,22 @@ LINE_BYTES_MAX = 65_536
 LINES_MAX = 5_000_000
 REFUSED_SHOWN = 20
 SYMBOLS_SHOWN = 10
+PASSED_MAX = 20
+CONTENT = 2**32 - 1  # how much of a hash tells content apart
 TRIES = 5
 TIMEOUT_S = 60.0
 
 
 class Line(NamedTuple):
-    """One line of the file: its number, and its JSON for the wire or why there is none."""
+    """One line of the file: its number, and its JSON for the wire or why there is none.
+
+    `passed` are its columns that a trade does not have.
+    """
 
     number: int
     data: bytes
     error: str = ""
+    passed: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -61,6 +67,7 @@ class Report:
     refused: list[tuple[int, str]] = field(default_factory=list)
     accepted: int = 0
     duplicates: int = 0
+    passed: dict[str, None] = field(default_factory=dict)  # in the order they came
 
     def count(self, trade: Trade) -> None:
         """Count one good trade."""
@@ -95,7 +102,7 @@ def lines(file: IO[str], path: Path, bot: str, zone: tzinfo | None) -> Iterator[
     if path.suffix.lower() == ".csv":
         return _csv_lines(file, path, bot, zone)
     if path.suffix.lower() in (".jsonl", ".ndjson"):
-        return _json_lines(file, bot)
+        return _json_lines(file, bot, zone)
     raise OperatorError(f"{path}: needs to end in .csv, .jsonl or .ndjson")
 
 
@@ -104,22 +111,23 @@ def _csv_lines(file: IO[str], path: Path, bot: str, zone: tzinfo | None) -> Iter
     rows = csv.DictReader(file, strict=True)
     try:
         header = [name.strip() for name in rows.fieldnames or ()]
-    except csv.Error as error:
+        tradefile.check_header(header, bot=bot)
+    except (csv.Error, RowError) as error:
         raise OperatorError(f"{path}: line 1: {error}") from None
-    if lacking := tradefile.missing(header, bot=bot):
-        raise OperatorError(f"{path}: line 1: no column {', '.join(lacking)}")
     rows.fieldnames = header
+    passed = tradefile.strays(header)
     while True:
         try:
             row = next(rows, None)
             if row is None:
                 return
-            yield Line(rows.line_num, tradefile.from_row(row, bot=bot, zone=zone))
+            data = tradefile.from_row(row, bot=bot, zone=zone)
+            yield Line(rows.line_num, data, passed=passed)
         except (csv.Error, RowError) as error:
             yield Line(rows.line_num, b"", str(error))
 
 
-def _json_lines(file: IO[str], bot: str) -> Iterator[Line]:
+def _json_lines(file: IO[str], bot: str, zone: tzinfo | None) -> Iterator[Line]:
     number = 0
     while text := file.readline(LINE_BYTES_MAX):
         number += 1
@@ -131,7 +139,8 @@ def _json_lines(file: IO[str], bot: str) -> Iterator[Line]:
         if not text.strip():
             continue
         try:
-            yield Line(number, tradefile.from_line(text.encode(), bot=bot))
+            data, passed = tradefile.from_line(text.encode(), bot=bot, zone=zone)
+            yield Line(number, data, passed=passed)
         except RowError as error:
             yield Line(number, b"", str(error))
 
@@ -143,6 +152,8 @@ def batches(every: Iterator[Line], report: Report) -> Iterator[list[Line]]:
     for count, line in enumerate(every, 1):
         if count > LINES_MAX:
             raise OperatorError(f"more than {LINES_MAX} lines: split the file")
+        if line.passed and len(report.passed) < PASSED_MAX:
+            report.passed.update(dict.fromkeys(line.passed))
         if line.error:
             report.refused.append((line.number, line.error))
             continue
@@ -155,8 +166,11 @@ def batches(every: Iterator[Line], report: Report) -> Iterator[list[Line]]:
         yield batch
 
 
-def judged(batch: list[Line], report: Report, seen: set[str], now: datetime) -> list[Line]:
-    """Hold a batch to the wire's rules; returns the good lines, each id once."""
+def judged(batch: list[Line], report: Report, seen: dict[str, int], now: datetime) -> list[Line]:
+    """Hold a batch to the wire's rules; returns the good lines, each id once.
+
+    `seen` has of each id the line that it stood in first, and a hash of what it said.
+    """
     good, bad = codec.read(b"\n".join(line.data for line in batch), codec.NDJSON, now)
     for item in bad:
         report.refused.append((batch[item.index].number, item.error))
@@ -164,12 +178,17 @@ def judged(batch: list[Line], report: Report, seen: set[str], now: datetime) -> 
     for index, event in good:
         assert isinstance(event, Trade)  # `tradefile` makes nothing else
         key = codec.key(event) or ""
-        if key in seen:
+        number = batch[index].number
+        mine = number << 32 | hash(repeat.content(event)) & CONTENT
+        first = seen.setdefault(key, mine)
+        if first == mine:
+            report.count(event)
+            kept.append(batch[index])
+        elif first & CONTENT == mine & CONTENT:
             report.repeated += 1
-            continue
-        seen.add(key)
-        report.count(event)
-        kept.append(batch[index])
+        else:
+            known = f"id {event.id!r} stands in line {first >> 32} with other content"
+            report.refused.append((number, f"{known}: {repeat.remedy(event)}"))
     return kept
 
 
@@ -199,7 +218,7 @@ class Sender:
             raise OperatorError(f"{self._base}: {answer.status_code}: {answer.text[:200]}")
         report.accepted += result["accepted"]
         report.duplicates += result["duplicates"]
-        for item in result["rejected"]:
+        for item in [*result["rejected"], *result.get("conflicts", ())]:
             report.refused.append((batch[item["index"]].number, item["error"]))
 
     def _post(self, body: bytes) -> httpx.Response:
@@ -236,7 +255,7 @@ def run(
     Raises OperatorError.
     """
     report = Report()
-    seen: set[str] = set()
+    seen: dict[str, int] = {}
     sender = Sender(settings, url) if apply else None
     try:
         with opened(path) as file:
@@ -254,7 +273,7 @@ def run(
     return not report.refused and report.good > 0
 
 
-def _take(batch: list[Line], report: Report, seen: set[str], sender: Sender | None) -> None:
+def _take(batch: list[Line], report: Report, seen: dict[str, int], sender: Sender | None) -> None:
     try:
         good = judged(batch, report, seen, datetime.now(UTC))
     except BadBatch as error:  # cannot be by what `batches` yields; said rather than lost
@@ -272,6 +291,9 @@ def _show(report: Report, path: Path) -> None:
     shown = ", ".join(f"{s} {n}" for s, n in report.symbols.most_common(SYMBOLS_SHOWN))
     if shown:
         click.echo(f"  {len(report.symbols)} symbols: {shown}")
+    if report.passed:
+        names = ", ".join(name[:40] for name in list(report.passed)[:PASSED_MAX])
+        click.echo(f"  passed over, as a trade has none: {names}")
     if report.repeated:
         click.echo(f"  {report.repeated} repeat an id of the file, and are left out")
     if report.refused:

@@ -263,3 +263,9 @@ def instant(name: str, text: str) -> datetime:
     if given.tzinfo is None:
         raise Refusal(422, f"{name}: needs its time zone, as in 2026-01-01T00:00:00Z")
     return utc
+
+
+def given(name: str) -> datetime | None:
+    """Return a query's instant, None where it is not given; raises Refusal 422."""
+    text = request.args.get(name)
+    return None if text is None else instant(name, text)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from quart import Blueprint, Response, request
 
 from actors.metrics.export import Wanted, trades_csv
-from web.api import instant
+from web.api import given
 from web.app import Door, scoped
 from web.services import Services
 
@@ -21,7 +19,7 @@ def exporting(door: Door, services: Services) -> Blueprint:
     @routes.get("/api/v1/trades.csv")
     @scoped(door, "read")
     async def get_trades() -> Response:
-        wanted = Wanted(request.args.get("bot", ""), _given("from"), _given("to"))
+        wanted = Wanted(request.args.get("bot", ""), given("from"), given("to"))
         response = Response(
             trades_csv(services.store, wanted), content_type="text/csv; charset=utf-8"
         )
@@ -30,8 +28,3 @@ def exporting(door: Door, services: Services) -> Blueprint:
         return response
 
     return routes
-
-
-def _given(name: str) -> datetime | None:
-    text = request.args.get(name)
-    return None if text is None else instant(name, text)

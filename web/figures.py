@@ -17,7 +17,7 @@ from actors.metrics.ledger import POINTS_MIN
 from actors.metrics.options import LedgerOptions
 from actors.metrics.queries import History, HistoryQuery, MetricsQuery, TooLarge
 from actors.metrics.study import StudiesBusy
-from web.api import ASK_S, instant
+from web.api import ASK_S, given
 from web.app import Door, answer, scoped
 from web.guard import Refusal
 from web.services import Services
@@ -57,7 +57,7 @@ def figures(door: Door, services: Services) -> Blueprint:
     @scoped(door, "read")
     async def get_metrics() -> Response:
         definitions = _definitions()
-        bot, at = request.args.get("bot", ""), _at()
+        bot, at = request.args.get("bot", ""), given("at")
         update = await _update(services, bot, at)
         whole = MetricsAnswer(update.at, update.bots, update.portfolio)
         if definitions is None:
@@ -71,7 +71,7 @@ def figures(door: Door, services: Services) -> Blueprint:
     @routes.get("/api/v1/metrics/details")
     @scoped(door, "read")
     async def get_details() -> Response:
-        bot, at = request.args.get("bot", ""), _at()
+        bot, at = request.args.get("bot", ""), given("at")
         now = services.clock.now()
         try:
             bots, portfolio = await services.studies.details(bot, at, now)
@@ -100,7 +100,7 @@ async def _history(services: Services) -> HistoryAnswer:
     bot, currency = request.args.get("bot", ""), request.args.get("currency", "")
     if bot and currency:
         raise Refusal(422, "currency: a bot or a currency, not both")
-    query = HistoryQuery(bot, _given("from"), _given("to"), _points())
+    query = HistoryQuery(bot, given("from"), given("to"), _points())
     bots: dict[str, History] = {}
     portfolio: dict[str, History] = {}
     if not currency:
@@ -137,15 +137,6 @@ def _refusal(error: TooLarge | StudiesBusy) -> Refusal:
     if isinstance(error, StudiesBusy):
         return Refusal(503, str(error), 1.0)
     return Refusal(422, str(error))
-
-
-def _at() -> datetime | None:
-    return _given("at")
-
-
-def _given(name: str) -> datetime | None:
-    text = request.args.get(name)
-    return None if text is None else instant(name, text)
 
 
 def _points() -> int:

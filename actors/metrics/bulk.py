@@ -120,10 +120,7 @@ class Loader:
     def wait(self, lines: Iterable[bytes]) -> None:
         """Let journaled events wait; those of a version with other types are left out."""
         for line in lines:
-            try:
-                event = codec.decode(line)
-            except msgspec.MsgspecError:
-                continue
+            event = codec.known(line)
             if not isinstance(event, Trade | Equity | Flow):
                 continue
             if self._wanted is not None and not self._wanted.has(event):

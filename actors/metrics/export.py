@@ -1,7 +1,7 @@
 """Trades as CSV, page by page out of the journal, so that a million cost no more memory than one.
 
 Each trade comes once, as its highest revision has it, in the order of its arrival. The columns are
-those that `sidewatch import` reads.
+those that `sidewatch import` reads. No text is taken for a formula.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from actors import codec
+from actors.cell import shielded
 from actors.messages import Trade
 from actors.metrics.timeline import Id, canonical_id
 from runtime.store import Row, Store
@@ -91,21 +92,14 @@ def _stands(trade: Trade, wanted: Wanted, corrected: Revisions) -> bool:
 async def _pages(store: Store, head: int) -> AsyncIterator[list[Trade]]:
     after = 0
     while after < head and (rows := await _read(store, after)):
-        yield [trade for row in rows if row.seq <= head and (trade := _decoded(row)) is not None]
+        events = [codec.known(row.data) for row in rows if row.seq <= head]
+        yield [event for event in events if isinstance(event, Trade)]
         after = rows[-1].seq
         await checkpoint()
 
 
 async def _read(store: Store, after: int) -> list[Row]:
     return await store.read(lambda tx: tx.journal.read(after, PAGE_ROWS, STREAMS))
-
-
-def _decoded(row: Row) -> Trade | None:
-    try:
-        event = codec.decode(row.data)
-    except msgspec.MsgspecError:
-        return None  # journaled by a version with other types; it stays there
-    return event if isinstance(event, Trade) else None
 
 
 def _piece(trades: list[Trade]) -> bytes:
@@ -120,4 +114,6 @@ def _cell(value: object) -> object:
         return value.isoformat()
     if isinstance(value, Decimal):
         return format(value, "f")
+    if isinstance(value, str):
+        return shielded(value)
     return "" if value is None else value

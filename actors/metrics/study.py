@@ -12,7 +12,6 @@ from datetime import datetime
 
 import anyio
 import anyio.to_thread
-import msgspec
 
 from actors import codec
 from actors.messages import Equity, Family, Flow, MetricsUpdate, Trade
@@ -50,8 +49,10 @@ class Study:
     def take(self, rows: Iterable[Row], left_out: set[int]) -> None:
         """Take in a page of the journal. Raises TooLarge."""
         for row in rows:
-            event = _decoded(row)
-            if event is not None and row.seq not in left_out and self._wanted(event):
+            event = codec.known(row.data)
+            if not isinstance(event, Trade | Equity | Flow):
+                continue
+            if row.seq not in left_out and self._wanted(event):
                 history = self.of.get(event.bot)
                 if history is None:
                     if len(self.of) >= BOTS_MAX:
@@ -191,11 +192,3 @@ class Studies:
 
     async def _page(self, after: int) -> list[Row]:
         return await self._store.read(lambda tx: tx.journal.read(after, PAGE_ROWS, STREAMS))
-
-
-def _decoded(row: Row) -> Trade | Equity | Flow | None:
-    try:
-        event = codec.decode(row.data)
-    except msgspec.MsgspecError:
-        return None  # journaled by a version with other types
-    return event if isinstance(event, Trade | Equity | Flow) else None

@@ -111,11 +111,12 @@ async def test_it_passes_over_what_another_version_has_journaled(tmp_path):
 
 
 async def test_it_quotes_hostile_text_and_import_reads_it_back(tmp_path):
-    hostile = trade(1, id_='a",\r\nb', symbol="=1+1;\u202e")
+    hostile = trade(1, id_="'" + '@a",\r\nb', symbol="=1+1;\u202e", pnl="-1")
     async with opened(tmp_path) as (store, _):
         await journal(store, hostile)
         [row], _ = await exported(store)
     assert tuple(row) == COLUMNS
+    assert (row["symbol"], row["id"][:3], row["pnl"]) == ("'=1+1;\u202e", "''@", "-1")
     [(_, again)], bad = codec.read(tradefile.from_row(row, bot="", zone=None), codec.JSON, NOW)
     assert bad == []
     assert again == replace(hostile, at=None)

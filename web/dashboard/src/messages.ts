@@ -63,7 +63,7 @@ export interface Metrics {
   readonly undefined: Readonly<Record<string, string>>;
 }
 
-/** metrics -> broadcaster: the latest figures of what changed; coalesced under load. */
+/** metrics -> broadcaster: the bots that changed, and the portfolios of their currencies. */
 export interface MetricsUpdate {
   readonly at: string;
   readonly bots: Readonly<Record<string, Metrics>>;

@@ -1,0 +1,71 @@
+"""Judging a file: each id once, and whoever repeats one with other content is told the line."""
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from config.settings import load
+from sidewatch.backfill import Report, Sender, batches, judged, lines
+from sidewatch.operator import OperatorError
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+HEADER = "id,symbol,side,quantity,opened_at,closed_at,pnl"
+
+
+def row(id_, pnl="1"):
+    return f"{id_},X,long,1,2026-01-01T00:00:00Z,2026-01-01T01:00:00Z,{pnl}"
+
+
+def judge(*rows, header=HEADER):
+    report, seen, good = Report(), {}, []
+    file = io.StringIO("\n".join([header, *rows]))
+    for batch in batches(lines(file, Path("h.csv"), "b", None), report):
+        good += judged(batch, report, seen, NOW)
+    return [line.number for line in good], report
+
+
+def test_it_tells_a_repeat_from_an_id_that_says_something_else():
+    good, report = judge(row(7), row("x"), row(7, "1.00"), row(7, "2"), row("x", "5"))
+    assert (good, report.repeated) == ([2, 3], 1)
+    told = "stands in line {} with other content: ignored; a correction needs a higher `revision`"
+    assert report.refused == [
+        (5, f"id '7' {told.format(2)}"),
+        (6, f"id 'x' {told.format(3)}"),
+    ]
+
+
+def test_it_names_the_line_whose_row_is_too_long():
+    good, report = judge(row(1), row(2, "1,250.00"))
+    assert good == [2]
+    assert report.refused == [(3, "more cells than columns; a text with a comma needs quotes")]
+
+
+def test_it_lists_the_columns_that_it_passes_over():
+    _, report = judge(row(1) + ",a,b", header=HEADER + ",note,tag")
+    assert list(report.passed) == ["note", "tag"]
+
+
+def test_it_names_a_misspelt_column_before_anything_is_judged():
+    with pytest.raises(
+        OperatorError, match=r"h\.csv: line 1: unknown field `curency`: did you mean"
+    ):
+        judge(row(1) + ",EUR", header=HEADER + ",curency")
+
+
+def test_it_reports_the_conflicts_of_the_answer_with_their_lines():
+    def answer(_request):
+        said = {"accepted": 0, "duplicates": 2, "rejected": []}
+        return httpx.Response(200, json=said | {"conflicts": [{"index": 1, "error": "known"}]})
+
+    settings = load(None, {"SIDEWATCH_INGEST_TOKEN": "b7Qm2xV9kLr4Tz8WcYp6NdHs3FgJ5aEu"})
+    sender, report = Sender(settings, "http://127.0.0.1:1"), Report()
+    sender.close()
+    sender._client = httpx.Client(base_url="http://x", transport=httpx.MockTransport(answer))
+    file = io.StringIO("\n".join([HEADER, row(1), "", row(2)]))
+    [batch] = batches(lines(file, Path("h.csv"), "b", None), report)
+    sender.send(batch, report)
+    sender.close()
+    assert (report.duplicates, report.refused) == (2, [(4, "known")])
