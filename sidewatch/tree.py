@@ -17,6 +17,7 @@ import structlog
 
 from actors.alerts.actor import AlertsActor, Left
 from actors.alerts.book import Book
+from actors.alerts.handover import Handover
 from actors.alerts.triggers import Internal
 from actors.broadcaster import Broadcaster, coalesces
 from actors.deadman import Deadman
@@ -82,6 +83,7 @@ class Tree:
         self.channels = channels.builders(settings)
         self.ledger_options = functools.partial(bots.ledger_options, settings)
         self.own_triggers = own_triggers(settings)
+        self.handovers = {name: Handover() for name in self.channels}
         self.channel_troubles = dict.fromkeys(self.channels, "")
         self.rush = Rush(self.clock)
         self.ingest = Ingest(
@@ -234,6 +236,7 @@ class Tree:
             own=self.own_triggers,
             refresh=self._refresh,
             left=self.left,
+            handovers=self.handovers,
         )
 
     def _sender(self, name: str) -> SenderActor:
@@ -246,6 +249,7 @@ class Tree:
             random=self.system.random,
             note=self.channel_troubles.__setitem__,
             fingerprint=channels.fingerprint(self.settings, name),
+            handover=self.handovers[name],
         )
 
     def _feed(self, name: str, place: Position, rush: Rush) -> ChildSpec:

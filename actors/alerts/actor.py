@@ -9,7 +9,7 @@ one alert alone waits for nothing. When the disk refuses, alerts go out from mem
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -31,6 +31,7 @@ from actors.alerts.commands import (
 )
 from actors.alerts.disk import SILENCES
 from actors.alerts.dispatch import HELD_MAX
+from actors.alerts.handover import Claims, Handover
 from actors.alerts.limits import LimitState
 from actors.alerts.step import Step
 from actors.alerts.triggers import Finding, Internal, Limits
@@ -75,7 +76,7 @@ class Left:
 
 
 class AlertsActor(Actor[Update | Command | _Look | _Purge]):
-    """Decides and commits. `wake` nudges the senders.
+    """Decides and commits. `wake` nudges the senders; `handovers` are those of their channels.
 
     `emergency` bypasses the outbox: a notice straight to the channels named. `own` are the
     operator's own triggers. `refresh` asks metrics and health to tell everything again. `left`
@@ -94,8 +95,10 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         own: Sequence[Own] = (),
         refresh: Callable[[], None] = lambda: None,
         left: Left | None = None,
+        handovers: Mapping[str, Handover] | None = None,
     ) -> None:
         self._store = store
+        self._handovers = handovers or {}
         self._book = book()
         self._limits_of = functools.lru_cache(maxsize=triggers.KEYS_KEPT)(limits_of)
         self._broadcaster = broadcaster
@@ -194,23 +197,39 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         todo = self._backlog
         clock = self.ctx.clock
         now, tick = clock.now(), clock.monotonic()
+        claims = self._claims(todo)
 
         def write(tx: Tx) -> list[Alert]:
             self._book.write(tx, todo, now, tick)
+            claims.claim(tx, now.timestamp())
             return [outbox.view(tx, step.alert.id) or step.alert for step in todo]
 
         try:
             shown = await self._store.write(write)
         except StoreError as error:
+            claims.leave()
+            self._wake()
             await self._storage_failed(steps, error)
             return
+        except BaseException:  # cancelled: what becomes of it, the senders find in the table
+            claims.leave()
+            raise
+        claims.give()
+        self._wake()
         self._book.written()
         self._backlog = []
         self._degraded = False
-        self._wake()
         for place, (step, alert) in enumerate(zip(todo, shown, strict=True)):
             new = step.action == "fire" and place >= told
             await self._broadcaster.tell(AlertChanged(alert, new=new))
+
+    def _claims(self, steps: list[Step]) -> Claims:
+        """Claim in the same transaction for the channels that are idle."""
+        if self.ctx.system.stop_asked:
+            return Claims(self._handovers, ())
+        going = [step for step in steps if step.notice is not None and not step.held]
+        channels = dict.fromkeys(channel for step in going for channel in step.channels)
+        return Claims(self._handovers, channels)
 
     async def _storage_failed(self, steps: list[Step], error: StoreError) -> None:
         """Send from memory what cannot be written, and write it later under the same ids."""

@@ -15,6 +15,7 @@ from random import Random
 import msgspec
 
 from actors.alerts import outbox, record
+from actors.alerts.handover import Handover
 from actors.alerts.record import Attempt
 from actors.alerts.triggers import Internal
 from actors.leaving import Left, brief
@@ -70,8 +71,10 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         faults: Callable[[str], None] = no_faults,
         note: Callable[[str, str], None] = unnoted,
         fingerprint: str = "",
+        handover: Handover | None = None,
     ) -> None:
         self._name = name
+        self._handover = handover or Handover()
         self._channel = channel
         self._store = store
         self._alerts = alerts
@@ -92,6 +95,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
 
     async def started(self) -> None:
         """Recall what the channel asked to keep; a disk that refuses keeps nobody from starting."""
+        self._handover.begin()
         kept = await self._store.read(lambda tx: tx.state.get(KEPT + self._name))
         if kept is not None and isinstance(self._channel, Recalls):
             self._channel.recall(kept.decode())
@@ -126,28 +130,42 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         clock = self.ctx.clock
         if self.ctx.system.stop_asked:
             return
+        if self._handover.taken:
+            return  # what commits now claims in our place, and wakes us
         if clock.monotonic() < self._next_s:
             self._wake_at(self._next_s - clock.monotonic())
             return
-        now = clock.now().timestamp()
+        job = self._handover.fetch() or await self._next_job()
+        if job is not None:
+            await self._attempt(job)
+            self._wake_at(max(0.0, self._next_s - clock.monotonic()))
+
+    async def _next_job(self) -> Job | None:
+        """Claim the next job; where none is due, wake for the next one that will be."""
+        now = self.ctx.clock.now().timestamp()
+        doubt = self._handover.clear_doubt()
         try:
             # No fsync: a claim that a power cut takes back is what the next start does anyway.
-            jobs = await self._store.note(lambda tx: self._claim(tx, now))
+            job, due = await self._store.note(lambda tx: self._claim(tx, now, doubt=doubt))
         except StoreError as error:
+            if doubt:
+                self._handover.doubt()
             self.ctx.system.report("storage_failed", self.ctx.name, error)
             self._wake_at(1.0)
-            return
+            return None
         self._unmarked, self._taken_over = False, True
-        if not jobs:
-            await self._wait_for_due(now)
-            return
-        await self._attempt(jobs[0])
-        self._wake_at(max(0.0, self._next_s - clock.monotonic()))
+        if job is None:
+            self._handover.open()
+            if due is not None:
+                self._wake_at(max(0.05, due - now))
+        return job
 
-    def _claim(self, tx: Tx, now: float) -> list[Job]:
+    def _claim(self, tx: Tx, now: float, *, doubt: bool) -> tuple[Job | None, float | None]:
+        """Return the claimed job, or when the next one is due."""
         if not self._taken_over:
             self._take_over(tx, now)
-        if self._unmarked:  # nobody else claims here: what is in flight is what we could not mark
+        # Nobody has what is in flight here: we could not mark it, or were never given it.
+        if self._unmarked or doubt:
             tx.queue.release_inflight(now, self._name)
         wall_s = now - self.ctx.clock.monotonic()
         if wall_s < self._wall_s - JUMP_S:  # else a clock set back by an hour delays by an hour
@@ -155,12 +173,9 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._wall_s = wall_s
         if self._breaker.down_since is not None:
             tx.queue.hasten(self._name, now, 1)
-        return tx.queue.claim(self._name, now)
-
-    async def _wait_for_due(self, now: float) -> None:
-        due = await self._store.read(lambda tx: tx.queue.next_due(self._name))
-        if due is not None:
-            self._wake_at(max(0.05, due - now))
+        for job in tx.queue.claim(self._name, now):
+            return job, None
+        return None, tx.queue.next_due(self._name)
 
     def _wake_at(self, delay_s: float) -> None:
         if self._timer is not None:
@@ -312,9 +327,11 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         """Send through the real channel; a success tries parked work again."""
         clock = self.ctx.clock
         began = clock.monotonic()
+        self._handover.shut()
         try:
             receipt = await self._send(notice)
         except SendError as error:
+            self._wake_at(0.0)
             await self._store.try_write(self._keep)
             return TestResult(False, error.reason, round((clock.monotonic() - began) * 1_000, 2))
         except Left:
@@ -343,4 +360,5 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
 
     async def stopping(self) -> None:
         """Give the channel's connections back."""
+        self._handover.begin()
         await self._channel.close()

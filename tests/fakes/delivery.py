@@ -20,6 +20,7 @@ from actors.alerts.actor import AlertsActor, Left
 from actors.alerts.book import Book
 from actors.alerts.commands import ListSilences
 from actors.alerts.debounce import RANK
+from actors.alerts.handover import Handover
 from actors.alerts.quiet import Hours
 from actors.alerts.routing import Policy
 from actors.alerts.triggers import Internal, Limits
@@ -194,6 +195,7 @@ class Life:
         self.dead = False
         self.crash_at = None
         self.left = Left()
+        self.handovers = {name: Handover() for name in CHANNELS}
         self.store = Store(world.path, world.clock, inline=True)
         senders = [ChildSpec(id=n, name=n, start=self._sender, args=(n,)) for n in CHANNELS]
         self.system = System(
@@ -231,6 +233,7 @@ class Life:
             wake=lambda: [self.ref(name).offer(Wake()) for name in CHANNELS],
             emergency=self._emergency,
             left=self.left,
+            handovers=self.handovers,
         )
         actor.world = world
         return actor
@@ -253,6 +256,7 @@ class Life:
             broadcaster=self.ref("broadcaster"),
             random=self.world.chance,
             faults=self._fault,
+            handover=self.handovers[name],
         )
 
     def _fault(self, point):
