@@ -14,12 +14,14 @@ from email.utils import parsedate_to_datetime
 from ssl import SSLCertVerificationError, TLSVersion
 from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import anyio
 import httpx
 from msgspec import Struct
 
 from actors.messages import Notice
+from actors.senders.direct import Direct
 
 ATTEMPT_S = 10.0
 CONNECT_S = 3.0
@@ -29,7 +31,13 @@ RETRY_AFTER_S_MAX = 86_400.0
 REASON_CHARS_MAX = 300
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
-_JSON = {"content-type": "application/json", "accept-encoding": "identity"}
+_HEADERS = {
+    "user-agent": "Sidewatch",
+    "accept": "*/*",
+    "accept-encoding": "identity",
+    "content-type": "application/json",
+}
+_TIMEOUT = httpx.Timeout(ATTEMPT_S, connect=CONNECT_S)
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?")
 
 
@@ -141,12 +149,16 @@ def is_http_url(url: str) -> bool:
 
 
 def http_client() -> httpx.AsyncClient:
-    """Make a client for one provider: TLS 1.2 or newer, verified, no redirects, two connections."""
+    """Make a client for one provider: TLS 1.2 or newer, verified, no redirects, two connections.
+
+    Where the environment names a proxy, httpx's own transport goes through it.
+    """
     tls = httpx.create_ssl_context()
     tls.minimum_version = TLSVersion.TLSv1_2
     return httpx.AsyncClient(
         verify=tls,
-        timeout=httpx.Timeout(ATTEMPT_S, connect=CONNECT_S),
+        transport=None if getproxies() else Direct(tls),
+        timeout=_TIMEOUT,
         limits=httpx.Limits(max_connections=2, max_keepalive_connections=1),
         follow_redirects=False,
     )
@@ -154,7 +166,7 @@ def http_client() -> httpx.AsyncClient:
 
 async def post_json(
     client: httpx.AsyncClient,
-    url: str,
+    url: str | httpx.URL,
     payload: bytes,
     *,
     secrets: tuple[str, ...],
@@ -165,23 +177,30 @@ async def post_json(
 
     `hostname` is what the certificate must name where `url` has an address in its place.
     """
+    extensions: dict[str, object] = {"timeout": _TIMEOUT.as_dict()}
+    if hostname is not None:
+        extensions["sni_hostname"] = hostname
     try:
-        async with client.stream(
+        # Built by hand: the client would merge its own defaults in, each time anew.
+        request = httpx.Request(
             "POST",
             url,
             content=payload,
-            headers={**(headers or {}), **_JSON},
-            follow_redirects=False,
-            extensions={} if hostname is None else {"sni_hostname": hostname},
-        ) as response:
+            headers={**_HEADERS, **(headers or {})},
+            extensions=extensions,
+        )
+        response = await client.send(request, stream=True, follow_redirects=False)
+        try:
             return Answer(
                 status=response.status_code,
                 body=await _read(response),
                 retry_after_s=retry_after(response.headers),
             )
+        finally:
+            await response.aclose()
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
         unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-        reason = redact(_network(error), url, *secrets)
+        reason = redact(_network(error), str(url), *secrets)
         failure = SendError(reason, permanent=False, unsent=unsent)
     # Raised outside the handler: chained to httpx's error, a traceback would show the URL.
     raise failure

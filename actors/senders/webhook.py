@@ -88,6 +88,7 @@ class WebhookChannel:
         if None in keys:
             raise ValueError("webhook secret: must be whsec_ and base64 of 24 to 64 bytes")
         self._url = httpx.URL(url)
+        self._last: tuple[str, httpx.URL] | None = None
         self._host = self._url.raw_host.decode("ascii")
         self._keys = [key for key in keys if key is not None]
         self._secrets = (*url_secrets(url), secret, previous or "")
@@ -132,7 +133,6 @@ class WebhookChannel:
             stamp = str(int(self._now()))
             headers = {
                 "host": self._url.netloc.decode("ascii"),
-                "user-agent": "Sidewatch",
                 "webhook-id": id_,
                 "webhook-timestamp": stamp,
                 "webhook-signature": signatures(self._keys, id_, stamp, body),
@@ -140,7 +140,7 @@ class WebhookChannel:
             try:
                 return await post_json(
                     self._client,
-                    str(self._url.copy_with(host=address)),
+                    self._at(address),
                     body,
                     secrets=self._secrets,
                     headers=headers,
@@ -151,6 +151,12 @@ class WebhookChannel:
                 if not error.unsent:
                     break
         raise failure
+
+    def _at(self, address: str) -> httpx.URL:
+        """Put an address in the name's place; the last one is kept, to parse a URL takes long."""
+        if self._last is None or self._last[0] != address:
+            self._last = address, self._url.copy_with(host=address)
+        return self._last[1]
 
     async def _addresses(self) -> list[str]:
         """The host's addresses that may be connected to, checked one by one."""
