@@ -1,11 +1,12 @@
 """A block: some hundred entries side by side in columns, and what they amount to.
 
-Columns rather than objects, because a bot may have a million trades: 54 bytes an entry. A column
+Columns rather than objects, because a bot may have a million trades: 62 bytes an entry. A column
 of amounts is an array of 64-bit integers until one does not fit, then a list of Python's.
 """
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_left
 from typing import Any, NamedTuple
@@ -31,7 +32,7 @@ from actors.metrics.summary import (
 Columns = dict[str, npt.NDArray[Any]]
 Column = Any  # array("q") or list[int]; mypy cannot see that both insert and delete alike
 WIDE = ("amount", "fee", "quantity")
-COLUMNS = ("when", "kind", "ids", "amount", "fee", "opened", "quantity", "symbol")
+COLUMNS = ("when", "kind", "ids", "amount", "fee", "opened", "quantity", "symbol", "risk")
 CODES = {
     "when": "q",
     "ids": "q",
@@ -40,13 +41,15 @@ CODES = {
     "opened": "q",
     "quantity": "q",
     "symbol": "I",
+    "risk": "d",
 }
 
 
 class Row(NamedTuple):
     """One entry: `when` and `opened` in microseconds since 1970, money in scaled units.
 
-    `ids` refers to the heap of ids; `symbol` is twice the symbol's number, plus 1 when short.
+    `ids` refers to the heap of ids; `symbol` is twice the number of the symbol, plus 1 when short;
+    `risk` is the amount at stake in the currency, NaN where it was not told.
     """
 
     when: int
@@ -57,6 +60,7 @@ class Row(NamedTuple):
     opened: int = 0
     quantity: int = 0
     symbol: int = 0
+    risk: float = math.nan
 
 
 class Piece(NamedTuple):
@@ -87,6 +91,7 @@ class Block:
         self.opened = array("q")
         self.quantity: Column = array("q")
         self.symbol = array("I")
+        self.risk = array("d")
         self.changed()
 
     def __len__(self) -> int:
@@ -104,12 +109,13 @@ class Block:
     def append(self, row: Row) -> None:
         """Put an entry at the end."""
         self._summary = self._pieces = self._streaks = self.group = None
-        when, kind, ids, amount, fee, opened, quantity, symbol = row
+        when, kind, ids, amount, fee, opened, quantity, symbol, risk = row
         self.when.append(when)
         self.kind.append(kind)
         self.ids.append(ids)
         self.opened.append(opened)
         self.symbol.append(symbol)
+        self.risk.append(risk)
         try:
             self.amount.append(amount)
             self.fee.append(fee)
@@ -132,6 +138,7 @@ class Block:
         self.ids.insert(place, row.ids)
         self.opened.insert(place, row.opened)
         self.symbol.insert(place, row.symbol)
+        self.risk.insert(place, row.risk)
         try:
             self.amount.insert(place, row.amount)
         except OverflowError:
@@ -257,7 +264,7 @@ class Block:
 def values(column: Column) -> Amounts:
     """A copy of a column for numpy."""
     if isinstance(column, array):
-        return np.array(column, np.int64)
+        return np.array(column, column.typecode)
     return np.array(column, object)
 
 

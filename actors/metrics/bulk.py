@@ -8,6 +8,7 @@ afterwards, in the order of the journal, so that the outcome is that of applying
 from __future__ import annotations
 
 import itertools
+import math
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -50,6 +51,7 @@ class _Trade(msgspec.Struct, tag_field="type", tag="trade", gc=False):
     fee: str = "0"
     currency: str | None = None
     revision: int = 0
+    risk: str | None = None
 
 
 class _Equity(msgspec.Struct, tag_field="type", tag="equity", gc=False):
@@ -183,6 +185,8 @@ class Loader:
         good &= fine
         pnl, fine = units([trade.pnl for trade in trades], ledger.scale)
         good &= fine
+        risk, fine = _risks([trade.risk for trade in trades])
+        good &= fine
         fee, fine = units([trade.fee for trade in trades], ledger.scale)
         good &= fine
         quantity, fine = units([trade.quantity for trade in trades], ledger.quantity_scale)
@@ -213,6 +217,7 @@ class Loader:
             "opened": opened,
             "quantity": quantity,
             "symbol": np.array(symbols, np.uint32),
+            "risk": risk,
             "digest": digests,
         }
         if not good.all():
@@ -246,6 +251,7 @@ def _equities(ledger: Ledger, events: list[_Equity]) -> Flags:
         "opened": zeros,
         "quantity": zeros,
         "symbol": np.zeros(count, np.uint32),
+        "risk": np.full(count, np.nan),
         "digest": np.zeros(count, np.uint32),
     }
     if count:
@@ -316,6 +322,15 @@ def units(texts: Sequence[str], scale: int) -> tuple[Amounts, Flags]:
     for place in np.flatnonzero(~good).tolist():
         whole[place] = _unit(texts[place], scale)
     return _filled(whole)
+
+
+def _risks(texts: list[str | None]) -> tuple[npt.NDArray[np.float64], Flags]:
+    """Amounts at stake as floats, NaN for none, and which of them could be read."""
+    try:
+        told = [math.nan if text is None else float(text) for text in texts]
+    except ValueError:
+        return np.full(len(texts), np.nan), np.array([text is None for text in texts], np.bool_)
+    return np.array(told), np.ones(len(texts), np.bool_)
 
 
 def _filled(found: Sequence[int | None]) -> tuple[Amounts, Flags]:

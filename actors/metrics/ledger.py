@@ -7,6 +7,7 @@ figures O(days) more.
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -238,7 +239,8 @@ class Ledger(Entries):
             self._revisions[identity] = trade.revision
         symbol = 2 * self.symbol(trade.symbol) + (trade.side == "short")
         opened_at = micros(trade.opened_at)
-        self._insert(Row(when, TRADE, reference, pnl, fee, opened_at, quantity, symbol))
+        risk = math.nan if trade.risk is None else float(trade.risk)
+        self._insert(Row(when, TRADE, reference, pnl, fee, opened_at, quantity, symbol, risk))
         return True
 
     def _apply_flow(self, flow: Flow) -> bool:

@@ -24,7 +24,7 @@ from actors.metrics.options import LedgerOptions
 from actors.metrics.timeline import Timeline
 from actors.metrics.window import Segment
 
-FORMAT: Final = f"4 {sys.byteorder}"
+FORMAT: Final = f"5 {sys.byteorder}"
 GROUP_BLOCKS: Final = 16
 HEAP_BYTES: Final = 1 << 20
 RUN_ENTRIES: Final = 1 << 16

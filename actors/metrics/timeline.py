@@ -201,11 +201,7 @@ class Timeline:
     def column(self, name: str, first: int = 0, last: int | None = None) -> npt.NDArray[Any]:
         """A copy of one column of the blocks from `first` to before `last`."""
         parts = [
-            np.array(block.kind, np.uint8)
-            if name == "kind"
-            else values(getattr(block, name))
-            if name != "symbol"
-            else np.array(block.symbol, np.uint32)
+            block.kinds() if name == "kind" else values(getattr(block, name))
             for block in self.blocks[first:last]
         ]
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
