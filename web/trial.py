@@ -21,15 +21,14 @@ Senders = Mapping[str, Ref[SendTest]]
 
 def choose(senders: Senders, channel: str, message: str) -> Senders:
     """Return one channel's sender, or those of "all"; raises Refusal 422 naming what is wrong."""
+    if not senders:
+        raise Refusal(422, "channel: none is switched on (see docs/configuration.md)")
     if channel != "all" and channel not in senders:
         known = ", ".join(["all", *senders])
         raise Refusal(422, f"channel: {channel[:40]!r} is not one of: {known}")
     if not message.strip() or len(message) > MESSAGE_CHARS_MAX:
         raise Refusal(422, f"test_message: needs 1 to {MESSAGE_CHARS_MAX} characters")
-    chosen = {n: r for n, r in senders.items() if channel in ("all", n)}
-    if not chosen:
-        raise Refusal(422, "channel: none is switched on (see docs/configuration.md)")
-    return chosen
+    return {n: r for n, r in senders.items() if channel in ("all", n)}
 
 
 async def send_tests(services: Services, chosen: Senders, message: str) -> dict[str, TestResult]:

@@ -188,6 +188,16 @@ def test_it_asks_the_running_one_for_its_channels(sidewatch, tmp_path):
     assert "note channels of these settings: none" in other.stdout
 
 
+def test_it_tests_no_channel_where_none_is_switched_on(tmp_path):
+    with Sidewatch(tmp_path / "data") as bare:
+        place = {"data_dir": bare.data_dir, "port": bare.url.rsplit(":", 1)[1]}
+        for channel in ("all", "slack"):
+            done = call("alerts", "test", "--channel", channel, **place)
+            assert (done.returncode, "channel: none is switched on" in done.stderr) == (1, True)
+        done = call("doctor", **place)
+        assert (done.returncode, "BAD  channels of the running" in done.stdout) == (1, True)
+
+
 def test_it_says_that_another_data_directory_runs(sidewatch, tmp_path):
     ensure(tmp_path, Auth())
     done = call("status", data_dir=tmp_path, port=sidewatch.port, **DRAWN)
