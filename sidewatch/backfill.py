@@ -27,7 +27,7 @@ from actors.messages import Trade
 from actors.sources import tradefile
 from actors.sources.tradefile import RowError
 from config.settings import Settings
-from sidewatch.operator import OperatorError, base_url, known_secret
+from sidewatch.operator import OperatorError, base_url, known_secret, unreachable
 
 BATCH_LINES = 500
 BATCH_BYTES_MAX = 512 * 1024
@@ -227,7 +227,7 @@ class Sender:
             try:
                 answer = self._client.post("/api/v1/events", content=body, headers=self._headers)
             except (httpx.HTTPError, httpx.InvalidURL) as error:  # run again: ids make duplicates
-                raise OperatorError(f"{self._base}: {error or type(error).__name__}") from error
+                raise unreachable(self._base, error) from error
             if answer.status_code not in (429, 503) or not waits_s:
                 return answer
             time.sleep(waits_s.pop(0))

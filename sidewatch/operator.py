@@ -33,6 +33,12 @@ def base_url(settings: Settings, url: str | None) -> str:
     return f"http://{host}:{server.port}"
 
 
+def unreachable(base: str, error: Exception) -> OperatorError:
+    """Return the error for a Sidewatch that gave no answer."""
+    hint = "; does `sidewatch run` run there?" if isinstance(error, httpx.ConnectError) else ""
+    return OperatorError(f"{base}: {error or type(error).__name__}{hint}")
+
+
 def known_secret(settings: Settings, name: str) -> str:
     """Return a secret of `[auth]`. Raises OperatorError where no start has drawn it yet."""
     secret: Secret | None = getattr(settings.auth, name)
@@ -88,7 +94,7 @@ class Operator:
                 method, self._base + path, content=raw, headers=headers, timeout=TIMEOUT_S
             )
         except httpx.HTTPError as error:
-            raise OperatorError(f"{self._base}: {error or type(error).__name__}") from error
+            raise unreachable(self._base, error) from error
         if answer.is_error:
             try:
                 reason = answer.json()["error"]

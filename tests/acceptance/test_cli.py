@@ -222,3 +222,4 @@ def test_it_says_when_nothing_answers(tmp_path):
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1
     assert "127.0.0.1:1" in done.stderr
+    assert "does `sidewatch run` run there?" in done.stderr
