@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -47,15 +47,28 @@ _NO_NUMBER = re.compile(r"-?(nan|inf)", re.IGNORECASE)
 _HALF = re.compile(rb"\\u[dD](?:[89abAB][\da-fA-F]{2}(?!\\u[dD][c-fC-F])|[c-fC-F][\da-fA-F]{2})")
 
 
-def reason(error: Exception, raw: bytes, *, packed: bool = False, line: int = 0) -> str:
-    """Return why `raw` could not be decoded to an event; `line` is its own in a body of lines."""
+def reason(
+    error: Exception,
+    raw: bytes,
+    *,
+    packed: bool = False,
+    line: int = 0,
+    kinds: Mapping[str, type[msgspec.Struct]] = EVENT_TYPES,
+) -> str:
+    """Return why `raw` could not be decoded to an event; `line` is its own in a body of lines.
+
+    `kinds` are what it may have been, by its `type`; "" where there is one kind only.
+    """
     if isinstance(error, RecursionError):
         return "nested too deeply"
     text = str(error)
     if found := _UNKNOWN.match(text):
-        text = unknown(found["field"], _known(raw, packed=packed))
+        kind = kinds.get("") or kinds.get(str(_value("type", raw, packed=packed)))
+        text = unknown(found["field"], kind.__struct_fields__ if kind else ())
     elif found := _AT.fullmatch(text):
-        text = f"{found['field']}: {_wanted(found, raw, packed=packed)}"
+        value = _value(found["field"], raw, packed=packed)
+        forms = FORMS if kinds is EVENT_TYPES else {}
+        text = f"{found['field']}: {_wanted(found, value, forms)}"
     elif not packed:
         text = _malformed(error, text, raw, f"line {line}, " if line else "")
     return text[:REASON_CHARS_MAX]
@@ -75,18 +88,11 @@ def nearest(field: str, known: Iterable[str], likeness: float = 0.7) -> str | No
     return next(iter(difflib.get_close_matches(wanted, list(known), n=1, cutoff=likeness)), None)
 
 
-def _known(raw: bytes, *, packed: bool) -> tuple[str, ...]:
-    kind = EVENT_TYPES.get(str(_value("type", raw, packed=packed)))
-    return kind.__struct_fields__ if kind else ()
-
-
-def _wanted(found: re.Match[str], raw: bytes, *, packed: bool) -> str:
+def _wanted(found: re.Match[str], value: object, forms: Mapping[str, str]) -> str:
     """Return what is wrong with a field's value, in words that say what would be right."""
-    field, text = found["field"], found["text"]
-    if field in FORMS and not found["rest"]:
-        value = _value(field, raw, packed=packed)
-        return f"{FORMS[field]}, not {repr(value)[:VALUE_CHARS_MAX]}"
-    text = text[:1].lower() + text[1:]
+    if found["field"] in forms:
+        return f"{forms[found['field']]}, not {repr(value)[:VALUE_CHARS_MAX]}"
+    text = found["text"][:1].lower() + found["text"][1:]
     return f"{text}, {INSTANT}" if "datetime" in text else text
 
 

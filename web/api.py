@@ -15,6 +15,7 @@ from actors.alerts.commands import Acknowledge, AddSilence, ListSilences, Remove
 from actors.codec import BadBatch
 from actors.health.actor import HealthQuery
 from actors.ingest import RejectedEvent
+from actors.reason import reason
 from web import guard
 from web.app import Door, answer, read_body, scoped
 from web.guard import Refusal
@@ -56,12 +57,13 @@ class SessionRequest(Struct, frozen=True, forbid_unknown_fields=True):
     token: str
 
 
-def body_as(kind: type, body: bytes) -> object:
+def body_as(kind: type[Struct], body: bytes) -> object:
     """Decode a JSON body; raises Refusal 422 naming the field."""
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise Refusal(422, f"body: {error}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        why = reason(error, body, kinds={"": kind})
+        raise Refusal(422, why if body.strip() else "the request has no body") from error
 
 
 def events(door: Door, services: Services) -> Blueprint:

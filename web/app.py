@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, cast
 
 import anyio
 import msgspec
 from quart import Quart, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from actors.alerts.commands import Invalid, NotStored, Unknown
 from runtime.ref import AskFailed, AskTimeout, Declined, MailboxFull, NoSuchActor
@@ -36,9 +36,13 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
-UNREAD = frozenset({400, 401, 403, 408, 413, 421, 429, 431})
+UNREAD = frozenset({400, 401, 403, 405, 408, 413, 415, 421, 429, 431})
+NOT_FOUND = 404
 BUSY = 503
 TEXTS = {413: "the body is too large", 408: "the body did not come in time"}
+API = "/api/"
+SOURCES = "/api/v1/sources/"  # a bot cannot mend its owner's address, and would lose the event
+SHOWN_CHARS_MAX = 100
 
 _encode = msgspec.json.Encoder().encode
 
@@ -149,7 +153,10 @@ def raw_path() -> str:
 
 
 async def read_body(bytes_max: int) -> bytes:
-    """Read a bounded body; raises Refusal 413."""
+    """Read a bounded body; raises Refusal 413, 415."""
+    coding = request.headers.get("Content-Encoding", "identity")
+    if coding.lower() != "identity":
+        raise Refusal(415, f"Content-Encoding {coding[:40]!r} is not read: send the body as it is")
     if (request.content_length or 0) > bytes_max:
         raise Refusal(413, f"the body is larger than {bytes_max} bytes")
     body = cast("bytes", await request.get_data(cache=True, as_text=False))
@@ -166,7 +173,8 @@ def answer(value: object, status: int = 200) -> Response:
 def refuse(refusal: Refusal) -> Response:
     """Return an error as JSON."""
     response = answer({"error": refusal.error}, refusal.status)
-    if refusal.status in UNREAD and request.http_version.startswith("1"):
+    missed = refusal.status == NOT_FOUND and request.method not in guard.SAFE_METHODS
+    if (missed or refusal.status in UNREAD) and request.http_version.startswith("1"):
         # The body may be unread, and then the server ends the connection: say so, or the
         # client's next request on it is lost.
         response.headers["Connection"] = "close"
@@ -186,14 +194,21 @@ def new_app(backend: str) -> Quart:
     return Quart(__name__, static_folder=None)
 
 
-def protect(app: Quart, door: Door) -> None:
-    """Put the guard before every route, and safe headers and JSON errors after it."""
+def protect(app: Quart, door: Door, queries: Mapping[str, Sequence[str]]) -> None:
+    """Put the guard before every route, and safe headers and JSON errors after it.
+
+    `queries` are the parameters that each route of the API reads.
+    """
     app.config["MAX_CONTENT_LENGTH"] = door.limits.batch_bytes_max
     app.config["BODY_TIMEOUT"] = door.limits.body_s
 
     async def before() -> Response | None:
         try:
             door.check(request, unsafe=request.method not in guard.SAFE_METHODS)
+            rule = request.url_rule.rule if request.url_rule else ""
+            if rule.startswith(API) and not rule.startswith(SOURCES):
+                names = [name for name, _ in request.args.items(multi=True)]
+                guard.check_query(names, queries.get(rule, ()))
         except Refusal as refusal:
             return refuse(refusal)
         return None
@@ -215,7 +230,10 @@ async def _failed(error: Exception) -> Response:
     refusal = error if isinstance(error, Refusal) else _refusal_of(error)
     if refusal is None:
         raise error
-    return refuse(refusal)
+    response = refuse(refusal)
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+    return response
 
 
 ANSWERS: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
@@ -228,6 +246,12 @@ ANSWERS: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
 
 
 def _refusal_of(error: Exception) -> Refusal | None:
+    if isinstance(error, NotFound):
+        return Refusal(NOT_FOUND, f"nothing is served at {request.path[:SHOWN_CHARS_MAX]!r}")
+    if isinstance(error, MethodNotAllowed):
+        methods = ", ".join(sorted(error.valid_methods or ()))
+        where = request.path[:SHOWN_CHARS_MAX]
+        return Refusal(405, f"{request.method} is not for {where!r}, which takes {methods}")
     if isinstance(error, HTTPException):
         code = error.code or 500
         return Refusal(code, TEXTS.get(code) or error.description or error.name)

@@ -6,6 +6,7 @@ from quart import Quart
 
 from web import api, export, figures, live, pages
 from web.app import Door, new_app, protect
+from web.contract import QUERIES
 from web.services import Access, Limits, Services
 
 
@@ -13,7 +14,7 @@ def build(services: Services, access: Access, limits: Limits, backend: str) -> Q
     """Return the whole web application for one incarnation of the server."""
     app = new_app(backend)
     door = Door(access, limits, services)
-    protect(app, door)
+    protect(app, door, QUERIES)
     for routes in (
         api.events(door, services),
         api.reading(door, services),

@@ -12,7 +12,7 @@ import hmac
 import ipaddress
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -72,6 +72,18 @@ def check_origin(origin: str | None, site: str | None, allowed: frozenset[str]) 
 def whole_s(wait_s: float) -> int:
     """Return a wait in whole seconds, never too short."""
     return max(1, math.ceil(wait_s))
+
+
+def check_query(given: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse a query with a parameter that nobody reads, or one that stands twice."""
+    seen = set()
+    for name in given:
+        if name not in known:
+            hint = f"known are {', '.join(known)}" if known else "none is known here"
+            raise Refusal(400, f"unknown parameter {name[:40]!r}: {hint}")
+        if name in seen:
+            raise Refusal(400, f"{name}: given twice")
+        seen.add(name)
 
 
 class Rate:

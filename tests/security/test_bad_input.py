@@ -1,5 +1,6 @@
 """Bad input against a running server: each gets its own clear error, and nothing falls."""
 
+import gzip
 import json
 import socket
 from itertools import count
@@ -9,7 +10,7 @@ import pytest
 
 from tests.acceptance.process import TOKENS, Sidewatch, bearer, instant, trade
 
-INGEST, READ = bearer("INGEST"), bearer("READ")
+INGEST, READ, OPERATE = bearer("INGEST"), bearer("READ"), bearer("OPERATE")
 EVENTS = "/api/v1/events"
 FREQTRADE = f"/api/v1/sources/freqtrade/x/{TOKENS['SIDEWATCH_FREQTRADE_SECRET']}"
 CLOSED = {
@@ -167,6 +168,65 @@ def test_it_names_what_is_wrong_with_a_question(sidewatch, query, named):
     answer = sidewatch.client.get(f"/api/v1/{query}", headers=READ)
     assert answer.status_code == 422
     assert answer.json()["error"].startswith(named)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "error"),
+    [
+        ("GET", "alerts?limt=5", 400, "unknown parameter 'limt': known are limit, before"),
+        ("GET", "health/status?bot=b", 400, "unknown parameter 'bot': none is known here"),
+        ("GET", "trades.csv?bot=a&bot=b", 400, "bot: given twice"),
+        ("GET", "supervisor?=", 400, "unknown parameter '': none is known here"),
+        ("POST", "events?bot=b", 400, "unknown parameter 'bot': none is known here"),
+        ("GET", "nowhere?x=1", 404, "nothing is served at '/api/v1/nowhere'"),
+        ("POST", "nowhere", 404, "nothing is served at '/api/v1/nowhere'"),
+        ("GET", "events", 405, "GET is not for '/api/v1/events', which takes OPTIONS, POST"),
+        ("BREW", "alerts", 405, "BREW is not for '/api/v1/alerts', which takes GET, HEAD, OPTIONS"),
+    ],
+)
+def test_it_names_what_no_route_takes(sidewatch, method, path, status, error):
+    body = json.dumps(trade("asked", 1)) if method == "POST" else None
+    answer = sidewatch.client.request(
+        method, f"/api/v1/{path}", headers=READ | INGEST, content=body
+    )
+    assert (answer.status_code, answer.json()) == (status, {"error": error})
+    assert ("Allow" in answer.headers) == (status == 405)
+    assert answer.headers.get("connection") == (
+        None if (method, status) == ("GET", 404) else "close"
+    )
+
+
+def test_it_leaves_the_address_of_a_freqtrade_as_its_owner_has_it(sidewatch):
+    answer = sidewatch.client.post(f"{FREQTRADE}?format=json", json={"type": "entry"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate, gzip", "x" * 900])
+def test_it_reads_no_compressed_body(sidewatch, coding):
+    bomb = gzip.compress(b"[" + b" " * 50_000_000)
+    headers = INGEST | {"Content-Encoding": coding}
+    answer = sidewatch.client.post(EVENTS, content=bomb, headers=headers)
+    assert (answer.status_code, coding[:40] in answer.json()["error"]) == (415, True)
+    headers["Content-Encoding"] = "Identity"
+    answer = sidewatch.client.post(EVENTS, content=bomb, headers=headers)
+    [refused] = answer.json()["rejected"]
+    assert refused["error"] == "looks like gzip: send plain UTF-8 (byte 0)"
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({"reson": "x"}, "unknown field `reson`: did you mean `reason`?"),
+        ({"reason": "x", "minutes": "5"}, "minutes: expected `float | null`, got `str`"),
+        ({"reason": "x", "bot": 5}, "bot: expected `str`, got `int`"),
+        ({}, "Object missing required field `reason`"),
+        (None, "the request has no body"),
+    ],
+)
+def test_it_names_what_is_wrong_with_a_silence(sidewatch, body, error):
+    content = b"" if body is None else json.dumps(body).encode()
+    answer = sidewatch.client.post("/api/v1/silences", content=content, headers=OPERATE)
+    assert (answer.status_code, answer.json()) == (422, {"error": error})
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
