@@ -152,7 +152,7 @@ class Mailbox:
             self._append(item)
             return True
         if self.closed:
-            self._turn_away(item)
+            self.turn_away(item)
             return True
         if self.putters and not self._urgent(item):
             return self._coalesces(item)
@@ -177,10 +177,15 @@ class Mailbox:
     def force(self, item: Any) -> None:
         """Put over the capacity: for the runtime's own."""
         if self.closed:
-            self._turn_away(item)
+            self.turn_away(item)
         else:
             self.forced += 1
             self._append(item)
+
+    def turn_away(self, item: Any, reason: str = "no such actor") -> None:
+        """Count a message in, and hand it to the dead letters."""
+        self.accepted += 1
+        self.on_dead(item, reason)
 
     def head(self) -> Any:
         """Return the message in hand without its cell: what comes with its key waits behind it."""
@@ -213,7 +218,7 @@ class Mailbox:
         while self.putters:
             turn = self.putters[0]
             self._leave(turn)
-            self._turn_away(turn.item)
+            self.turn_away(turn.item)
             turn.over.set()
 
     def _queue_up(self, turn: Turn) -> None:
@@ -234,10 +239,6 @@ class Mailbox:
         """Let tells go straight in, where nothing is to be decided."""
         if not self.closed and self.policy.key is None:
             self.direct = self.policy.capacity
-
-    def _turn_away(self, item: Any) -> None:
-        self.accepted += 1
-        self.on_dead(item, "no such actor")
 
     def _append(self, item: Any) -> None:
         if self.queue is NOTHING:

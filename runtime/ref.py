@@ -71,6 +71,11 @@ class Ref(Generic[M_contra]):
         """Put without waiting; false when there is no room."""
         return self._box.offer(message)
 
+    def post(self, message: M_contra) -> None:
+        """Put without waiting; what finds no room is a dead letter, counted and reported."""
+        if not self._box.offer(message):
+            self._box.turn_away(message, "no room")
+
     async def ask(self, message: M_contra, *, timeout_s: float = 5.0) -> Any:
         """Put a message and wait for what `receive` returns for it, over restarts.
 

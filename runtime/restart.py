@@ -42,9 +42,14 @@ def describe(error: BaseException) -> str:
 def shown(thing: object, show: Callable[[Any], str] = repr) -> str:
     """Return a bounded text for what the application made, which may fail even at that."""
     try:
-        return show(thing)[:SHOWN_CHARS_MAX]
+        return encodable(show(thing)[:SHOWN_CHARS_MAX])
     except Exception as error:  # noqa: BLE001 - it must not take the tree along
         return f"<{type(thing).__name__}: its text fails with {type(error).__name__}>"
+
+
+def encodable(text: str) -> str:
+    """Return the text with half characters written out: whoever sends it on must not fail."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def restarts(policy: Restart, ending: Ending) -> bool:

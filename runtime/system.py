@@ -20,7 +20,7 @@ from runtime.admin import SupervisorRef
 from runtime.clock import Clock, SystemClock
 from runtime.incarnation import Stuck
 from runtime.ref import NoSuchActor, Ref
-from runtime.restart import SHOWN_CHARS_MAX, Exit, describe, shown
+from runtime.restart import SHOWN_CHARS_MAX, Exit, describe, encodable, shown
 from runtime.slot import Slot
 from runtime.spec import DynamicSpec, SupervisorSpec
 from runtime.status import SystemStatus, system_status
@@ -283,7 +283,7 @@ class System:
     def quarantine(self, actor: str, message: Any, crashes: int, error: BaseException) -> None:
         """Keep a poison message with its traceback, and hand it to the application."""
         self.quarantine_count += 1
-        trace = "".join(format_exception(error))[-4 * SHOWN_CHARS_MAX :]
+        trace = encodable("".join(format_exception(error))[-4 * SHOWN_CHARS_MAX :])
         kept = Quarantined(self.clock.now(), actor, shown(message), crashes, trace)
         self.quarantined.append(kept)
         if self._on_quarantine is not None:

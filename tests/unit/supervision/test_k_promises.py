@@ -4,10 +4,13 @@ Case 104 (kill -9 with the journal on) is an acceptance test: it needs a process
 """
 
 import anyio
+import msgspec
 import pytest
 
+from runtime.actor import Actor
 from runtime.clock import LoopClock
 from runtime.mailbox import MailboxPolicy
+from runtime.spec import ChildSpec
 from runtime.store import Store
 from tests.unit.supervision.kit import (
     Crash,
@@ -300,3 +303,22 @@ async def test_it_103_does_not_acknowledge_what_it_was_cancelled_in(tmp_path):
     assert (slot.handled, done) == (1, ["alert-1"])
     await run_once(slow_s=0)
     assert done == ["alert-1"]
+
+
+async def test_it_100_keeps_a_record_that_can_be_sent_on_whatever_its_text():
+    half = "\ud800"
+
+    class Odd:
+        def __repr__(self):
+            return half
+
+    class Odds(Actor):
+        async def receive(self, message):
+            raise ValueError(half)
+
+    async with running(supervisor(ChildSpec(id="a", name="a", start=Odds), intensity=9)) as run:
+        await run.ref("a").tell(Odd())
+        await settle()
+        [record] = run.system.quarantined
+        assert record.message == "\\ud800"
+        assert msgspec.json.encode((record, run.system.status()))

@@ -280,3 +280,24 @@ async def test_it_105_makes_room_for_what_must_arrive_among_coalesced_messages()
         assert said(log) == ["a:c2", "a:b'urgent'"]
         await run.tell("a", "a2")
         assert said(log)[-1] == "a:a2"
+
+
+@pytest.mark.parametrize("when_full", ["wait", "refuse"])
+async def test_it_105_counts_what_is_posted_and_finds_no_room_as_a_dead_letter(when_full):
+    log = []
+    async with running(supervisor(boxed(log, when_full))) as run:
+        await full(run, 1, 2)
+        for message in (3, 4):
+            run.ref("a").post(message)
+        letters = run.system.dead_letters
+        assert [(letter.message, letter.reason) for letter in letters] == [
+            ("3", "no room"),
+            ("4", "no room"),
+        ]
+        assert run.kinds("dead_letter") == [("dead_letter", "a")] * 2
+        await anyio.sleep(11)
+        slot = run.ref("a")._slot
+        assert (slot.box.accepted, slot.handled, slot.dead_lettered) == (5, 3, 2)
+        run.ref("a").post(5)
+        await settle()
+        assert said(log)[-1] == "a:5"
