@@ -6,13 +6,13 @@ also writes down what went to quarantine, again and again until the disk takes i
 
 from __future__ import annotations
 
-from collections import deque
-
 import msgspec
 
 from actors.alerts.triggers import Internal
+from actors.messages import Wake
 from actors.place import poison_key
 from runtime.actor import Actor
+from runtime.mailbox import MailboxPolicy
 from runtime.ref import Ref
 from runtime.store import Entry, Store, Tx
 from runtime.system import Quarantined
@@ -21,6 +21,7 @@ LOOK_EVERY_S = 5.0
 PROBE_KEY = "probe"
 STREAM = "quarantine"
 UNWRITTEN_MAX = 1_000  # records that wait for the disk; the oldest goes
+MAILBOX = MailboxPolicy(capacity=8, when_full="coalesce", key=type)
 
 
 class _Look(msgspec.Struct, frozen=True):
@@ -28,38 +29,81 @@ class _Look(msgspec.Struct, frozen=True):
 
 
 class Keep(msgspec.Struct, frozen=True):
-    """Write a record of the quarantine down; `seq` is the event that its reader passes over."""
+    """A record of the quarantine to write down; `seq` is the event that its reader passes over."""
 
     record: Quarantined
     seq: int | None = None
 
 
-class StoreActor(Actor[_Look | Keep]):
-    """Probes the disk while writes fail, so that a recovery is noticed without traffic."""
+class Unwritten:
+    """Records that wait for the disk. They outlive the actor that writes them down.
 
-    def __init__(self, store: Store, alerts: Ref[Internal]) -> None:
+    `lost` counts those that too many newer ones have taken the place of.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, Keep] = {}
+        self._next = 0
+        self.lost = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def add(self, keep: Keep) -> None:
+        """Add a record."""
+        if len(self._kept) >= UNWRITTEN_MAX:
+            del self._kept[next(iter(self._kept))]
+            self.lost += 1
+        self._kept[self._next] = keep
+        self._next += 1
+
+    def waiting(self) -> dict[int, Keep]:
+        """Return what waits, oldest first, each with its number."""
+        return dict(self._kept)
+
+    def written(self, numbers: dict[int, Keep]) -> None:
+        """Forget what is on disk."""
+        for number in numbers:
+            self._kept.pop(number, None)
+
+
+class StoreActor(Actor[_Look | Wake]):
+    """Probes the disk while writes fail, so that a recovery is noticed without traffic.
+
+    A Wake says that there is something to write down.
+    """
+
+    def __init__(self, store: Store, alerts: Ref[Internal], unwritten: Unwritten) -> None:
         self._store = store
         self._alerts = alerts
+        self._unwritten = unwritten
         self._failing: bool | None = None  # None: an earlier life may have told of it
-        self._unwritten: deque[Keep] = deque(maxlen=UNWRITTEN_MAX)
+        self._told_lost = 0
 
     async def started(self) -> None:
         """Look now and then; fail to start where the store cannot be read."""
         await self._store.read(lambda tx: tx.journal.head())
         self.ctx.every(LOOK_EVERY_S, _Look())
 
-    async def receive(self, message: _Look | Keep) -> None:
+    async def receive(self, message: _Look | Wake) -> None:
         """Keep what is to be kept; look whether the disk works. A failing disk is no crash."""
-        if isinstance(message, Keep):
-            self._unwritten.append(message)
         await self._write_down()
         if isinstance(message, _Look):
             await self._look()
 
     async def _write_down(self) -> None:
-        waiting = list(self._unwritten)
-        if waiting and await self._store.try_write(lambda tx: _keep(tx, waiting)):
-            self._unwritten.clear()
+        waiting = self._unwritten.waiting()
+        if waiting and await self._store.try_write(lambda tx: _keep(tx, list(waiting.values()))):
+            self._unwritten.written(waiting)
+        lost = self._unwritten.lost
+        if lost > self._told_lost:
+            self._told_lost = lost
+            text = f"{lost} records of the quarantine in all: more than {UNWRITTEN_MAX} waited"
+            self.ctx.system.report("unwritten", self.ctx.name, text)
+
+    async def stopping(self) -> None:
+        """Write down what came last."""
+        await self._write_down()
 
     async def _look(self) -> None:
         if self._store.stats().last_error:

@@ -19,8 +19,8 @@ from config import secret
 from config.settings import Auth, Settings, SettingsError
 from sidewatch import mark
 from sidewatch.demo import data_dir as demo_dir
+from sidewatch.lasting import DATABASE
 from sidewatch.operator import base_url
-from sidewatch.tree import DATABASE
 from web.app import STATIC
 
 TIMEOUT_S = 3.0

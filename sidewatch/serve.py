@@ -39,7 +39,7 @@ async def serve(settings: Settings, announce: Callable[[str, Settings], None]) -
             report = await tree.store.open()
             try:
                 async with tree.system:
-                    tree.opened(report)
+                    tree.reports.opened(report)
                     _look_for_loss(tree, report)
                     announce(address(settings, sockets), settings)
                     return await _until_end(tree, signals)
@@ -55,7 +55,7 @@ def _look_for_loss(tree: Tree, report: OpenReport) -> None:
     before = mark.created(folder)
     if before and report.fresh and not report.set_aside:
         log.error("the database is gone", folder=str(folder), created=before)
-        tree.ref("alerts").offer(
+        tree.reports.fault(
             Internal(
                 trigger="storage",
                 subject="database",

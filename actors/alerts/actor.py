@@ -9,7 +9,7 @@ one alert alone waits for nothing. When the disk refuses, alerts go out from mem
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -93,7 +93,7 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         wake: Callable[[], None],
         emergency: Callable[[Notice, list[str]], None],
         own: Sequence[Own] = (),
-        refresh: Callable[[], None] = lambda: None,
+        refresh: Callable[[], Awaitable[None]] | None = None,
         left: Left | None = None,
         handovers: Mapping[str, Handover] | None = None,
     ) -> None:
@@ -123,7 +123,8 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
             self._book, self._backlog, self._degraded = self._left.book, self._left.backlog, True
             self._left.book = None
         self._wake()
-        self._refresh()
+        if self._refresh is not None:
+            self.ctx.task(self._refresh)  # it may wait for room, where they wait for ours
         self.ctx.every(LOOK_EVERY_S, _Look())
         self.ctx.every(PURGE_EVERY_S, _Purge())
 

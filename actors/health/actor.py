@@ -7,6 +7,7 @@ is kept beside it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 from actors import codec
 from actors.health import levels
 from actors.health.levels import Facts, Rules
+from actors.health.signs import Signs
 from actors.messages import (
     ApiHealth,
     Event,
@@ -39,6 +41,7 @@ REBUILD_ROWS = 2_000
 LOOK_EVERY_S = 1.0
 KEEP_SEEN_EVERY_S = 30.0
 BOTS_MAX = 256
+REFUSED_EVERY_S = 60.0
 
 
 class HealthQuery(msgspec.Struct, frozen=True):
@@ -59,11 +62,11 @@ class Kept(Seen, frozen=True):
     quiet_s: float = 0.0
 
 
-Message = Recorded | RecordedRun | Seen | Pinged | HealthQuery | Refresh | _Look | _KeepSeen
+Message = Recorded | RecordedRun | Pinged | HealthQuery | Refresh | _Look | _KeepSeen
 
 
 class HealthActor(Actor[Message]):
-    """Keeps the facts and judges them. `position` outlives it."""
+    """Keeps the facts and judges them. `position` and `signs` outlive it."""
 
     SEEN = "seen/"
 
@@ -71,6 +74,7 @@ class HealthActor(Actor[Message]):
         self,
         store: Store,
         position: Position,
+        signs: Signs,
         *,
         rules: Callable[[str], Rules],
         apis: Iterable[str],
@@ -79,6 +83,7 @@ class HealthActor(Actor[Message]):
     ) -> None:
         self._store = store
         self._position = position
+        self._signs = signs
         self._rules = rules
         self._alerts = alerts
         self._broadcaster = broadcaster
@@ -87,6 +92,7 @@ class HealthActor(Actor[Message]):
         self._unsaved: set[str] = set()
         self._silent: set[str] = set()  # told so, and kept so
         self._last: Health | None = None
+        self._refused_until = -math.inf
 
     async def started(self) -> None:
         """Rebuild the facts, then look at the clock every second."""
@@ -95,6 +101,7 @@ class HealthActor(Actor[Message]):
         await self._rebuild(until)
         self._position.begin(until)
         await self._load_seen()
+        self._signs.again()
         self.ctx.every(LOOK_EVERY_S, _Look(), first_s=0.0)
         self.ctx.every(KEEP_SEEN_EVERY_S, _KeepSeen())
 
@@ -118,28 +125,42 @@ class HealthActor(Actor[Message]):
             self._apply(event)
 
     def _apply(self, event: Event) -> None:
-        if event.bot in self._facts or len(self._facts) < BOTS_MAX:
+        if self._watches(event.bot):
             self._facts[event.bot] = levels.applied(self._of(event.bot), event)
 
     async def _load_seen(self) -> None:
         rows = await self._store.read(lambda tx: list(tx.state.scan(self.SEEN, BOTS_MAX)))
         for _, data in rows:
             kept = msgspec.json.decode(data, type=Kept)
-            facts = levels.seen(self._of(kept.bot), kept)
-            self._facts[kept.bot] = replace(facts, quiet_s=kept.quiet_s)
+            if self._watches(kept.bot):
+                facts = levels.seen(self._of(kept.bot), kept)
+                self._facts[kept.bot] = replace(facts, quiet_s=kept.quiet_s)
+
+    def _take_signs(self) -> None:
+        for sign in self._signs.news():
+            if self._watches(sign.bot) and not levels.knows(self._of(sign.bot), sign):
+                self._facts[sign.bot] = levels.seen(self._of(sign.bot), sign)
+                self._unsaved.add(sign.bot)
+                self._silent.discard(sign.bot)
+
+    def _watches(self, bot: str) -> bool:
+        """Say whether there is room for a bot; tell, now and then, of one too many."""
+        if bot in self._facts or len(self._facts) < BOTS_MAX:
+            return True
+        now = self.ctx.clock.monotonic()
+        if now >= self._refused_until:
+            self._refused_until = now + REFUSED_EVERY_S
+            text = f"more than {BOTS_MAX} bots: {bot!r} is not watched, its kill switch neither"
+            self.ctx.system.report("refused", self.ctx.name, text)
+        return False
 
     def _of(self, bot: str) -> Facts:
         return self._facts.get(bot) or Facts()
 
     async def receive(self, message: Message) -> Health | None:
-        """Handle an event, a sign of life, a ping, a question or the clock."""
+        """Handle an event, a ping, a question or the clock."""
         if isinstance(message, Recorded | RecordedRun):
             await self._record(message)
-        elif isinstance(message, Seen):
-            if message.bot in self._facts or len(self._facts) < BOTS_MAX:
-                self._facts[message.bot] = levels.seen(self._of(message.bot), message)
-                self._unsaved.add(message.bot)
-                self._silent.discard(message.bot)
         elif isinstance(message, Pinged):
             known = self._apis.get(message.api) or ApiHealth(None, None, None)
             self._apis[message.api] = levels.pinged(known, message)
@@ -164,6 +185,7 @@ class HealthActor(Actor[Message]):
             self._position.handled = seq
 
     async def _look(self) -> None:
+        self._take_signs()
         now = self.ctx.clock.now()
         for bot, facts in self._facts.items():
             self._facts[bot] = levels.expired(facts, now)
@@ -174,6 +196,7 @@ class HealthActor(Actor[Message]):
             await self._tell("", 0)
 
     def _judge(self) -> Health:
+        self._take_signs()
         now = self.ctx.clock.now()
         bots = {
             bot: levels.judged(facts, self._rules(bot), now, self._since)
@@ -188,6 +211,7 @@ class HealthActor(Actor[Message]):
         await self._broadcaster.tell(update)
 
     async def _keep_seen(self) -> None:
+        self._take_signs()
         now = self.ctx.clock.now()
         waited_for = {bot for bot, facts in self._facts.items() if levels.expects(facts)}
         signs, silent = [], set()

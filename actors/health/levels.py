@@ -103,6 +103,12 @@ def seen(facts: Facts, sign: Seen) -> Facts:
     )
 
 
+def knows(facts: Facts, sign: Seen) -> bool:
+    """Say whether a sign of life tells nothing that the facts do not hold."""
+    told = sign.state in ("", facts.state) and facts.regular >= sign.regular
+    return facts.last_seen == sign.at and told
+
+
 def expired(facts: Facts, now: datetime) -> Facts:
     """Return the facts with a breaker closed whose time is over."""
     breaker = facts.circuit_breaker

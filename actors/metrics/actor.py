@@ -110,7 +110,7 @@ class MetricsActor(Actor[Message]):
         await replay(self._store, loader, left_out, after=after, until=until)
         self._position.begin(until)
         self._changed.update(self._ledgers.of)
-        self.ctx.ref.offer(_Flush())
+        self.ctx.after(0.0, _Flush())
         self.ctx.every(TURN_EVERY_S, _Turn())
         if self._history:
             self.ctx.after(HISTORY_QUIET_S, _HistoryOver())
@@ -166,10 +166,7 @@ class MetricsActor(Actor[Message]):
     def _flush_soon(self) -> None:
         """Tell browsers at once, and in a burst at most 20 times a second."""
         wait_s = self._flushed + FLUSH_EVERY_S - self.ctx.clock.monotonic()
-        if wait_s > 0:
-            self.ctx.after(wait_s, _Flush())
-        else:
-            self.ctx.ref.offer(_Flush())
+        self.ctx.after(max(0.0, wait_s), _Flush())  # a tick: it finds room in a full mailbox, too
 
     async def _tell_risk(self, bot: str, seq: int) -> None:
         now = self.ctx.clock.now()

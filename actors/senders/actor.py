@@ -44,6 +44,11 @@ class SendNow(msgspec.Struct, frozen=True):
     notice: Notice
 
 
+def coalesces(message: object) -> object:
+    """Key of a sender's mailbox: one Wake is as good as many, and a notice is its own."""
+    return type(message) if isinstance(message, Wake) else id(message)
+
+
 def no_faults(_point: str) -> None:
     """Pass every named point: a test may kill the process there."""
 
@@ -99,7 +104,8 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         kept = await self._store.read(lambda tx: tx.state.get(KEPT + self._name))
         if kept is not None and isinstance(self._channel, Recalls):
             self._channel.recall(kept.decode())
-        await self.ctx.ref.tell(Wake())
+        if not self.ctx.ref.offer(Wake()):
+            self._wake_at(0.0)  # a tick finds room where a message does not
 
     async def receive(self, message: Wake | SendTest | SendNow) -> TestResult | None:
         """Deliver what is due, test the channel, or send from memory."""

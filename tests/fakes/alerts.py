@@ -60,7 +60,7 @@ class Alerts:
         self.emergencies.append(notice)
         self.emergency_channels.append(channels)
 
-    def _refresh(self):
+    async def _refresh(self):
         self.refreshed += 1
 
     def _wake(self):

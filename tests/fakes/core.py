@@ -39,14 +39,11 @@ class Core(Tree):
         chosen[1] = dataclasses.replace(core, children=actors)
         return dataclasses.replace(root, children=chosen)
 
-    def _wake_senders(self):
-        """There are none."""
-
     async def post(self, type_, bot="alpha", **fields):
         """Take one event in, as the API does, and let it go its way."""
         at = self.clock.now().isoformat()
         event = {"type": type_, "bot": bot, "at": at} | fields
-        answer = await self.ingest.events(msgspec.json.encode(event), "application/json")
+        answer = await self.lasting.ingest.events(msgspec.json.encode(event), "application/json")
         assert answer.accepted == 1, answer.rejected
         await anyio.sleep(SETTLE_S)
 

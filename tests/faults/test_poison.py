@@ -7,7 +7,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from actors.keeper import Keep
+from actors.messages import Wake
 from actors.metrics.ledger import Ledger
 from config.secret import ensure
 from config.settings import Settings, load
@@ -87,9 +87,9 @@ async def test_it_outlives_a_disk_that_fails_just_then(tmp_path, anyio_backend_n
             tree.store.fault = lambda _point: None
 
             async def kept():
-                tree.ref("store").offer(Keep(tree.system.quarantined[0]))  # it writes both
+                tree.ref("store").post(Wake())  # sooner than its next look
                 rows = await tree.store.read(lambda tx: tx.journal.last("quarantine", 5))
-                return len(rows) >= 2
+                return len(rows) == 1
 
             await until(kept)
             answer = await client.post("/api/v1/events", json=trade(1, 5))
@@ -151,7 +151,7 @@ async def test_it_quarantines_a_poison_event_and_goes_on(tmp_path, anyio_backend
     try:
         async with again.system:
             assert actor(again.system.status(), "metrics").restarts_total == 0
-            assert again.metrics_position.poisoned
+            assert again.lasting.metrics_position.poisoned
     finally:
         await again.store.close()
         close(again.sockets)

@@ -240,7 +240,7 @@ async def test_it_alerts_of_an_order_that_the_position_limit_refused(run):
 )
 async def test_it_alerts_of_a_part_that_fails(run, kind, severity):
     async with run() as core:
-        core._report(Reported(kind, "metrics", "why"))
+        core.reports.heard(Reported(kind, "metrics", "why"))
         await anyio.sleep(1)
         (alert,) = await core.alerts(f"actor_{kind}")
         assert (alert.severity, alert.text, alert.state) == (severity, "why", "resolved")

@@ -7,9 +7,9 @@ import anyio
 import msgspec
 import pytest
 
-from actors import codec, feed
+from actors import codec, feed, keeper
 from actors.feed import Feed
-from actors.keeper import LOOK_EVERY_S, PROBE_KEY, Keep, StoreActor
+from actors.keeper import LOOK_EVERY_S, PROBE_KEY, Keep, StoreActor, Unwritten
 from actors.messages import ApiError, KillSwitch, Recorded, RecordedRun, Trade, Wake
 from actors.place import Position, poison_key
 from actors.rush import LAG_MAX_S, QUIET_S, SHARE_S, Rush
@@ -235,8 +235,11 @@ async def test_it_tells_nothing_twice_after_a_crash(tmp_path):
 
 
 def keeping(tmp_path):
+    unwritten = Unwritten()
+
     def start(table):
-        return StoreActor(table.store, table.ref("alerts"))
+        table.unwritten = unwritten
+        return StoreActor(table.store, table.ref("alerts"), unwritten)
 
     return bench(tmp_path, start, neighbours=("alerts",))
 
@@ -274,10 +277,15 @@ async def written(table):
     return sorted(await table.store.read(read), key=lambda kept: kept.at)
 
 
+async def keep(table, *keeps):
+    for one in keeps:
+        table.unwritten.add(one)
+    await table.ref("tested").tell(Wake())
+
+
 async def test_it_writes_down_what_went_to_quarantine(tmp_path):
     async with keeping(tmp_path) as table:
-        await table.ref("tested").tell(Keep(record("metrics"), seq=7))
-        await table.ref("tested").tell(Keep(record("alerts", 1)))
+        await keep(table, Keep(record("metrics"), seq=7), Keep(record("alerts", 1)))
         await anyio.sleep(1)
         assert await written(table) == [record("metrics"), record("alerts", 1)]
         found = await table.store.read(lambda tx: tx.state.get(poison_key("metrics", 7)))
@@ -287,10 +295,58 @@ async def test_it_writes_down_what_went_to_quarantine(tmp_path):
 async def test_it_writes_down_once_the_disk_works_again(tmp_path):
     async with keeping(tmp_path) as table:
         table.break_disk()
-        for number in range(3):
-            await table.ref("tested").tell(Keep(record("metrics", number), seq=number))
+        await keep(table, *(Keep(record("metrics", n), seq=n) for n in range(3)))
         await anyio.sleep(LOOK_EVERY_S * 2)
         assert table.actor("tested").restarts_total == 0
+        assert len(table.unwritten) == 3
         table.mend_disk()
         await anyio.sleep(LOOK_EVERY_S)
         assert await written(table) == [record("metrics", number) for number in range(3)]
+
+
+async def test_it_writes_down_after_a_crash_what_an_earlier_life_could_not(tmp_path):
+    async with keeping(tmp_path) as table:
+        table.break_disk()
+        await keep(table, Keep(record("metrics"), seq=7))
+        await anyio.sleep(1)
+        table.ref("tested")._slot.incarnation.fail(RuntimeError("crash"))
+        await anyio.sleep(1)
+        table.mend_disk()
+        await anyio.sleep(LOOK_EVERY_S)
+        assert table.actor("tested").restarts_total == 1
+        assert await written(table) == [record("metrics")]
+        assert len(table.unwritten) == 0
+
+
+async def test_it_writes_down_what_comes_while_it_ends(tmp_path):
+    async with keeping(tmp_path) as table:
+        await anyio.sleep(1)
+        table.unwritten.add(Keep(record("metrics"), seq=7))
+    async with keeping(tmp_path) as table:
+        assert await written(table) == [record("metrics")]
+
+
+async def test_it_writes_down_what_comes_while_it_writes_once(tmp_path):
+    async with keeping(tmp_path) as table:
+
+        def late(point):
+            if point == "store.commit" and len(table.unwritten) == 1:
+                table.unwritten.add(Keep(record("alerts", 1)))
+
+        table.store.fault = late
+        await keep(table, Keep(record("metrics")))
+        await anyio.sleep(LOOK_EVERY_S * 2)
+        assert await written(table) == [record("metrics"), record("alerts", 1)]
+
+
+async def test_it_keeps_so_many_records_and_says_how_many_are_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(keeper, "UNWRITTEN_MAX", 2)
+    async with keeping(tmp_path) as table:
+        table.break_disk()
+        await keep(table, *(Keep(record("metrics", n)) for n in range(5)))
+        await anyio.sleep(LOOK_EVERY_S * 2)
+        table.mend_disk()
+        await anyio.sleep(LOOK_EVERY_S)
+        assert await written(table) == [record("metrics", 3), record("metrics", 4)]
+        [report] = [report for report in table.reports if report.kind == "unwritten"]
+        assert report.detail == "3 records of the quarantine in all: more than 2 waited"

@@ -10,6 +10,7 @@ from actors import codec
 from actors.health import actor as health_module
 from actors.health.actor import KEEP_SEEN_EVERY_S, READER, STREAMS, HealthActor, HealthQuery, Kept
 from actors.health.levels import Rules
+from actors.health.signs import Signs
 from actors.messages import (
     CircuitBreaker,
     HealthUpdate,
@@ -60,13 +61,14 @@ def cursor(seq, *events, poisoned=()):
 
 
 def watching(tmp_path, prepare=None, apis=("kraken",), clock=None):
-    place = Position(reader=READER, streams=STREAMS)
+    place, signs = Position(reader=READER, streams=STREAMS), Signs()
 
     def start(table):
-        table.place = place
+        table.place, table.signs = place, signs
         return HealthActor(
             table.store,
             place,
+            signs,
             rules=lambda _bot: Rules(silent_after_s=120),
             apis=apis,
             alerts=table.ref("alerts"),
@@ -138,7 +140,7 @@ async def test_it_takes_no_event_twice(tmp_path):
 
 async def test_it_notices_silence_by_the_clock_and_says_so_once(tmp_path):
     async with watching(tmp_path) as table:
-        await table.ref("tested").tell(Seen("alpha", START, "running"))
+        table.signs.note(Seen("alpha", START, "running"))
         await anyio.sleep(119)
         assert (await health(table)).level == "HEALTHY"
         before = len(table.heard["alerts"])
@@ -146,7 +148,7 @@ async def test_it_notices_silence_by_the_clock_and_says_so_once(tmp_path):
         [update] = table.heard["alerts"][before:]
         assert (update.seq, update.health.level) == (0, "CRITICAL")
         assert update.health.bots["alpha"].silent
-        await table.ref("tested").tell(Seen("alpha", table.clock.now()))
+        table.signs.note(Seen("alpha", table.clock.now()))
         await anyio.sleep(2)
         assert told(table)[-1] == ("", 0, "HEALTHY")
 
@@ -183,7 +185,7 @@ async def test_it_tells_of_each_ping(tmp_path):
 
 async def test_it_has_the_same_facts_after_a_crash(tmp_path):
     async with watching(tmp_path) as table:
-        await table.ref("tested").tell(Seen("alpha", START, "running"))
+        table.signs.note(Seen("alpha", START, "running"))
         await record(table, switch(), switch("beta"))
         before = (await health(table)).bots
         crash(table)
@@ -215,10 +217,10 @@ async def test_it_leaves_out_poison_and_what_no_longer_decodes(tmp_path):
 
 async def test_it_keeps_when_each_bot_was_seen(tmp_path):
     async with watching(tmp_path) as table:
-        await table.ref("tested").tell(Seen("alpha", START, "running"))
+        table.signs.note(Seen("alpha", START, "running"))
         await anyio.sleep(KEEP_SEEN_EVERY_S + 1)
         assert await saved(table) == [Kept("alpha", START, "running", quiet_s=30.0)]
-        await table.ref("tested").tell(Seen("beta", START, regular=False))
+        table.signs.note(Seen("beta", START, regular=False))
         await anyio.sleep(0.01)
     async with watching(tmp_path) as table:
         bots = (await health(table)).bots
@@ -233,8 +235,8 @@ async def test_it_keeps_when_each_bot_was_seen(tmp_path):
 
 async def test_it_writes_nothing_while_nothing_is_waited_for(tmp_path):
     async with watching(tmp_path) as table:
-        await table.ref("tested").tell(Seen("alpha", START, "running"))
-        await table.ref("tested").tell(Seen("beta", START, regular=False))
+        table.signs.note(Seen("alpha", START, "running"))
+        table.signs.note(Seen("beta", START, regular=False))
         await anyio.sleep(121 + KEEP_SEEN_EVERY_S)
         commits = table.store.stats().commits
         await anyio.sleep(10 * KEEP_SEEN_EVERY_S)  # alpha is silent, beta may be
@@ -247,7 +249,7 @@ async def test_it_writes_nothing_while_nothing_is_waited_for(tmp_path):
 )
 async def test_it_goes_on_counting_silence_after_a_restart(tmp_path, before_s, after_s):
     async with watching(tmp_path) as table:
-        await table.ref("tested").tell(Seen("alpha", START))
+        table.signs.note(Seen("alpha", START))
         await anyio.sleep(before_s)
     async with watching(tmp_path) as table:
         await anyio.sleep(after_s - 1)
@@ -255,7 +257,7 @@ async def test_it_goes_on_counting_silence_after_a_restart(tmp_path, before_s, a
         await anyio.sleep(3)
         assert await silent(table) == ["alpha"]
         assert told(table)[-1] == ("", 0, "CRITICAL")
-        await table.ref("tested").tell(Seen("alpha", table.clock.now()))
+        table.signs.note(Seen("alpha", table.clock.now()))
         await anyio.sleep(100)
         assert await silent(table) == []
 
@@ -263,7 +265,7 @@ async def test_it_goes_on_counting_silence_after_a_restart(tmp_path, before_s, a
 async def test_it_adds_silence_up_over_restarts_and_leaves_out_that_it_was_down(tmp_path):
     clock = LoopClock()
     async with watching(tmp_path, clock=clock) as table:
-        await table.ref("tested").tell(Seen("alpha", clock.now()))
+        table.signs.note(Seen("alpha", clock.now()))
         await anyio.sleep(20)
     for _ in range(2):
         clock.jump(3_600)
@@ -280,7 +282,7 @@ async def test_it_adds_silence_up_over_restarts_and_leaves_out_that_it_was_down(
 
 async def test_it_does_not_call_silence_over_because_it_was_restarted(tmp_path):
     async with watching(tmp_path) as table:
-        await table.ref("tested").tell(Seen("alpha", START))
+        table.signs.note(Seen("alpha", START))
         await anyio.sleep(122)
         assert [kept.quiet_s > 120 for kept in await saved(table)] == [True]  # a kill comes now
     async with watching(tmp_path) as table:
@@ -302,7 +304,7 @@ async def test_it_gives_its_time_to_a_bot_that_an_older_version_kept(tmp_path):
 async def test_it_survives_a_full_disk_and_keeps_signs_of_life_later(tmp_path):
     async with watching(tmp_path) as table:
         table.break_disk()
-        await table.ref("tested").tell(Seen("alpha", START))
+        table.signs.note(Seen("alpha", START))
         await anyio.sleep(KEEP_SEEN_EVERY_S * 5)
         assert table.actor("tested").restarts_total == 0
         assert (await health(table)).bots["alpha"].silent
@@ -316,8 +318,8 @@ async def test_it_watches_so_many_bots_and_no_more(tmp_path, monkeypatch):
     monkeypatch.setattr(health_module, "BOTS_MAX", 2)
     async with watching(tmp_path) as table:
         await record(table, switch("b1"), switch("b2"), switch("b3"))
-        await table.ref("tested").tell(Seen("b4", START))
-        await table.ref("tested").tell(Seen("b1", START))
+        table.signs.note(Seen("b4", START))
+        table.signs.note(Seen("b1", START))
         assert list((await health(table)).bots) == ["b1", "b2"]
         crash(table)
         await anyio.sleep(0.01)
@@ -331,3 +333,36 @@ async def test_it_tells_everything_again_when_alerts_have_forgotten(tmp_path):
         await table.ref("tested").tell(Refresh())
         await anyio.sleep(0.1)
         assert len(table.heard["alerts"]) == before + 1
+
+
+async def test_it_recalls_a_sign_of_life_after_a_crash_though_the_disk_fails(tmp_path):
+    async with watching(tmp_path) as table:
+        table.break_disk()
+        table.signs.note(Seen("alpha", START, "running"))
+        assert list((await health(table)).bots) == ["alpha"]
+        crash(table)
+        await anyio.sleep(0.01)
+        assert (await health(table)).bots["alpha"].last_seen == START
+
+
+async def test_it_says_now_and_then_that_a_bot_is_one_too_many(tmp_path, monkeypatch):
+    monkeypatch.setattr(health_module, "BOTS_MAX", 1)
+    async with watching(tmp_path) as table:
+        await record(table, switch("b1"), *(switch(f"b{n}") for n in range(2, 9)))
+        refused = [report for report in table.reports if report.kind == "refused"]
+        said = "more than 1 bots: 'b2' is not watched, its kill switch neither"
+        assert [report.detail for report in refused] == [said]
+        await anyio.sleep(health_module.REFUSED_EVERY_S)
+        table.signs.note(Seen("b9", START))
+        await health(table)
+        assert table.kinds("tested").count("refused") == 2
+
+
+async def test_it_recalls_no_more_bots_than_it_watches(tmp_path, monkeypatch):
+    async with watching(tmp_path) as table:
+        for bot in ("b1", "b2"):
+            table.signs.note(Seen(bot, START))
+        await health(table)
+    monkeypatch.setattr(health_module, "BOTS_MAX", 2)
+    async with watching(tmp_path, cursor(9, switch("b3"))) as table:
+        assert list((await health(table)).bots) == ["b1", "b3"]

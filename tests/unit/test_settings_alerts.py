@@ -9,7 +9,7 @@ from actors.alerts.routing import Rule
 from config.alerting import TRIGGERS
 from config.settings import SettingsError, load
 from sidewatch.policy import own_triggers, policy, summary
-from sidewatch.tree import FAULTS
+from sidewatch.reports import FAULTS
 from tests.settings import HOME, SLACK, error, from_toml, toml_error
 
 ON = HOME | {
