@@ -69,7 +69,9 @@ def reason(
         value = _value(found["field"], raw, packed=packed)
         forms = FORMS if kinds is EVENT_TYPES else {}
         text = f"{found['field']}: {_wanted(found, value, forms)}"
-    elif not packed:
+    elif packed:
+        text = "a text in it is not UTF-8" if isinstance(error, UnicodeDecodeError) else text
+    else:
         text = _malformed(error, text, raw, f"line {line}, " if line else "")
     return text[:REASON_CHARS_MAX]
 
@@ -154,6 +156,8 @@ def _no_json(text: str, raw: bytes, byte: int, where: str) -> str:
         return f"{field}{token} is neither JSON nor a finite number {at}"
     if found and token:
         return f"{field}`{token}` is not JSON {at}"
+    if text == "trailing characters":
+        text = "more behind the first value; lines need Content-Type: application/x-ndjson"
     return f"{field}JSON is malformed: {text} {at}"
 
 

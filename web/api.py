@@ -271,3 +271,11 @@ def given(name: str) -> datetime | None:
     """Return a query's instant, None where it is not given; raises Refusal 422."""
     text = request.args.get(name)
     return None if text is None else instant(name, text)
+
+
+def span() -> tuple[datetime | None, datetime | None]:
+    """Return a query's `from` and `to`; raises Refusal 422, too, where they stand the other way."""
+    first, last = given("from"), given("to")
+    if first is not None and last is not None and first > last:
+        raise Refusal(422, f"from: {first.isoformat()} is after `to`, {last.isoformat()}")
+    return first, last

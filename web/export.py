@@ -5,7 +5,7 @@ from __future__ import annotations
 from quart import Blueprint, Response, request
 
 from actors.metrics.export import Wanted, trades_csv
-from web.api import given
+from web.api import span
 from web.app import Door, scoped
 from web.services import Services
 
@@ -19,7 +19,7 @@ def exporting(door: Door, services: Services) -> Blueprint:
     @routes.get("/api/v1/trades.csv")
     @scoped(door, "read")
     async def get_trades() -> Response:
-        wanted = Wanted(request.args.get("bot", ""), given("from"), given("to"))
+        wanted = Wanted(request.args.get("bot", ""), *span())
         response = Response(
             trades_csv(services.store, wanted), content_type="text/csv; charset=utf-8"
         )

@@ -17,7 +17,7 @@ from actors.metrics.ledger import POINTS_MIN
 from actors.metrics.options import LedgerOptions
 from actors.metrics.queries import History, HistoryQuery, MetricsQuery, TooLarge
 from actors.metrics.study import StudiesBusy
-from web.api import ASK_S, given
+from web.api import ASK_S, given, span
 from web.app import Door, answer, scoped
 from web.guard import Refusal
 from web.services import Services
@@ -100,7 +100,7 @@ async def _history(services: Services) -> HistoryAnswer:
     bot, currency = request.args.get("bot", ""), request.args.get("currency", "")
     if bot and currency:
         raise Refusal(422, "currency: a bot or a currency, not both")
-    query = HistoryQuery(bot, given("from"), given("to"), _points())
+    query = HistoryQuery(bot, *span(), _points())
     bots: dict[str, History] = {}
     portfolio: dict[str, History] = {}
     if not currency:

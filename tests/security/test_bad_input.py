@@ -105,7 +105,10 @@ def event(kind, **fields):
         (b'{"x":' * 100_000, "nested too deeply"),
         (b'{"type":"trade","x":' + b"[" * 100_000, "unknown field `x`"),
         (b'{"type":"\xff"}', "type: not UTF-8 (byte 9)"),
-        (json.dumps(trade("bad", 1)).encode() * 2, "trailing"),
+        (json.dumps(trade("bad", 1)).encode() * 2, "more behind the first value; lines need"),
+        (b'["' + b"\\" * 1_000_000, "truncated"),
+        (b"[NaN," + b'"' * 1_000_000, "expected ',' or ']' (byte "),
+        (b"[" + b"NaN," * 250_000 + b"1]", "NaN is neither JSON nor a finite number"),
         (b"[" + b"{}," * 10_000 + b"{}]", "more than 10000 events"),
     ],
     ids=map(str, count()),
@@ -162,6 +165,11 @@ def test_it_names_what_is_wrong_with_a_webhook(sidewatch, changes, named):
         ("metrics/realtime?at=0001-01-01T00:00:00%2B23:59", "at: "),
         ("metrics/realtime?at=9999-12-31T23:59:59-23:59", "at: "),
         ("metrics/realtime?at=2026-01-01", "at: needs its time zone"),
+        (
+            "trades.csv?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+            "from: 2026-01-02T00:00:00",
+        ),
+        ("metrics/history?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "from: 2026-01-02T0"),
     ],
 )
 def test_it_names_what_is_wrong_with_a_question(sidewatch, query, named):

@@ -98,6 +98,10 @@ def test_it_offers_nothing_for_a_name_like_no_other():
         (b"\x1f\x8b\x08\x00", "looks like gzip: send plain UTF-8"),
         (b"{]", "JSON is malformed: "),
         (
+            json.dumps(TRADE).encode() + b"\n{}",
+            "JSON is malformed: more behind the first value; lines need Content-Type: app",
+        ),
+        (
             with_raw(bot='"my bot"'),
             "bot: expected 1 to 64 of A-Z a-z 0-9 _ . -, the first a letter",
         ),
@@ -136,6 +140,7 @@ def test_it_names_the_fields_of_packed_events_as_well():
     packed = msgspec.msgpack.encode(TRADE | {"bot": "a b"})
     assert error(packed, "application/msgpack").endswith("not 'a b'")
     assert error(b"\xc1", "application/msgpack").startswith("MessagePack data is malformed")
+    assert error(b"\x81\xa4type\xa1\xff", "application/msgpack") == "a text in it is not UTF-8"
 
 
 @pytest.mark.parametrize("filler", ['"a":"', '"a":', '\\"', '"a":"\\"', "1", '"'])
