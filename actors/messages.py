@@ -412,10 +412,9 @@ NoticeKind = Literal["fired", "resolved", "digest", "reminder", "test"]
 class Notice(Struct, frozen=True):
     """What one channel sends: everything a trader needs, channel-neutral and unescaped.
 
-    `id` is the stable idempotency id of this notice: the same over retries and restarts.
-    `facts` are (label, value) pairs in reading order. `suppressed` were counted within `span_s`
-    seconds, and the worst of them said `worst`. `remarks` say why this message comes, a line each.
-    `over`: it tells the beginning and the end in one.
+    `id` is the same over retries and restarts. `facts` are (label, value) pairs in reading order.
+    `suppressed` were counted within `span_s` seconds, the worst said `worst`; `fresh`: it tells
+    something not counted there. `remarks` say why it comes. `over`: it tells begin and end in one.
     """
 
     id: str
@@ -435,6 +434,7 @@ class Notice(Struct, frozen=True):
     trigger: str = ""
     remarks: list[str] = []
     over: bool = False
+    fresh: bool = True
 
 
 class Delivery(Struct, frozen=True):

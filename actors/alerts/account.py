@@ -6,7 +6,8 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from actors.alerts.triggers import Finding, places
+from actors.alerts.facts import places
+from actors.alerts.triggers import Finding
 from actors.messages import BotHealth, HealthUpdate, MetricsUpdate, RiskUpdate
 
 EQUITY = "Equity"

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from actors.alerts import disk, episode, escalation, failover, outbox, routing
+from actors.alerts import debounce, disk, episode, escalation, failover, outbox, routing
 from actors.alerts.commands import Silence
 from actors.alerts.debounce import UNCOUNTED, Decision, TriggerState, decide, settled
 from actors.alerts.dispatch import Dispatch
@@ -87,15 +87,19 @@ class Book:
     def look(self, now: datetime, tick: float) -> list[Step]:
         """Decide what the clock alone decides.
 
-        A suppressed edge still there, flapping over, a critical that nobody acknowledges.
+        A suppressed edge still there, flapping over, a critical that nobody acknowledges; what
+        happened again in a quiet time that is over.
         """
         steps = []
-        for key, state in list(self.states.items()):
+        states = list(self.states.items())
+        for key in sorted(k for k, s in states if s.event and tick >= s.quiet_until):
+            steps += self._rolled_up(key, now, tick)
+        for key, state in states:
             last = self.last.get(key)
-            if last is None:
+            if last is None or last.once:
                 continue
             finding = routing.ruled(self.policy, last)
-            edge = not state.alert and not finding.once and tick >= state.quiet_until
+            edge = not state.alert and tick >= state.quiet_until
             if state.holds and (edge or finding.band == 0):
                 steps += self._judged(state, finding, now, tick)
             elif state.flapping:
@@ -104,6 +108,17 @@ class Book:
             if self.states[key].chase is not None:
                 steps += self._chased(key, finding, now, tick)
         return steps
+
+    def _rolled_up(self, key: str, now: datetime, tick: float) -> list[Step]:
+        """Tell what only happens and was suppressed, as its quiet time is over."""
+        state, finding = self.states[key], routing.ruled(self.policy, self.last[key])
+        debounce_s = self.policy.debounce(finding.trigger, finding.bot)
+        if finding.band == 0:  # it was switched off
+            state = replace(state, **UNCOUNTED)
+        decision = debounce.rolled_up(state, tick, debounce_s)
+        if state.event and not decision.state.event:
+            self.dispatch.forget(state.event)
+        return self._decided(decision, finding, now, tick)
 
     def _chased(self, key: str, finding: Finding, now: datetime, tick: float) -> list[Step]:
         """Remind of an unacknowledged critical, or take it to the next channels."""
@@ -178,11 +193,11 @@ class Book:
         step: Step | None = None
         state = decision.state
         if decision.action == "fire":
-            step = self._fire(finding, before, at, flapping=decision.flapping)
-            if not finding.once:
-                state = replace(state, alert=step.alert.id)
+            step = self._fire(finding, before, at, decision)
+            id_ = step.alert.id
+            state = replace(state, event=id_) if finding.once else replace(state, alert=id_)
         elif decision.action == "repeat":
-            step = self._repeat(finding, before, at)
+            step = self._repeat(finding, before, at, fresh=decision.fresh)
         elif decision.action == "resolve":
             step = self._resolve(finding, before, at)
         if step is not None:
@@ -200,20 +215,28 @@ class Book:
             return escalation.begun(tick)
         return replace(state.chase, told_at=tick)
 
-    def _fire(self, finding: Finding, before: TriggerState, at: Moment, *, flapping: bool) -> Step:
+    def _fire(self, finding: Finding, before: TriggerState, at: Moment, decision: Decision) -> Step:
         id_ = self.dispatch.new_id(at.now)
-        alert = episode.begun(finding, before, at, id_, flapping=flapping)
-        if not finding.once:
-            self.open[alert.id] = alert
-        return self.dispatch.step("fire", alert, before, at)
+        alert = episode.begun(finding, before, at, id_, flapping=decision.flapping)
+        if before.event:
+            self.dispatch.forget(before.event)
+        (self.dispatch.events if finding.once else self.open)[alert.id] = alert
+        return self.dispatch.step("fire", alert, before, at, fresh=decision.fresh)
 
     def _repeat(
-        self, finding: Finding | None, before: TriggerState, at: Moment, due: Due | None = None
+        self,
+        finding: Finding | None,
+        before: TriggerState,
+        at: Moment,
+        due: Due | None = None,
+        *,
+        fresh: bool = False,
     ) -> Step:
-        """Tell an open alert again, as the finding has it now; `due`: because nobody answers."""
-        alert = episode.told_again(self.open[before.alert], finding, before, at)
-        self.open[alert.id] = alert
-        return self.dispatch.step("repeat", alert, before, at, due)
+        """Tell an alert again, as the finding has it now; `due`: because nobody answers."""
+        known = self.open if before.alert else self.dispatch.events
+        alert = episode.told_again(known[before.alert or before.event], finding, before, at)
+        known[alert.id] = alert
+        return self.dispatch.step("repeat", alert, before, at, due, fresh=fresh)
 
     def _resolve(self, finding: Finding, before: TriggerState, at: Moment) -> Step:
         alert = episode.ended(self.open.pop(before.alert), finding, before, at)

@@ -2,8 +2,9 @@
 
 The first edge goes at once, then identical state is quiet for `debounce_s` by the monotonic clock.
 A worse band, a higher severity and every kill-switch or breaker transition pass. What is
-suppressed is counted, and told with the next message. Three cycles within 10 minutes are told once
-as flapping, then quiet until 10 minutes have passed without a change.
+suppressed is counted, and told with the next message; a state that merely still holds is nothing
+to count. What only happens is rolled up when its quiet time ends. Three cycles within 10 minutes
+are told once as flapping, then quiet until 10 minutes have passed without a change.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class TriggerState(Struct, frozen=True):
     """What is remembered of one key. Instants are monotonic seconds of this process.
 
     `alert` is the open alert's id, empty when none is open; `told_band` the worst band told of it.
+    `event` is the alert that told what only happens, until a quiet time has passed without more.
+    `peak` is the worst figure since it holds.
     `worst` is the worst figure among the suppressed, and `worst_said` how its finding put it;
     they are counted `counted_since` then. `chase` is how far an unacknowledged critical has come.
     """
@@ -53,14 +56,20 @@ class TriggerState(Struct, frozen=True):
     holds: bool = False
     acknowledged: bool = False
     chase: Chase | None = None
+    event: str = ""
+    peak: float | None = None
 
 
 class Decision(Struct, frozen=True):
-    """What to do about a finding, and what to remember."""
+    """What to do about a finding, and what to remember.
+
+    `fresh` says of a message that it tells something new, which nothing has counted.
+    """
 
     action: Action
     state: TriggerState
     flapping: bool = False
+    fresh: bool = False
 
 
 def decide(state: TriggerState, finding: Finding, now: float, debounce_s: float) -> Decision:
@@ -78,28 +87,64 @@ def _happened(state: TriggerState, finding: Finding, now: float, debounce_s: flo
     rank = RANK[finding.severity]
     if now < state.quiet_until and rank <= state.told_rank:
         return Decision("suppress", _counted(state, finding, now))
-    return Decision("fire", TriggerState(quiet_until=now + debounce_s, told_rank=rank))
+    told = TriggerState(quiet_until=now + debounce_s, told_rank=rank)
+    return Decision("fire", told, fresh=True)
+
+
+def rolled_up(state: TriggerState, now: float, debounce_s: float) -> Decision:
+    """Decide about what only happens as time passes: tell what was suppressed, else forget it."""
+    if not state.event or now < state.quiet_until:
+        return Decision("none", state)
+    if not state.suppressed:
+        return Decision("none", replace(state, event=""))
+    return Decision("repeat", replace(state, quiet_until=now + debounce_s, **UNCOUNTED))
 
 
 def _begins(state: TriggerState, finding: Finding, now: float, debounce_s: float) -> Decision:
-    cycles = _recent(state, now)
+    fresh, cycles = _is_fresh(state, finding), _recent(state, now)
     flapping = len(cycles) >= FLAPS and not finding.transition
-    worse = finding.band > state.told_band or RANK[finding.severity] > state.told_rank
-    if now >= state.quiet_until or worse or flapping or finding.transition:
+    if now >= state.quiet_until or _is_worse(state, finding) or flapping or finding.transition:
         told = _told(state, finding, now, debounce_s)
         told = replace(told, cycles=cycles, flapping=flapping, acknowledged=False)
-        return Decision("fire", told, flapping=flapping)
-    return Decision("suppress", replace(_counted(state, finding, now), holds=True))
+        return Decision("fire", told, flapping=flapping, fresh=fresh)
+    return _held_back(state, finding, now, fresh=fresh)
 
 
 def _goes_on(state: TriggerState, finding: Finding, now: float, debounce_s: float) -> Decision:
-    worse = finding.band > state.told_band or RANK[finding.severity] > state.told_rank
+    worse = _is_worse(state, finding)
     if finding.transition and not worse:
         return Decision("none", replace(state, holds=True))  # a switch still on is no event
+    fresh = _is_fresh(state, finding)
     due = now >= state.quiet_until and not state.acknowledged and not state.flapping
     if worse or due:
-        return Decision("repeat", _told(state, finding, now, debounce_s))
-    return Decision("suppress", replace(_counted(state, finding, now), holds=True))
+        return Decision("repeat", _told(state, finding, now, debounce_s), fresh=fresh)
+    return _held_back(state, finding, now, fresh=fresh)
+
+
+def _held_back(state: TriggerState, finding: Finding, now: float, *, fresh: bool) -> Decision:
+    if not fresh:
+        return Decision("none", state)
+    counted = replace(_counted(state, finding, now), peak=_peak(state, finding), holds=True)
+    return Decision("suppress", counted)
+
+
+def _is_worse(state: TriggerState, finding: Finding) -> bool:
+    return finding.band > state.told_band or RANK[finding.severity] > state.told_rank
+
+
+def _is_fresh(state: TriggerState, finding: Finding) -> bool:
+    """Say whether a finding is something new: it begins to hold, its figure is worse, or again."""
+    if not state.holds or finding.again:
+        return True
+    value, peak = finding.value, state.peak
+    return value is not None and peak is not None and value > peak and not finding.steady
+
+
+def _peak(state: TriggerState, finding: Finding) -> float | None:
+    """Return the worst figure since it holds; None where it has none."""
+    if not state.holds or state.peak is None or finding.value is None:
+        return finding.value
+    return max(state.peak, finding.value)
 
 
 def _clears(state: TriggerState, finding: Finding, now: float) -> Decision:
@@ -130,6 +175,7 @@ def _forgotten(state: TriggerState) -> TriggerState:
         **UNCOUNTED,
         acknowledged=False,
         chase=None,
+        peak=None,
     )
 
 
@@ -140,6 +186,7 @@ def _told(state: TriggerState, finding: Finding, now: float, debounce_s: float) 
         told_rank=max(state.told_rank, RANK[finding.severity]),
         quiet_until=now + debounce_s,
         **UNCOUNTED,
+        peak=_peak(state, finding),
         holds=True,
     )
 

@@ -66,6 +66,12 @@ def load(book: Book, tx: Tx, now: datetime, tick: float) -> None:
             _recall(book, alert.id, tx.queue.group(alert.id), kept.told)
         elif state.alert:  # it was too much for the backlog of a failing disk
             state = replace(state, alert="", flapping=False, chase=None)
+        event = outbox.get(tx, state.event) if state.event else None
+        if event is not None:
+            book.dispatch.events[event.id] = event
+            _recall(book, event.id, tx.queue.group(event.id), kept.told)
+        elif state.event:
+            state = replace(state, event="")
         book.states[key] = state
         if kept.finding is not None:
             book.last[key] = kept.finding
@@ -77,6 +83,11 @@ def load(book: Book, tx: Tx, now: datetime, tick: float) -> None:
     for key, _ in tx.state.scan(outbox.PREFIX, 1, newest=True):
         book.dispatch.last_id = key.removeprefix(outbox.PREFIX)
     _press(book, tx, now.timestamp(), tick)
+
+
+def _is_on(state: TriggerState) -> bool:
+    """Whether the clock may still decide about a key."""
+    return state.holds or state.flapping or bool(state.event)
 
 
 def _press(book: Book, tx: Tx, stamp: float, tick: float) -> None:
@@ -114,8 +125,8 @@ def write(book: Book, tx: Tx, steps: list[Step], now: datetime, tick: float) -> 
             cycles=tuple(at + shift for at in state.cycles),
             counted_since=state.counted_since + shift if state.suppressed else 0.0,
             chase=state.chase.shifted(shift) if state.chase is not None else None,
-            finding=book.last.get(key) if state.holds or state.flapping else None,
-            told=book.dispatch.numbers.get(state.alert, 0),
+            finding=book.last.get(key) if _is_on(state) else None,
+            told=book.dispatch.numbers.get(state.alert or state.event, 0),
         )
         tx.state.put(STATE + key, msgspec.json.encode(kept))
     tx.state.put(LIMIT, msgspec.json.encode(book.dispatch.limit))

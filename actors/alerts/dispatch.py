@@ -26,7 +26,10 @@ HELD_MAX = 5_000
 
 
 class Dispatch:
-    """The open alerts, how many messages each has had, and where they went."""
+    """The open alerts, how many messages each has had, and where they went.
+
+    `events` are those that told what only happens, while more of it is counted.
+    """
 
     def __init__(self, policy: Policy, hourly_limit: int, hush: Hush, url: str = "") -> None:
         self.policy = policy
@@ -34,6 +37,7 @@ class Dispatch:
         self.hush = hush
         self.url = url
         self.open: dict[str, Alert] = {}
+        self.events: dict[str, Alert] = {}
         self.limit = LimitState()
         self.last_id = ""
         self.numbers: dict[str, int] = {}
@@ -46,6 +50,7 @@ class Dispatch:
 
     def forget(self, alert_id: str) -> bool:
         """Forget the messages of an alert that is over; says whether there were any."""
+        self.events.pop(alert_id, None)
         self.went.pop(alert_id, None)
         return self.numbers.pop(alert_id, None) is not None
 
@@ -56,8 +61,13 @@ class Dispatch:
         before: TriggerState,
         at: Moment,
         due: Due | None = None,
+        *,
+        fresh: bool = False,
     ) -> Step:
-        """Return what is sent where about an alert; `due`: because nobody answers."""
+        """Return what is sent where about an alert; `due`: because nobody answers.
+
+        `fresh`: because something happened that is counted nowhere else.
+        """
         silence = self.hush.silence_of(alert.trigger, alert.bot, at.now)
         alert = self._silenced(alert, silence)
         channels = self._channels(action, alert, due)
@@ -65,10 +75,10 @@ class Dispatch:
             return Step(action, alert, None)
         why_held = self._why_held(action, alert, at.now)
         number = self.numbers.get(alert.id, 0) + 1
-        if alert.id in self.open:
+        if alert.id in self.open or alert.id in self.events:
             self.numbers[alert.id] = number
         notice = replace(
-            message.of(action, alert, before, at, due),
+            message.of(action, alert, before, at, due, fresh=fresh),
             id=f"{alert.id}.{number}",
             held=self.limit.held,
             url=self._link(alert.id),

@@ -9,11 +9,11 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from actors.alerts.debounce import TriggerState
+from actors.alerts.facts import LASTED, SINCE, instant, span
 from actors.alerts.step import Moment
-from actors.alerts.triggers import SINCE, Finding, instant, span
+from actors.alerts.triggers import Finding
 from actors.messages import Alert
 
-LASTED = "Lasted"
 FLAPPING = "It comes and goes: flapping. Quiet until it is calm for 10 minutes."
 
 

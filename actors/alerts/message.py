@@ -5,20 +5,26 @@ from __future__ import annotations
 from actors.alerts import escalation
 from actors.alerts.debounce import TriggerState
 from actors.alerts.escalation import Due
+from actors.alerts.facts import SINCE, instant
 from actors.alerts.step import Action, Moment
-from actors.alerts.triggers import SINCE, instant
 from actors.messages import Alert, Notice, NoticeKind
 
 KINDS: dict[Action, NoticeKind] = {"fire": "fired", "repeat": "reminder", "resolve": "resolved"}
 
 
 def of(
-    action: Action, alert: Alert, before: TriggerState, at: Moment, due: Due | None = None
+    action: Action,
+    alert: Alert,
+    before: TriggerState,
+    at: Moment,
+    due: Due | None = None,
+    *,
+    fresh: bool = False,
 ) -> Notice:
     """Return the message of a step, still without its number, what is held, and its link.
 
     `before` is what was counted since the last message, `due` why one comes although nothing new
-    happened.
+    happened; `fresh` that something did.
     """
     counted = before.suppressed > 0
     facts = list(alert.facts)
@@ -40,4 +46,5 @@ def of(
         span_s=round(at.tick - before.counted_since, 3) if counted else 0.0,
         worst=before.worst_said if counted else "",
         remarks=remarks,
+        fresh=fresh,
     )

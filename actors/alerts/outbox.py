@@ -173,7 +173,8 @@ def repeat(tx: Tx, notice: Notice, channels: list[str], now: float) -> None:
             id=first.id,
             kind=first.kind,
             remarks=[*first.remarks, *notice.remarks][-REMARKS_MAX:],
-            suppressed=first.suppressed + notice.suppressed + 1,
+            fresh=first.fresh,
+            suppressed=first.suppressed + notice.suppressed + notice.fresh,
             span_s=first.span_s + (notice.at - first.at).total_seconds(),
             worst=notice.worst or first.worst,
         )
@@ -215,10 +216,12 @@ def _fold(tx: Tx, waiting: list[Job], combined: Notice, now: float) -> None:
     """Make one message of those that wait; it counts what the others counted, and them."""
     first, *others = sorted(waiting, key=lambda job: job.state == "held")
     notices = [notice_of(job) for job in (first, *others)]
-    suppressed = combined.suppressed + sum(n.suppressed for n in notices) + len(others)
+    suppressed = combined.suppressed + sum(n.suppressed for n in notices)
+    suppressed += sum(n.fresh for n in notices[1:])
     combined = replace(
         combined,
         id=notices[0].id,
+        fresh=notices[0].fresh,
         suppressed=suppressed,
         span_s=combined.span_s + sum(n.span_s for n in notices),
         worst=combined.worst or next((n.worst for n in reversed(notices) if n.worst), ""),

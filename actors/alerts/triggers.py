@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from msgspec import Struct
 
+from actors.alerts.facts import SINCE, instant, places
 from actors.messages import (
     ApiHealth,
     BotHealth,
     HealthUpdate,
-    PositionState,
     Risk,
     RiskUpdate,
     Severity,
@@ -26,7 +26,6 @@ from actors.messages import (
 PING_FAILURES = 2  # one lost ping is a blip on the page, two in a row are an alert
 BANDS = (1, 2, 4)
 KEYS_KEPT = 1_024
-SINCE = "Since"
 
 
 class Limits(Struct, frozen=True):
@@ -45,6 +44,8 @@ class Finding(Struct, frozen=True):
 
     `transition` marks what passes every debounce (kill switch, breaker). `once` marks something
     that happened rather than a state: it never resolves. `own` marks a trigger of the operator's.
+    A state that merely still holds is no repeat: it is one where its figure is worse than before,
+    unless the figure is `steady` (it grows by time alone), or where it is told `again`.
     """
 
     trigger: str
@@ -61,6 +62,8 @@ class Finding(Struct, frozen=True):
     once: bool = False
     cleared: str = ""
     own: bool = False
+    steady: bool = False
+    again: bool = False
 
     @property
     def key(self) -> str:
@@ -269,27 +272,6 @@ def _controls(bot: str, health: BotHealth, limits: Limits) -> list[Finding]:
     ]
 
 
-def places(positions: PositionState) -> str:
-    """Return how many positions are open, of how many where that is known."""
-    return f"{positions.open} of {positions.limit}" if positions.limit else str(positions.open)
-
-
-def instant(at: datetime | None) -> str:
-    """Return an instant as a fact shows it, to the second."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if at is not None else "never"
-
-
-def span(seconds: float) -> str:
-    """Return a time in its two largest units, such as "5 min 12 s"; never below zero."""
-    left = max(0, round(seconds))
-    parts: list[str] = []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count or parts:
-            parts.append(f"{count} {unit}" if count else "")
-    return " ".join(part for part in parts[:2] if part) or "0 s"
-
-
 def _since(holds: bool, at: datetime | None) -> list[tuple[str, str]]:  # noqa: FBT001
     """Return since when a control is as it is; of one that is calm that would be its end."""
     return [(SINCE, instant(at))] if holds and at is not None else []
@@ -310,6 +292,7 @@ def _api(name: str, api: ApiHealth) -> Finding:
             ("Failed in a row", str(api.failures)),
             ("Last ping", instant(api.checked_at)),
         ],
+        steady=True,
         cleared="The exchange's API answers again.",
     )
 
@@ -352,5 +335,6 @@ def of_internal(trouble: Internal) -> Finding:
         title=trouble.title,
         text=trouble.text,
         once=trouble.once,
+        again=True,
         cleared="It is over." if trouble.holds else trouble.text,
     )

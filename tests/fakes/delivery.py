@@ -92,23 +92,21 @@ class Line:
 
 
 class CountingBook(Book):
-    """Counts what the clock alone fires, and notes when what only happens was told."""
+    """Notes when what only happens was told."""
 
     world = None
 
     def consider(self, findings, now, tick):
-        steps = super().consider(findings, now, tick)
+        return self._noted(super().consider(findings, now, tick))
+
+    def look(self, now, tick):
+        return self._noted(super().look(now, tick))
+
+    def _noted(self, steps):
         for step in steps:
             if step.alert.trigger in ONCE and not self.world.life.dead:
                 rank = RANK[step.alert.severity]
                 self.world.fired.append((anyio.current_time(), step.alert.title, rank))
-        return steps
-
-    def look(self, now, tick):
-        steps = super().look(now, tick)
-        for step in steps:
-            if not self.world.life.dead:
-                self.world.accepted += step.action in ("fire", "repeat")
         return steps
 
 
@@ -144,6 +142,7 @@ class World:
         self.accepted = 0
         self.fired = []
         self.switched_on = set()
+        self.drawdowns = Counter()  # the worst since it is bad, by bot
         self.life = None
         self.lives = 0
         self.jumped = False
@@ -152,13 +151,16 @@ class World:
         folder.mkdir(parents=True, exist_ok=True)
 
     def count(self, message):
-        """Count an occurrence as the debounce sees it: a switch that is still on is none."""
+        """Count what happens anew: what merely still holds, and is no worse, is nothing."""
         if self.life.dead:
             return
         if isinstance(message, Internal):
             self.accepted += message.holds
         elif isinstance(message, RiskUpdate) and message.risk.drawdown_today is not None:
-            self.accepted += message.risk.drawdown_today >= Limits().drawdown_day
+            drawdown = message.risk.drawdown_today
+            bad = drawdown if drawdown >= Limits().drawdown_day else 0.0
+            self.accepted += bad > self.drawdowns[message.bot]
+            self.drawdowns[message.bot] = max(bad, self.drawdowns[message.bot]) if bad else 0.0
         elif isinstance(message, HealthUpdate):
             on = {bot for bot, h in message.health.bots.items() if h.kill_switch.active}
             self.accepted += len(on - self.switched_on)

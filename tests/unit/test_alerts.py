@@ -121,7 +121,7 @@ async def test_it_stops_reminders_of_an_acknowledged_alert_even_after_a_restart(
         assert len(await alerts.sent()) == 1
         await alerts.risk(0.11)
         [(_, notice)] = await alerts.jobs()  # the worse band grew the message that waits
-        assert (notice.title, notice.suppressed) == ("Drawdown 11.00% today", 2)
+        assert (notice.title, notice.suppressed) == ("Drawdown 11.00% today", 1)
         assert (await alerts.history())[0].state == "acknowledged"
 
 
@@ -222,8 +222,8 @@ async def test_it_decides_nothing_twice_when_it_crashes(alerts):
     await alerts.risk(0.06, bot="poison")
     assert alerts.table.actor("tested").restarts_total == 3
     assert len(alerts.table.quarantined) == 1
-    await alerts.risk(0.06)
-    await alerts.risk(0.06)
+    await alerts.risk(0.07)
+    await alerts.risk(0.08)
     assert len(await alerts.sent()) == 1
     await alerts.risk(0.01)
     assert [notice.suppressed for _, notice in await alerts.jobs()] == [2]
@@ -297,7 +297,7 @@ async def test_it_sends_from_memory_where_the_alert_is_routed(tmp_path):
 async def test_it_keeps_what_the_disk_refused_over_a_crash(alerts):
     alerts.table.break_disk()
     await alerts.risk(0.06)
-    await alerts.risk(0.06)
+    await alerts.risk(0.07)
     await alerts.risk(0.06, bot="poison")
     assert alerts.table.actor("tested").restarts_total == 3
     alerts.table.mend_disk()

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from actors.alerts import limits
 from actors.alerts.commands import Silence
 from actors.alerts.disk import STATE
-from actors.alerts.routing import Policy
+from actors.alerts.routing import Policy, Rule
 from actors.alerts.triggers import Finding
 from actors.place import cursor_key
 from tests.fakes.desk import CHANNELS, START, Desk
@@ -89,7 +89,7 @@ def test_it_tells_an_outage_of_hours_as_one_message_for_each_channel(desk):
     assert desk.sent("mail") == [("fired", "Drawdown (over)")]
     notice = desk.jobs("mail")[0][1]
     assert notice.id.endswith(".1")
-    assert notice.suppressed == 10  # five reminders that were never sent, and what each counted
+    assert (notice.suppressed, notice.worst) == (1, "")  # once it was worse; reminders are no news
     assert [kind for kind, _ in desk.sent("slack")] == ["fired", *["reminder"] * 4, "fired"]
 
 
@@ -126,20 +126,63 @@ def test_it_tells_how_often_and_how_bad_with_the_next_message(desk):
     desk.wait(300)
     desk.take(BAD)
     notice = desk.jobs()[-1][1]
-    assert (notice.kind, notice.suppressed) == ("reminder", 2)
+    assert (notice.kind, notice.suppressed) == ("reminder", 1)
     assert (notice.span_s, notice.worst) == (300.0, "Drawdown 8.00%")
-    desk.take(BAD, OVER, BAD)
-    assert [alert.suppressed for alert in desk.alerts()] == [0, 3]
+    desk.take(replace(BAD, value=0.09), OVER, BAD)
+    assert [alert.suppressed for alert in desk.alerts()] == [0, 2]
 
 
 def test_it_tells_an_event_that_is_over_at_once(desk):
     event = replace(BAD, trigger="position_rejected", once=True)
-    desk.take(event, event)
+    desk.take(event)
     (alert,) = desk.alerts()
     assert (alert.state, alert.closed) == ("resolved", START)
-    desk.wait(300)
+    desk.wait(900)
+    assert len(desk.jobs()) == 1
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_it_tells_how_often_an_event_happened_when_its_quiet_time_ends(restarted):
+    desk = Desk(delivers=CHANNELS)
+    event = replace(BAD, trigger="position_rejected", once=True)
     desk.take(event)
-    assert [notice.suppressed for _, notice in desk.jobs()] == [0, 1]
+    desk.wait(60)
+    desk.take(*[replace(event, text=f"order {n}") for n in range(4)])
+    if restarted:
+        desk.restart()
+    desk.wait(235)
+    assert len(desk.jobs()) == 1
+    desk.wait(5)
+    first, again = [notice for _, notice in desk.jobs()]
+    assert (again.kind, again.alert_id, again.text) == ("reminder", first.alert_id, "order 3")
+    assert (again.suppressed, again.span_s, again.fresh) == (4, 240.0, False)
+    assert again.id != first.id
+    (alert,) = desk.alerts()
+    assert (alert.state, alert.suppressed) == ("resolved", 4)
+    desk.take(event)
+    desk.wait(300)
+    assert [notice.suppressed for _, notice in desk.jobs()] == [0, 4, 1]
+    desk.wait(600)
+    desk.take(event)
+    assert [alert.suppressed for alert in desk.alerts()] == [0, 5]
+    assert len(desk.book.dispatch.events) == 1
+    desk.link.close()
+
+
+def test_it_counts_an_event_in_the_message_that_still_waits(desk):
+    event = replace(BAD, trigger="position_rejected", once=True)
+    desk.take(event, event, event)
+    desk.wait(300)
+    [(_, notice)] = desk.jobs()
+    assert (notice.kind, notice.suppressed) == ("fired", 2)
+
+
+def test_it_rolls_up_nothing_of_an_event_that_was_switched_off(desk):
+    event = replace(BAD, trigger="position_rejected", once=True)
+    desk.take(event, event)
+    desk.restart(Policy(CHANNELS, rules={"position_rejected": Rule(enabled=False)}))
+    desk.wait(900)
+    assert [notice.suppressed for _, notice in desk.jobs()] == [0]
 
 
 # ---------------------------------------------------------------- flapping
@@ -293,7 +336,7 @@ def test_it_begins_anew_where_the_alert_itself_was_never_written(desk):
     desk.restart()
     assert desk.take(BAD) == []
     desk.wait(300)
-    assert [alert.suppressed for alert in desk.alerts()] == [1]
+    assert [alert.suppressed for alert in desk.alerts()] == [0]
     desk.take(OVER)
     assert desk.alerts()[0].state == "resolved"
 
@@ -328,11 +371,13 @@ ops = st.lists(
 
 
 def play(desk, todo, *, restarts):
-    accepted = 0
+    accepted, worst = 0, {}
     for what, *args in todo:
         if what == "find":
             number, band, severity = args
-            accepted += band > 0
+            if band > worst.get(number, 0):  # it begins to hold, or gets worse
+                accepted += 1
+            worst[number] = max(band, worst.get(number, 0)) if band else 0
             desk.take(replace(other(number, severity), band=band, value=float(band)))
         elif what == "event":
             accepted += 1
@@ -357,9 +402,8 @@ def check_counts(desk, channel, accepted):
             continue  # folded: the message that took its place counts it
         suppressed += notice.suppressed
         digested += in_digest
-        if notice.kind != "resolved":
-            told += job.state != "held"
-            held += job.state == "held"
+        told += notice.fresh and job.state != "held"
+        held += notice.fresh and job.state == "held"
         if job.state == "queued":
             live[notice.alert_id] += 1
         if notice.severity == "critical":

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from actors.alerts.debounce import CYCLES_KEPT, TriggerState, decide, settled
+from actors.alerts.debounce import CYCLES_KEPT, TriggerState, decide, rolled_up, settled
 from actors.alerts.triggers import Finding
 
 QUIET_S = 300.0
@@ -23,14 +23,17 @@ class Run:
     def at(self, now, finding=BAD):
         return self._take(decide(self.state, finding, now, QUIET_S), finding)
 
+    def roll_up(self, now):
+        return self._take(rolled_up(self.state, now, QUIET_S), EVENT)
+
     def settle(self, now):
         return self._take(settled(self.state, now), OVER)
 
     def _take(self, decision, finding):
         self.state = decision.state
-        self.flapping = decision.flapping
-        if decision.action == "fire" and not finding.once:
-            self.state = replace(self.state, alert="a")
+        self.flapping, self.fresh = decision.flapping, decision.fresh
+        if decision.action == "fire":
+            self.state = replace(self.state, **{"event" if finding.once else "alert": "a"})
         return decision.action
 
 
@@ -43,18 +46,67 @@ def test_it_fires_the_first_edge_at_once(run):
     assert run.at(0) == "fire"
 
 
-def test_it_counts_what_repeats_within_the_quiet_time_and_keeps_the_worst(run):
+def test_it_counts_what_gets_worse_within_the_quiet_time_and_keeps_the_worst(run):
     run.at(0)
-    values = [0.07, 0.09, 0.08]
-    assert [run.at(t, replace(BAD, value=v)) for t, v in enumerate(values)] == ["suppress"] * 3
-    assert (run.state.suppressed, run.state.worst) == (3, 0.09)
-    assert run.at(299.999, replace(BAD, value=None)) == "suppress"
-    assert (run.state.suppressed, run.state.worst) == (4, 0.09)
+    values = [0.07, 0.09, 0.08, 0.09, None]
+    assert [run.at(t, replace(BAD, value=v)) for t, v in enumerate(values)] == [
+        "suppress",
+        "suppress",
+        *["none"] * 3,
+    ]
+    assert (run.state.suppressed, run.state.worst) == (2, 0.09)
+
+
+@pytest.mark.parametrize("fields", [{}, {"value": None}, {"value": 0.05}, {"steady": True}])
+def test_it_counts_nothing_where_a_state_merely_still_holds(run, fields):
+    run.at(0)
+    before = run.state
+    assert [run.at(t, replace(BAD, **fields)) for t in range(1, 100)] == ["none"] * 99
+    assert run.state == before
+
+
+def test_it_counts_no_figure_that_grows_by_time_alone(run):
+    failing = replace(BAD, value=2.0, steady=True)
+    run.at(0, failing)
+    assert [run.at(t, replace(failing, value=t + 2.0)) for t in range(1, 10)] == ["none"] * 9
+
+
+def test_it_counts_what_is_told_again_though_it_is_no_worse(run):
+    run.at(0)
+    assert run.at(1, replace(BAD, again=True)) == "suppress"
+    assert run.state.suppressed == 1
+
+
+def test_it_knows_a_message_that_tells_something_new_from_a_mere_reminder(run):
+    worse = replace(BAD, value=0.07)
+    told = [run.fresh for _ in [run.at(0)]]
+    for now, finding in ((300, BAD), (600, worse), (900, worse), (901, replace(worse, band=2))):
+        assert run.at(now, finding) == "repeat"
+        told.append(run.fresh)
+    assert told == [True, False, True, False, False]
+
+
+def test_it_reckons_anew_what_is_worse_when_it_begins_to_hold_again(run):
+    run.at(0, replace(BAD, value=0.09))
+    run.at(1, OVER)
+    assert [run.at(2), run.at(3, replace(BAD, value=0.07)), run.at(4)] == [
+        "fire",
+        "suppress",
+        "none",
+    ]
+
+
+def test_it_knows_no_worse_figure_of_a_state_that_an_earlier_version_wrote(run):
+    run.at(0)
+    run.state = replace(run.state, peak=None)
+    assert run.at(1, replace(BAD, value=0.07)) == "none"
+    assert run.at(300, replace(BAD, value=0.07)) == "repeat"
+    assert run.at(301, replace(BAD, value=0.08)) == "suppress"
 
 
 def test_it_repeats_when_the_quiet_time_is_over_and_starts_to_count_anew(run):
     run.at(0)
-    run.at(1)
+    run.at(1, replace(BAD, value=0.07))
     assert run.at(300) == "repeat"
     assert (run.state.suppressed, run.state.worst, run.state.quiet_until) == (0, None, 600)
 
@@ -64,16 +116,16 @@ def test_it_lets_a_worse_band_pass_once(run):
     worse = replace(BAD, band=2)
     assert [run.at(1, worse), run.at(2, worse), run.at(3, BAD), run.at(4, worse)] == [
         "repeat",
-        "suppress",
-        "suppress",
-        "suppress",
+        "none",
+        "none",
+        "none",
     ]
 
 
 def test_it_lets_a_higher_severity_pass(run):
     run.at(0)
     assert run.at(1, replace(BAD, severity="critical")) == "repeat"
-    assert run.at(2, replace(BAD, severity="info")) == "suppress"
+    assert run.at(2, replace(BAD, severity="info")) == "none"
 
 
 def test_it_resolves_and_fires_again_at_once(run):
@@ -83,9 +135,10 @@ def test_it_resolves_and_fires_again_at_once(run):
 
 def test_it_forgets_the_count_that_the_resolved_message_told(run):
     run.at(0)
-    run.at(1)
+    run.at(1, replace(BAD, value=0.07))
+    assert run.state.suppressed == 1
     run.at(2, OVER)
-    assert (run.state.suppressed, run.state.worst) == (0, None)
+    assert (run.state.suppressed, run.state.worst, run.state.peak) == (0, None, None)
 
 
 def test_it_has_nothing_to_say_about_what_never_held(run):
@@ -97,9 +150,9 @@ def test_it_is_silent_about_repeats_once_acknowledged_unless_it_gets_worse(run):
     run.at(0)
     run.state = replace(run.state, acknowledged=True)
     assert [run.at(300), run.at(301, replace(BAD, band=2)), run.at(900)] == [
-        "suppress",
+        "none",
         "repeat",
-        "suppress",
+        "none",
     ]
     assert [run.at(901, OVER), run.at(902), run.at(1202)] == ["resolve", "fire", "repeat"]
 
@@ -117,6 +170,21 @@ def test_it_fires_an_event_at_once_and_counts_those_that_follow(run):
     actions = [run.at(t, EVENT) for t in (0, 1, 299, 300, 301)]
     assert actions == ["fire", "suppress", "suppress", "fire", "suppress"]
     assert run.state.suppressed == 1
+
+
+def test_it_rolls_up_what_happened_again_when_the_quiet_time_ends(run):
+    for now in (0, 1, 2):
+        run.at(now, EVENT)
+    assert run.roll_up(299.999) == "none"
+    assert run.roll_up(300) == "repeat"
+    assert (run.state.suppressed, run.state.quiet_until, run.fresh) == (0, 600, False)
+    assert [run.at(301, EVENT), run.roll_up(599), run.roll_up(600)] == [
+        "suppress",
+        "none",
+        "repeat",
+    ]
+    assert [run.roll_up(900), run.state.event, run.roll_up(1_200)] == ["none", "", "none"]
+    assert run.at(1_201, EVENT) == "fire"
 
 
 def test_it_tells_an_event_at_once_that_is_more_severe_than_the_last(run):

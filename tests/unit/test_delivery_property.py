@@ -208,10 +208,10 @@ class Schedule:
             assert job.state == "done", (job.state, job.detail)
             assert arrived(message.id), (job.detail, message.title)
             if job.detail.startswith("told in digest "):
-                total += 1 + message.suppressed
+                total += message.fresh + message.suppressed
             elif not job.detail.startswith("told in ") and message.kind != "digest":
                 # A digest's parts are counted one by one, what was folded by who told it.
-                total += message.suppressed + (message.kind != "resolved")
+                total += message.suppressed + message.fresh
         return total
 
     def check_criticals(self, jobs):

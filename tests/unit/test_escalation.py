@@ -157,7 +157,7 @@ def test_it_waits_for_the_end_of_a_silence(desk):
 
 
 def test_it_rolls_up_in_a_reminder_what_was_only_counted(desk):
-    desk.take(replace(BAD, trigger="drawdown_day"))
+    desk.take(replace(BAD, trigger="drawdown_day", value=0.06))
     desk.wait(60)
     desk.take(replace(BAD, trigger="drawdown_day", value=0.08, title="Drawdown 8.00%"))
     desk.book.states["drawdown_day|native|"] = replace(

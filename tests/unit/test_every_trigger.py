@@ -277,6 +277,43 @@ async def test_it_shows_in_a_resolved_message_how_things_stand_at_the_clearing(r
         ]
 
 
+@pytest.mark.parametrize("trigger", ["position_limit", "api_errors", "kill_switch", "drawdown_day"])
+async def test_it_counts_nothing_else_of_the_same_bot_as_a_repeat(run, trigger):
+    async with run() as core:
+        await CASES[trigger][0](core)
+        for number in range(4):
+            await core.post("position_rejected", id=f"r{number}", reason="full")
+            await core.post("equity", equity=1_000 if trigger != "drawdown_day" else 800)
+            await core.post("heartbeat")
+            await core.pinged("kraken", connected=True)
+        await CASES[trigger][1](core)
+        (alert,) = await core.alerts(trigger)
+        assert (alert.state, alert.suppressed) == ("resolved", 0)
+
+
+async def test_it_counts_each_further_error_of_the_exchange_as_a_repeat(run):
+    async with run() as core:
+        await fail_calls(core)
+        for number in range(4, 7):
+            await core.post("api_error", message="502", id=number)
+        await wait_a_minute(core)
+        (notice,) = [n for n in await core.notices() if n.trigger == "api_errors"]
+        assert (notice.suppressed, notice.worst) == (3, "7 API errors within a minute")
+
+
+async def test_it_tells_at_the_end_of_the_quiet_time_how_many_more_orders_were_refused(run):
+    async with run() as core:
+        for number in range(5):
+            await core.post("position_rejected", id=number, reason=f"order {number}")
+            await core.deliver()
+        await anyio.sleep(300)
+        first, again = await core.notices()
+        assert (first.text, first.suppressed) == ("order 0", 0)
+        assert (again.text, again.suppressed) == ("order 4", 4)
+        (alert,) = await core.alerts()
+        assert (alert.state, alert.suppressed) == ("resolved", 4)
+
+
 async def test_it_resolves_what_is_about_an_exchange_that_was_taken_out(run, tmp_path, monkeypatch):
     async with run() as core:
         await lose_exchange(core)

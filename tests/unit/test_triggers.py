@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from actors.alerts import triggers
+from actors.alerts import facts, triggers
 from actors.alerts.triggers import Internal, Limits
 from actors.messages import (
     ApiHealth,
@@ -255,4 +255,4 @@ def test_it_writes_nothing_of_a_bot_that_is_and_was_well(bot, held):
     ],
 )
 def test_it_writes_how_long_something_lasted_in_two_units(seconds, words):
-    assert triggers.span(seconds) == words
+    assert facts.span(seconds) == words
