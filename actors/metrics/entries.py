@@ -124,21 +124,20 @@ class Entries:
     # -------------------------------------------------------- many at once
 
     def stage(
-        self, columns: Columns, ids: Sequence[Id] = (), encoded: Sequence[bytes] = ()
+        self, columns: Columns, ids: Sequence[Id] = (), texts: Sequence[bytes] | None = None
     ) -> None:
         """Take in trades of revision 0, with their `ids`, or reported equities, without.
 
-        `encoded` are the ids as `identities.encode` gives them.
+        `texts`: the ids as `identities.encode` gives them, where none is a number.
 
         `columns` has those of a block and `digest`, the digests of the ids. They get their places
         when something is asked for.
         """
-        if ids:
-            heap = self._timeline.heap
-            if all(isinstance(one, str) for one in ids):
-                columns["ids"] = heap.put_all(encoded)
-            else:
-                columns["ids"] = np.array([heap.put(one) for one in ids], np.int64)
+        if texts is not None:
+            columns["ids"] = self._timeline.heap.put_all(texts)
+        elif ids:
+            put = self._timeline.heap.put
+            columns["ids"] = np.array([put(one) for one in ids], np.int64)
         self._staged.append(columns)
 
     def _settle(self) -> None:

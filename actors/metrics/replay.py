@@ -1,17 +1,18 @@
-"""Replay: ledgers from the journal, a bounded piece at a time.
+"""Replay: ledgers from the journal, a bounded piece at a time, while the next one is read.
 
-Reading ahead meanwhile would be slower: the interpreter changes over to the store's thread for
-each row, and a busy event loop takes 5 ms to give way.
+Only a piece that is read as one row is read ahead: for each row the interpreter changes over to the
+store's thread, and a busy event loop takes 5 ms to give way.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from anyio.lowlevel import checkpoint
 
 from actors.metrics.bulk import Loader
-from runtime.store import Store
+from runtime.store import Run, Store, Tx
 
 READER: Final = "metrics"  # its cursor, and what is left out for it
 PIECE_ROWS: Final = 8_192
@@ -25,12 +26,24 @@ async def replay(
 
     Raises StoreError.
     """
+    ahead = store.begin(partial(_joined, after))
     while after < until:
+        joined = await ahead()
         # All streams: SQLite would sort what it finds of some of them, for each piece
-        runs = await store.read(lambda tx, after=after: tx.journal.runs(after, PIECE_ROWS))  # type: ignore[misc]
+        runs = [joined] if joined is not None else await store.read(partial(_runs, after))
         if not runs:
             break
-        loader.take([run for run in runs if run.stream in STREAMS], left_out, until)
         after = runs[-1].last
+        ahead = store.begin(partial(_joined, after))
+        loader.take([run for run in runs if run.stream in STREAMS], left_out, until)
         await checkpoint()
+    await ahead()
     loader.finish()
+
+
+def _joined(after: int, tx: Tx) -> Run | None:
+    return tx.journal.joined(after, PIECE_ROWS)
+
+
+def _runs(after: int, tx: Tx) -> list[Run]:
+    return tx.journal.runs(after, PIECE_ROWS)

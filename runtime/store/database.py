@@ -10,7 +10,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
@@ -193,6 +194,12 @@ class Store:
         """Run a function that only reads."""
         return await self._submit(func, reads=True)  # type: ignore[no-any-return]
 
+    def begin(self, func: Callable[[Tx], T]) -> Callable[[], Awaitable[T]]:
+        """Begin to read; await what this returns for the outcome. Raises StoreClosed, StoreFull."""
+        if self._inline:
+            return partial(self._submit, func, reads=True)
+        return partial(self._outcome, *self._enqueue(func, reads=True, durable=False))
+
     def head(self) -> int:
         """Return the journal's newest committed seq."""
         return self._head
@@ -204,20 +211,29 @@ class Store:
     async def _submit(
         self, func: Callable[[Tx], Any], *, reads: bool = False, durable: bool = True
     ) -> Any:
+        op, event = self._enqueue(func, reads=reads, durable=durable and not reads)
+        return await self._outcome(op, event)
+
+    def _enqueue(
+        self, func: Callable[[Tx], Any], *, reads: bool, durable: bool
+    ) -> tuple[_Op, anyio.Event]:
         if self._link is None or self._closing:
             raise StoreClosed("the store is not open")
-        op = _Op(func, reads=reads, durable=durable and not reads)
-        if self._inline:
-            await anyio.lowlevel.checkpoint()
-            self._announce(self._commit([op]), [op])
-        else:
-            if len(self._ops) >= QUEUED_OPS_MAX:
-                raise StoreFull(f"{QUEUED_OPS_MAX} writes wait for the disk")
-            event = anyio.Event()
+        if len(self._ops) >= QUEUED_OPS_MAX:
+            raise StoreFull(f"{QUEUED_OPS_MAX} writes wait for the disk")
+        op, event = _Op(func, reads=reads, durable=durable), anyio.Event()
+        if not self._inline:
             op.done = event.set
             with self._ready:
                 self._ops.append(op)
                 self._ready.notify()
+        return op, event
+
+    async def _outcome(self, op: _Op, event: anyio.Event) -> Any:
+        if self._inline:
+            await anyio.lowlevel.checkpoint()
+            self._announce(self._commit([op]), [op])
+        else:
             await event.wait()
         if op.error is not None:
             raise op.error

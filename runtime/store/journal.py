@@ -30,6 +30,14 @@ SELECT group_concat(CAST(data AS TEXT), char(10)) FROM journal WHERE seq IN (
     ) WHERE held <= ?2
 )
 """
+# In the order of the key, in which alone the inner query finds its rows
+JOINED = """
+SELECT min(stream), max(stream), sum(n), min(seq - n), max(seq), max(at),
+    CAST(group_concat(data, char(10)) AS BLOB)
+FROM (
+    SELECT seq, n, stream, at, data FROM journal WHERE seq > ?1 AND seq <= ?1 + ?2 ORDER BY seq
+)
+"""
 NUL = "\\u0000"  # SQLite's JSON ends a text there
 
 
@@ -189,6 +197,18 @@ class Journal:
                 break
         rows.close()
         return found
+
+    def joined(self, after: int, limit: int) -> Run | None:
+        """Return the runs with seqs > `after` that hold at most `limit` events, as one.
+
+        None where they are not all of one stream, their seqs have a gap, or none fits. `at` is the
+        latest. One step of SQLite's, which leaves the interpreter to others meanwhile.
+        """
+        row = self._link.execute(JOINED, (after, limit)).fetchone()
+        stream, other, n, before, last, at, data = row
+        if stream is None or stream != other or before != after or last != after + n:
+            return None
+        return Run(after + 1, n, stream, at, data)
 
     def read(self, after: int, limit: int, streams: Sequence[str] | None = None) -> list[Row]:
         """Return up to `limit` events with seq > `after`, oldest first."""

@@ -64,6 +64,28 @@ def test_it_reads_on_from_within_a_run(journal):
     assert journal.runs(5, 10) == []
 
 
+def test_it_joins_the_runs_of_one_stream_that_follow_one_another(journal):
+    journal.append([Entry("trade", b"1", 1.0), Entry("trade", b"2", 2.0)])
+    journal.append_run("trade", 3.0, lines(3, 5), keys(3, 5))
+    journal.append([Entry("trade", "\u00e9".encode(), 4.0), Entry("equity", b"7", 5.0)])
+    assert journal.joined(0, 5) == Run(1, 5, "trade", 3.0, lines(1, 5))
+    assert journal.joined(1, 4) == Run(2, 4, "trade", 3.0, lines(2, 5))
+    assert journal.joined(0, 4) == Run(1, 2, "trade", 2.0, lines(1, 2))  # the third does not fit
+    assert journal.joined(5, 1) == Run(6, 1, "trade", 4.0, "\u00e9".encode())
+
+
+def test_it_joins_no_runs_of_several_streams_nor_over_a_gap_nor_within_one(journal):
+    journal.append_run("trade", 1.0, lines(1, 3), keys(1, 3))
+    journal.append([Entry("bad", b"4", 1.0), Entry("bad", b"5", 1.0), Entry("trade", b"6", 1.0)])
+    assert journal.joined(0, 9) is None
+    assert journal.joined(1, 9) is None
+    assert journal.joined(0, 2) is None
+    assert journal.joined(6, 9) is None
+    assert journal.trim("bad", 1) == 1
+    assert journal.joined(3, 2) is None
+    assert journal.joined(4, 1) == Run(5, 1, "bad", 1.0, b"5")
+
+
 def test_it_stops_reading_with_the_run_that_fills_the_limit(journal):
     for first in (1, 4, 7):
         journal.append_run("trade", 1.0, lines(first, first + 2), keys(first, first + 2))

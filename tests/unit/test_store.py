@@ -40,6 +40,22 @@ async def test_it_reads_only_the_streams_asked_for(store):
     assert [row.stream for row in rows] == ["equity"]
 
 
+@pytest.mark.real_time
+@pytest.mark.parametrize("inline", [True, False])
+async def test_it_reads_on_while_others_go_on(tmp_path, inline):
+    store = Store(tmp_path / "ahead.db", SystemClock(), inline=inline)
+    with pytest.raises(StoreClosed):
+        await store.begin(lambda tx: tx.journal.head())()
+    await store.open()
+    await store.write(lambda tx: tx.journal.append([entry(1), entry(2)]))
+    first = store.begin(lambda tx: tx.journal.read(0, 1))
+    failing = store.begin(lambda tx: tx.state.no_such_method())
+    assert [row.data for row in await first()] == [b"1"]
+    with pytest.raises(AttributeError):
+        await failing()
+    await store.close()
+
+
 async def test_it_undoes_only_the_function_that_failed(store):
     def bad(tx):
         tx.state.put("k", b"bad")
