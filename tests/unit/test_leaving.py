@@ -1,5 +1,9 @@
 """A stop is soon over, whoever hangs; what was in hand is sent again by the next start."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import anyio
 import httpx
 import pytest
@@ -17,6 +21,7 @@ from tests.fakes.sender import FakeChannel, job, sending
 
 pytestmark = pytest.mark.anyio
 FOREVER = 3_600.0
+ROOT = Path(__file__).resolve().parents[2]
 
 
 async def stopped_after_s(system):
@@ -127,3 +132,18 @@ async def test_it_keeps_its_own_limit_while_nobody_stops(tmp_path):
         with pytest.raises(Left), brief(table.system, 7.0, 2.0):
             await anyio.sleep(FOREVER)
         assert anyio.current_time() - began == pytest.approx(9.0)
+
+
+def test_it_ends_the_process_while_a_thread_waits_for_somebody():
+    waits = "import threading; threading.Thread(target=threading.Event().wait).start()"
+    for before in (waits, ""):
+        code = f"from sidewatch.start import leave\n{before}\nprint('said')\nleave(7)"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (7, "said\n")
