@@ -7,6 +7,7 @@ the error. `inline=True` runs everything on the caller's thread, for tests in vi
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections import deque
@@ -261,14 +262,15 @@ class Store:
             return  # the loop has ended: nobody waits any more
 
     def _announce(self, head: int | None, batch: list[_Op]) -> None:
-        try:
-            if head is not None and head != self._head:
-                self._head = head
-                for callback in self._committed:
+        if head is not None and head != self._head:
+            self._head = head
+            for callback in self._committed:
+                try:
                     callback(head)
-        finally:  # whatever a callback does: the writers have their answer on disk
-            for op in batch:
-                op.done()
+                except Exception:  # the writers have their answer on disk, and the loop goes on
+                    logging.getLogger(__name__).exception("a callback of the application failed")
+        for op in batch:
+            op.done()
 
     def _commit(self, batch: list[_Op]) -> int | None:
         """Run a batch in one transaction; every waiter of a failed one gets the error."""

@@ -6,7 +6,6 @@ import pytest
 
 from runtime.clock import LoopClock, SystemClock
 from runtime.store import Entry, Store, StoreClosed, StoreError, StoreFull, journal, transaction
-from runtime.store.database import _Op
 
 pytestmark = pytest.mark.anyio
 
@@ -135,21 +134,6 @@ async def test_its_thread_outlives_any_error(tmp_path, error):
         await store.write(lambda tx: tx.state.put("k", b"2"))
         assert await store.read(lambda tx: tx.state.get("k")) == b"2"
     await store.close()
-
-
-def test_it_answers_its_writers_whatever_a_callback_does(tmp_path):
-    def fall(_head):
-        raise RuntimeError("a callback's own fault")
-
-    store = Store(tmp_path / "s.db", SystemClock())
-    store.on_commit(fall)
-    answered = []
-    ops = [_Op(lambda _tx: None, reads=False, durable=True) for _ in range(2)]
-    for op in ops:
-        op.done = lambda: answered.append(1)
-    with pytest.raises(RuntimeError, match="own fault"):
-        store._announce(7, ops)
-    assert (answered, store.head()) == ([1, 1], 7)
 
 
 @pytest.mark.real_time
@@ -312,3 +296,22 @@ async def test_it_leaves_neither_lock_nor_connection_where_opening_fails(
     again = Store(tmp_path / "s.db", LoopClock(), inline=True)
     assert (await again.open()).head == 0
     await again.close()
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("inline", [True, False])
+async def test_it_goes_on_where_one_who_hears_of_commits_fails(tmp_path, caplog, inline):
+    heads = []
+
+    def fails(_head):
+        raise RuntimeError("no")
+
+    store = Store(tmp_path / "s.db", SystemClock(), inline=inline)
+    store.on_commit(fails)
+    store.on_commit(heads.append)
+    await store.open()
+    assert await store.write(lambda tx: tx.journal.append([entry(1)])) == [1]
+    assert await store.write(lambda tx: tx.journal.append([entry(2)])) == [2]
+    assert heads == [1, 2]
+    assert caplog.text.count("a callback of the application failed") == 2
+    await store.close()
