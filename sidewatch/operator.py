@@ -7,6 +7,7 @@ import secrets
 import shlex
 import time
 from typing import Any
+from urllib.parse import quote
 
 import click
 import httpx
@@ -29,8 +30,8 @@ def base_url(settings: Settings, url: str | None) -> str:
     if url:
         return url.rstrip("/")
     server = settings.server
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(server.host, server.host)  # noqa: S104
-    return f"http://{host}:{server.port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)  # noqa: S104
+    return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
 
 
 def unreachable(base: str, error: Exception) -> OperatorError:
@@ -93,7 +94,7 @@ class Operator:
             answer = httpx.request(
                 method, self._base + path, content=raw, headers=headers, timeout=TIMEOUT_S
             )
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unreachable(self._base, error) from error
         if answer.is_error:
             try:
@@ -104,7 +105,11 @@ class Operator:
                 folder = self._settings.storage.data_dir
                 reason += f"; the one of {folder} was sent: does it run on another data directory?"
             raise OperatorError(f"{self._base}: {answer.status_code}: {reason}")
-        return answer.json() if answer.content else None
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as error:
+            reason = "the answer is no JSON: is it Sidewatch that runs there?"
+            raise OperatorError(f"{self._base}: {reason}") from error
 
     def status(self) -> bool:
         """Print health, figures and open alerts; false unless healthy."""
@@ -143,7 +148,7 @@ class Operator:
 
     def acknowledge(self, alert_id: str) -> bool:
         """Acknowledge an alert."""
-        self._call("POST", f"/api/v1/alerts/{alert_id}/ack")
+        self._call("POST", f"/api/v1/alerts/{quote(alert_id, safe='')}/ack")
         click.echo(f"{alert_id}: acknowledged")
         return True
 
@@ -165,13 +170,13 @@ class Operator:
 
     def unsilence(self, silence_id: str) -> bool:
         """End a silence."""
-        self._call("DELETE", f"/api/v1/silences/{silence_id}")
+        self._call("DELETE", f"/api/v1/silences/{quote(silence_id, safe='')}")
         click.echo(f"{silence_id}: ended")
         return True
 
     def alert(self, alert_id: str) -> bool:
         """Print one alert with every attempt to deliver it."""
-        found = self._call("GET", f"/api/v1/alerts/{alert_id}")
+        found = self._call("GET", f"/api/v1/alerts/{quote(alert_id, safe='')}")
         click.echo(_alert_line(found["alert"]))
         click.echo(f"    {found['alert']['text']}")
         for attempt in found["attempts"]:
