@@ -20,6 +20,7 @@ from runtime.system import Quarantined
 LOOK_EVERY_S = 5.0
 PROBE_KEY = "probe"
 STREAM = "quarantine"
+KEPT = 10_000  # records on disk; older ones go, but what a reader passes over stays known
 UNWRITTEN_MAX = 1_000  # records that wait for the disk; the oldest goes
 MAILBOX = MailboxPolicy(capacity=8, when_full="coalesce", key=type)
 
@@ -130,6 +131,7 @@ def _keep(tx: Tx, waiting: list[Keep]) -> None:
         for keep in waiting
     ]
     tx.journal.append(entries)
+    tx.journal.trim(STREAM, KEPT)
     for keep in waiting:
         if keep.seq is not None:
             tx.state.put(poison_key(keep.record.actor, keep.seq), b"")

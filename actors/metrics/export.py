@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime
 from decimal import Decimal
 
@@ -59,7 +59,7 @@ class Wanted(msgspec.Struct, frozen=True):
         return self.last is None or closed < self.last
 
 
-async def trades_csv(store: Store, wanted: Wanted) -> AsyncIterator[bytes]:
+async def trades_csv(store: Store, wanted: Wanted) -> AsyncGenerator[bytes, None]:
     """Return the header and the wanted trades in pieces. Raises StoreError.
 
     What is journaled while it reads is not part of it.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import anyio
 import pytest
 from msgspec.structs import replace
 
@@ -17,6 +19,7 @@ from actors.metrics.export import COLUMNS, Wanted, trades_csv
 from actors.sources import tradefile
 from runtime.store import Entry
 from tests.fakes.bench import opened
+from web import export as route
 
 pytestmark = pytest.mark.anyio
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -139,3 +142,32 @@ async def test_it_does_not_read_on_past_where_it_began(tmp_path, monkeypatch):
         monkeypatch.setattr(export, "_read", page)
         assert len([piece async for piece in reading]) == 2
     assert asked == [0, 2]
+
+
+async def test_it_reads_the_journal_for_so_many_at_once_and_no_more():
+    inside, most, told = 0, 0, []
+
+    async def reading(number):
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        try:
+            for _ in range(3):
+                await anyio.sleep(1)
+                yield number
+        finally:
+            inside -= 1
+
+    async def read(number):
+        async with aclosing(route._in_turn(turns, reading(number))) as pieces:
+            async for piece in pieces:
+                told.append(piece)
+                if number == 0:
+                    break  # this client leaves
+
+    turns = anyio.Semaphore(2)
+    async with anyio.create_task_group() as tasks:
+        for number in range(6):
+            tasks.start_soon(read, number)
+    assert (inside, most, turns.value) == (0, 2, 2)
+    assert sorted(told) == [0] + [n for n in range(1, 6) for _ in range(3)]

@@ -350,3 +350,14 @@ async def test_it_keeps_so_many_records_and_says_how_many_are_lost(tmp_path, mon
         assert await written(table) == [record("metrics", 3), record("metrics", 4)]
         [report] = [report for report in table.reports if report.kind == "unwritten"]
         assert report.detail == "3 records of the quarantine in all: more than 2 waited"
+
+
+async def test_it_keeps_so_many_records_on_disk_and_all_that_is_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(keeper, "KEPT", 2)
+    async with keeping(tmp_path) as table:
+        for number in range(5):
+            await keep(table, Keep(record("metrics", number), seq=number))
+            await anyio.sleep(0.1)
+        assert await written(table) == [record("metrics", 3), record("metrics", 4)]
+        poisoned = await table.store.read(lambda tx: tx.state.keys(poison_key("metrics")))
+        assert len(poisoned) == 5

@@ -430,3 +430,16 @@ async def test_it_tells_every_figure_of_a_history_only_as_it_ends(tmp_path):
         await anyio.sleep(metrics_module.HISTORY_QUIET_S + 1)
         assert figures_told(table) == [3]
         assert isinstance(table.heard["alerts"][0], RiskUpdate)
+
+
+async def test_it_draws_so_many_points_of_all_bots_together(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledgers_module, "POINTS_MAX", 30)
+    async with measuring(tmp_path) as table:
+        for bot in ("alpha", "beta", "gamma"):
+            await record(table, *(trade(n, n, bot=bot, minutes=n) for n in range(40)))
+        whole = await table.ref("tested").ask(HistoryQuery(points=500))
+        assert 4 < max(len(each.points) for each in whole.values()) <= 10
+        one = await table.ref("tested").ask(HistoryQuery("alpha", points=500))
+        assert 10 < len(one["alpha"].points) <= 30
+        monkeypatch.setattr(ledgers_module, "POINTS_MAX", 1)
+        assert len(await table.ref("tested").ask(HistoryQuery())) == 3
