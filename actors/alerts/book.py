@@ -12,7 +12,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from actors.alerts import debounce, disk, episode, escalation, failover, outbox, routing
+from actors.alerts import again, debounce, disk, episode, escalation, failover, outbox, routing
 from actors.alerts.commands import Silence
 from actors.alerts.debounce import UNCOUNTED, Decision, TriggerState, decide, settled
 from actors.alerts.dispatch import Dispatch
@@ -221,7 +221,9 @@ class Book:
         if before.event:
             self.dispatch.forget(before.event)
         (self.dispatch.events if finding.once else self.open)[alert.id] = alert
-        return self.dispatch.step("fire", alert, before, at, fresh=decision.fresh)
+        step = self.dispatch.step("fire", alert, before, at, fresh=decision.fresh)
+        debounce_s = self.policy.debounce(finding.trigger, finding.bot)
+        return replace(step, after=again.earlier(before, finding, at.tick, debounce_s))
 
     def _repeat(
         self,

@@ -38,7 +38,7 @@ class TriggerState(Struct, frozen=True):
 
     `alert` is the open alert's id, empty when none is open; `told_band` the worst band told of it.
     `event` is the alert that told what only happens, until a quiet time has passed without more.
-    `peak` is the worst figure since it holds.
+    `peak` is the worst figure since it holds, `ended` the last alert that was resolved.
     `worst` is the worst figure among the suppressed, and `worst_said` how its finding put it;
     they are counted `counted_since` then. `chase` is how far an unacknowledged critical has come.
     """
@@ -58,6 +58,7 @@ class TriggerState(Struct, frozen=True):
     chase: Chase | None = None
     event: str = ""
     peak: float | None = None
+    ended: str = ""
 
 
 class Decision(Struct, frozen=True):
@@ -105,7 +106,7 @@ def _begins(state: TriggerState, finding: Finding, now: float, debounce_s: float
     flapping = len(cycles) >= FLAPS and not finding.transition
     if now >= state.quiet_until or _is_worse(state, finding) or flapping or finding.transition:
         told = _told(state, finding, now, debounce_s)
-        told = replace(told, cycles=cycles, flapping=flapping, acknowledged=False)
+        told = replace(told, cycles=cycles, flapping=flapping, acknowledged=False, ended="")
         return Decision("fire", told, flapping=flapping, fresh=fresh)
     return _held_back(state, finding, now, fresh=fresh)
 
@@ -169,6 +170,7 @@ def _forgotten(state: TriggerState) -> TriggerState:
     return replace(
         state,
         alert="",
+        ended=state.alert,
         told_band=0,
         told_rank=0,
         quiet_until=float("-inf"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from actors.alerts import digest, limits, outbox
+from actors.alerts import again, digest, limits, outbox
 from actors.alerts.commands import Silence
 from actors.alerts.debounce import TriggerState
 from actors.alerts.failover import Pressing
@@ -161,6 +161,8 @@ def _write_step(book: Book, tx: Tx, step: Step, stamp: float, tick: float) -> No
         outbox.resolve(tx, step.notice, combined, enabled, stamp, why_held=step.why_held)
     elif step.alert.trigger == "digest":
         _write_digest(tx, step.notice, step.channels, stamp)
+    elif step.after and not step.held:
+        again.enqueue(tx, step.notice, step.channels, step.after, stamp)
     elif step.action == "repeat" and not step.held:
         outbox.repeat(tx, step.notice, step.channels, stamp)
     else:
@@ -168,7 +170,8 @@ def _write_step(book: Book, tx: Tx, step: Step, stamp: float, tick: float) -> No
     for topic, id_ in step.told:
         tx.queue.done(topic, id_, stamp, f"told in digest {step.alert.id}")
     if step.pressing and step.action != "failover":
-        book.pressing[step.notice.id] = Pressing(step.alert.id, tick)
+        waits = [tick, *(p.since for p in book.pressing.values() if p.alert == step.after)]
+        book.pressing[step.notice.id] = Pressing(step.alert.id, min(waits))
 
 
 def _write_digest(tx: Tx, notice: Notice, channels: list[str], stamp: float) -> None:

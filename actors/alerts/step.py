@@ -32,6 +32,7 @@ class Step(Struct, frozen=True):
     held: bool = False
     why_held: str = ""
     told: list[tuple[str, str]] = []  # (topic, id) of the held jobs that this one tells
+    after: str = ""  # the alert that this one continues: it ended a moment ago
 
     @property
     def pressing(self) -> bool:

@@ -185,6 +185,84 @@ def test_it_rolls_up_nothing_of_an_event_that_was_switched_off(desk):
     assert [notice.suppressed for _, notice in desk.jobs()] == [0]
 
 
+# ---------------------------------------------------------------- back before its end was told
+
+
+def test_it_tells_what_is_back_before_anyone_heard_of_it_as_one_message(desk):
+    desk.take(BAD)
+    desk.wait(20)
+    desk.take(replace(BAD, value=0.08, title="Drawdown 8.00%"), OVER)
+    desk.wait(20)
+    desk.take(BAD)
+    assert desk.sent("mail") == [("fired", "Drawdown")]
+    notice = desk.jobs("mail")[-1][1]
+    assert (notice.over, notice.suppressed, notice.worst) == (False, 2, "Drawdown 8.00%")
+    assert notice.span_s == 40.0
+    assert [alert.state for alert in desk.alerts()] == ["open", "resolved"]
+
+
+def test_it_tells_an_end_that_is_owed_before_it_tells_that_it_is_back(desk):
+    desk.take(BAD)
+    desk.deliver("mail")
+    for _ in range(2):
+        desk.take(OVER, BAD)
+    desk.take(OVER)
+    assert desk.sent("mail") == [
+        ("fired", "Drawdown"),
+        ("resolved", "Drawdown"),
+        ("fired", "Drawdown (over)"),
+    ]
+    jobs = [(job, notice) for job, notice in desk.jobs("mail") if job.state == "queued"]
+    assert [notice.suppressed for _, notice in jobs] == [0, 1]
+    assert jobs[0][1].alert_id < jobs[1][1].alert_id
+
+
+def test_it_passes_at_once_after_an_end_that_was_delivered(desk):
+    for finding in (BAD, OVER, BAD):
+        desk.take(finding)
+        desk.deliver("mail")
+    assert [kind for kind, _ in desk.sent("mail")] == ["fired", "resolved", "fired"]
+    assert desk.sent("slack") == [("fired", "Drawdown")]
+
+
+def test_it_hides_no_critical_behind_a_warning_that_follows(desk):
+    desk.take(BAD, OVER, replace(BAD, severity="warning"))
+    assert desk.sent("mail") == [("fired", "Drawdown (over)"), ("fired", "Drawdown")]
+    assert [job.priority for job, _ in desk.jobs("mail")] == [2, 1]
+
+
+def test_it_tells_each_turn_of_a_switch_though_nobody_has_heard_of_the_last(desk):
+    switch = replace(BAD, trigger="kill_switch", transition=True)
+    desk.take(switch, replace(switch, band=0), switch)
+    assert desk.sent("mail") == [("fired", "Drawdown (over)"), ("fired", "Drawdown")]
+
+
+@pytest.mark.parametrize(("restarted", "messages"), [(False, 1), (True, 1)])
+def test_it_knows_after_a_restart_what_it_continues(desk, restarted, messages):
+    desk.take(BAD, OVER)
+    if restarted:
+        desk.restart()
+    desk.wait(290)
+    desk.take(BAD)
+    assert len(desk.sent("mail")) == messages
+
+
+def test_it_continues_nothing_that_ended_longer_ago_than_the_debounce(desk):
+    desk.take(BAD, OVER)
+    desk.wait(300)
+    desk.take(BAD)
+    assert [title for _, title in desk.sent("mail")] == ["Drawdown (over)", "Drawdown"]
+
+
+def test_it_fails_over_by_when_it_was_first_undelivered_however_often_it_is_back(desk):
+    desk.take(BAD)
+    first = desk.tick
+    desk.wait(10)
+    desk.take(OVER, BAD)
+    assert max(p.alert for p in desk.book.pressing.values()) in desk.book.open
+    assert {p.since for p in desk.book.pressing.values()} == {first}
+
+
 # ---------------------------------------------------------------- flapping
 
 
