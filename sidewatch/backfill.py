@@ -92,9 +92,20 @@ def opened(path: Path) -> Iterator[IO[str]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield file
     except UnicodeDecodeError:
-        raise OperatorError(f"{path}: not UTF-8 text") from None
+        raise OperatorError(f"{path}: line {_not_utf8(path)}: not UTF-8 text") from None
     except OSError as error:
         raise OperatorError(f"{path}: {error.strerror}") from None
+
+
+def _not_utf8(path: Path) -> int:
+    """Return the first line that is no UTF-8."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return number
+    return 1
 
 
 def lines(file: IO[str], path: Path, bot: str, zone: tzinfo | None) -> Iterator[Line]:
@@ -117,14 +128,16 @@ def _csv_lines(file: IO[str], path: Path, bot: str, zone: tzinfo | None) -> Iter
     rows.fieldnames = header
     passed = tradefile.strays(header)
     while True:
+        number = rows.reader.line_num + 1
         try:
             row = next(rows, None)
             if row is None:
                 return
+            number = rows.line_num - sum(str(cell).count("\n") for cell in row.values())
             data = tradefile.from_row(row, bot=bot, zone=zone)
-            yield Line(rows.line_num, data, passed=passed)
+            yield Line(number, data, passed=passed)
         except (csv.Error, RowError) as error:
-            yield Line(rows.line_num, b"", str(error))
+            yield Line(number, b"", str(error))
 
 
 def _json_lines(file: IO[str], bot: str, zone: tzinfo | None) -> Iterator[Line]:

@@ -6,6 +6,7 @@ file is held to the very rules of the wire.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
@@ -45,6 +46,8 @@ def missing(header: Iterable[str], *, bot: str) -> list[str]:
 
 def check_header(header: Sequence[str], *, bot: str) -> None:
     """Refuse columns that stand twice, are lacking, or seem to be misspelt. Raises RowError."""
+    if len(header) == 1 and (found := re.search("[;\t|]", header[0])):
+        raise RowError(f"columns are separated by commas, not by {found[0]!r}")
     twice = [name for name in dict.fromkeys(header) if header.count(name) > 1]
     if twice:
         raise RowError(f"column {twice[0][:SHOWN]!r} stands twice")

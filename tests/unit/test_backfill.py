@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from config.settings import load
-from sidewatch.backfill import Report, Sender, batches, judged, lines
+from sidewatch.backfill import Report, Sender, batches, judged, lines, opened
 from sidewatch.operator import OperatorError
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -41,6 +41,32 @@ def test_it_names_the_line_whose_row_is_too_long():
     good, report = judge(row(1), row(2, "1,250.00"))
     assert good == [2]
     assert report.refused == [(3, "more cells than columns; a text with a comma needs quotes")]
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ("7," + "X" * 70_000, "field larger than field limit (65536)"),
+        ('"7,X', "unexpected end of data"),
+        (row("NaN").replace("long", "up"), "side: expected long or short, not 'up'"),
+    ],
+)
+def test_it_names_the_line_that_a_bad_row_begins_with(bad, why):
+    _, report = judge(row(1), row('"two\nlines"'), bad)
+    assert report.refused == [(5, why)]
+    assert report.good == 2
+
+
+def test_it_names_the_line_that_is_no_utf8(tmp_path):
+    path = tmp_path / "h.csv"
+    path.write_bytes(f"{HEADER}\n{row(1)}\n".encode() * 5_000 + b"\xe9\n")
+    with pytest.raises(OperatorError, match="line 10001: not UTF-8 text"), opened(path) as file:
+        file.read()
+
+
+def test_it_says_which_separator_a_file_should_have():
+    with pytest.raises(OperatorError, match="line 1: columns are separated by commas, not by ';'"):
+        judge(row(1).replace(",", ";"), header=HEADER.replace(",", ";"))
 
 
 def test_it_lists_the_columns_that_it_passes_over():
