@@ -12,7 +12,7 @@ from typing import IO
 from runtime.store.errors import StoreCorrupt, StoreError
 
 APPLICATION_ID = 0x53574348  # "SWCH"
-VERSION = 3
+VERSION = 4
 
 SCHEMA = """
 CREATE TABLE journal (
@@ -41,7 +41,7 @@ CREATE TABLE queue (
     data BLOB NOT NULL,
     PRIMARY KEY (topic, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX queue_work ON queue (topic, state, priority DESC, due);
+CREATE INDEX queue_order ON queue (topic, state, priority DESC, created, id, due);
 CREATE INDEX queue_group ON queue (grp);
 CREATE TABLE state (
     key TEXT PRIMARY KEY,
@@ -51,6 +51,7 @@ CREATE TABLE state (
 
 # From each older version to the next. 2: keys leave the journal's rows, a row may hold a run.
 # 3: a key knows the first seq of the run that it came with; 0: it does not.
+# 4: waiting work is found in the order in which it goes out.
 STEPS = {
     1: """
 CREATE TABLE keys (
@@ -62,6 +63,10 @@ ALTER TABLE journal DROP COLUMN key;
 ALTER TABLE journal ADD COLUMN n INTEGER NOT NULL DEFAULT 1;
 """,
     2: "ALTER TABLE keys ADD COLUMN seq INTEGER NOT NULL DEFAULT 0",
+    3: """
+DROP INDEX queue_work;
+CREATE INDEX queue_order ON queue (topic, state, priority DESC, created, id, due);
+""",
 }
 
 

@@ -133,13 +133,14 @@ class Queue:
         ).rowcount
 
     def hasten(self, topic: str, now: float, limit: int) -> int:
-        """Make the topic's most urgent waiting work due now; returns how many."""
-        return self._link.execute(
-            "UPDATE queue SET due = ?1 WHERE topic = ?2 AND state = 'queued' AND due > ?1 AND id IN"
-            " (SELECT id FROM queue WHERE topic = ?2 AND state = 'queued'"
-            " ORDER BY priority DESC, created, id LIMIT ?3)",
-            (now, topic, limit),
-        ).rowcount
+        """Make the topic's most urgent waiting work due now; returns how many was not."""
+        rows = self._link.execute(
+            "SELECT id FROM queue WHERE topic = ? AND state = 'queued'"
+            " ORDER BY priority DESC, created, id LIMIT ?",
+            (topic, limit),
+        )
+        sql = "UPDATE queue SET due = ?1 WHERE topic = ?2 AND id = ?3 AND due > ?1"
+        return sum(self._link.execute(sql, (now, topic, *row)).rowcount for row in rows.fetchall())
 
     def put_back_in_time(self, topic: str, now: float) -> int:
         """Keep waits as long as they were where the wall clock has gone back; returns how many.

@@ -161,7 +161,10 @@ def test_it_never_gives_a_seq_again(journal):
 
 def old_file(path):
     link = sqlite3.connect(path, isolation_level=None)
-    current = schema.SCHEMA.partition("CREATE TABLE queue")
+    before = "queue_work ON queue (topic, state, priority DESC, due)"
+    today = "queue_order ON queue (topic, state, priority DESC, created, id, due)"
+    assert today in schema.SCHEMA
+    current = schema.SCHEMA.replace(today, before).partition("CREATE TABLE queue")
     link.executescript(VERSION_1 + current[1] + current[2])
     link.execute("INSERT INTO journal VALUES (3, 'trade', 'trade|b|1|0', 1.0, x'31')")
     link.execute("INSERT INTO journal VALUES (5, 'equity', NULL, 2.0, x'32')")
