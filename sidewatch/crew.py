@@ -33,6 +33,8 @@ from web.build import build
 from web.server import ServerActor
 from web.services import Limits, Services
 
+RULES_KEPT = 1_000  # bots
+
 
 class Crew:
     """Builds actors, and keeps none of them. `system` gives who runs them, once there is one."""
@@ -95,7 +97,7 @@ class Crew:
             self._store,
             self._lasting.health_position,
             self._lasting.signs,
-            rules=functools.partial(bots.rules, self._settings),
+            rules=functools.lru_cache(RULES_KEPT)(functools.partial(bots.rules, self._settings)),
             apis=list(self._settings.apis),
             alerts=self.ref("alerts"),
             broadcaster=self.ref("broadcaster"),

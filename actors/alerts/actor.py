@@ -15,7 +15,7 @@ from datetime import timedelta
 import msgspec
 from msgspec.structs import replace
 
-from actors.alerts import disk, outbox, triggers
+from actors.alerts import disk, outbox, shown, triggers
 from actors.alerts.account import Accounts
 from actors.alerts.book import Book
 from actors.alerts.commands import (
@@ -200,13 +200,13 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         now, tick = clock.now(), clock.monotonic()
         claims = self._claims(todo)
 
-        def write(tx: Tx) -> list[Alert]:
+        def write(tx: Tx) -> dict[str, Alert]:
             self._book.write(tx, todo, now, tick)
             claims.claim(tx, now.timestamp())
-            return [outbox.view(tx, step.alert.id) or step.alert for step in todo]
+            return shown.changed(tx, todo)
 
         try:
-            shown = await self._store.write(write)
+            changed = await self._store.write(write)
         except StoreError as error:
             claims.leave()
             self._wake()
@@ -220,8 +220,9 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         self._book.written()
         self._backlog = []
         self._degraded = False
-        for place, (step, alert) in enumerate(zip(todo, shown, strict=True)):
+        for place, step in enumerate(todo):
             new = step.action == "fire" and place >= told
+            alert = changed.get(step.alert.id) or shown.fired(step, claims.jobs, now.timestamp())
             await self._broadcaster.tell(AlertChanged(alert, new=new))
 
     def _claims(self, steps: list[Step]) -> Claims:

@@ -95,11 +95,14 @@ class Handover:
 
 
 class Claims:
-    """What one transaction claims, for those of its channels that are idle as it begins."""
+    """What one transaction claims, for those of its channels that are idle as it begins.
+
+    `jobs` are what it has claimed, by channel.
+    """
 
     def __init__(self, handovers: Mapping[str, Handover], channels: Iterable[str]) -> None:
         self._tickets: dict[str, tuple[Handover, int]] = {}
-        self._jobs: dict[str, Job] = {}
+        self.jobs: dict[str, Job] = {}
         for channel in channels:
             handover = handovers.get(channel)
             ticket = handover.take() if handover is not None else None
@@ -111,12 +114,12 @@ class Claims:
         for channel in self._tickets:
             claimed = tx.queue.claim(channel, now)
             if claimed:
-                self._jobs[channel] = claimed[0]
+                self.jobs[channel] = claimed[0]
 
     def give(self) -> None:
         """Hand over what was claimed: it is committed."""
         for channel, (handover, ticket) in self._tickets.items():
-            handover.give(ticket, self._jobs.get(channel))
+            handover.give(ticket, self.jobs.get(channel))
 
     def leave(self) -> None:
         """Leave it to the senders to look: the transaction failed, or its end is unknown."""

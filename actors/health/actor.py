@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 
 import msgspec
 from anyio.lowlevel import checkpoint
@@ -20,6 +21,7 @@ from actors.health.levels import Facts, Rules
 from actors.health.signs import Signs
 from actors.messages import (
     ApiHealth,
+    BotHealth,
     Event,
     Health,
     HealthUpdate,
@@ -39,6 +41,7 @@ READER = "health"
 STREAMS = ("positions", "position_rejected", "kill_switch", "circuit_breaker", "api_error")
 REBUILD_ROWS = 2_000
 LOOK_EVERY_S = 1.0
+SAME = timedelta(seconds=LOOK_EVERY_S)
 KEEP_SEEN_EVERY_S = 30.0
 BOTS_MAX = 256
 REFUSED_EVERY_S = 60.0
@@ -91,6 +94,7 @@ class HealthActor(Actor[Message]):
         self._apis = {name: ApiHealth(None, None, None) for name in apis}
         self._unsaved: set[str] = set()
         self._silent: set[str] = set()  # told so, and kept so
+        self._judged: dict[str, tuple[Facts, datetime, BotHealth]] = {}
         self._last: Health | None = None
         self._refused_until = -math.inf
 
@@ -198,11 +202,17 @@ class HealthActor(Actor[Message]):
     def _judge(self) -> Health:
         self._take_signs()
         now = self.ctx.clock.now()
-        bots = {
-            bot: levels.judged(facts, self._rules(bot), now, self._since)
-            for bot, facts in sorted(self._facts.items())
-        }
+        bots = {bot: self._judge_bot(bot, facts, now) for bot, facts in sorted(self._facts.items())}
         return levels.overall(now, bots, self._apis)
+
+    def _judge_bot(self, bot: str, facts: Facts, now: datetime) -> BotHealth:
+        """Judge a bot; one whose facts are the same not again within a second."""
+        known = self._judged.get(bot)
+        if known is not None and known[0] is facts and now - SAME < known[1] <= now:
+            return known[2]
+        health = levels.judged(facts, self._rules(bot), now, self._since)
+        self._judged[bot] = facts, now, health
+        return health
 
     async def _tell(self, bot: str, seq: int, rejected: str = "") -> None:
         self._last = self._judge()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections import Counter
+from collections import Counter, deque
 from contextlib import asynccontextmanager
 from datetime import time
 from random import Random
@@ -121,11 +121,14 @@ class CountingAlerts(AlertsActor):
         return answer
 
 
-class Nobody(Actor):
-    """The page: nobody looks."""
+class Page(Actor):
+    """What browsers are told."""
+
+    def __init__(self, told):
+        self._told = told
 
     async def receive(self, message):
-        return None
+        self._told.append(message)
 
 
 class World:
@@ -197,6 +200,7 @@ class Life:
         self.dead = False
         self.crash_at = None
         self.left = Left()
+        self.told = deque(maxlen=1_000)
         self.handovers = {name: Handover() for name in CHANNELS}
         self.store = Store(world.path, world.clock, inline=True)
         senders = [ChildSpec(id=n, name=n, start=self._sender, args=(n,)) for n in CHANNELS]
@@ -204,7 +208,7 @@ class Life:
             SupervisorSpec(
                 id="root",
                 children=[
-                    ChildSpec(id="broadcaster", name="broadcaster", start=Nobody),
+                    ChildSpec(id="broadcaster", name="broadcaster", start=Page, args=(self.told,)),
                     ChildSpec(id="alerts", name="alerts", start=self._alerts),
                     *senders,
                 ],

@@ -5,6 +5,7 @@ from itertools import pairwise
 import anyio
 import pytest
 
+from actors.alerts import outbox
 from actors.alerts.handover import Claims, Handover
 from actors.alerts.triggers import Internal
 from actors.messages import SendTest, Wake
@@ -227,3 +228,18 @@ async def test_it_takes_back_what_nobody_was_given(world):
         await life.ref("slack").tell(Wake())
         await anyio.sleep(5)
         assert titles(world) == ["Trouble one"]
+
+
+async def test_it_shows_as_sending_what_it_claimed(world):
+    async with world.living() as life:
+        await anyio.sleep(1)
+        for name in ("slack", "mail"):
+            world.providers[name].mode = "slow"
+        await happen(life, "one")
+        await happen(life, "two")
+        await anyio.sleep(1)
+        alerts = await life.store.read(lambda tx: outbox.history(tx, 10))
+        told = {change.alert.id: change.alert for change in life.told if change.new}
+        assert [told[alert.id] for alert in alerts] == alerts
+        shown = [[(d.state, d.attempts) for d in alert.deliveries] for alert in alerts]
+        assert shown == [[("queued", 0)] * 2, [("inflight", 1)] * 2]
