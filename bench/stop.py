@@ -1,4 +1,4 @@
-"""How long SIGTERM takes while a dashboard has stopped reading."""
+"""How long SIGTERM takes while a dashboard has stopped reading, and while two channels hang."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from urllib.parse import urlsplit
 
 from bench.figure import emit
 from bench.process import Poster, body
-from tests.acceptance.process import Sidewatch, bearer
+from tests.acceptance.process import Sidewatch, bearer, instant
+from tests.fakes.http import Hang, ThreadedFake
+from tests.fakes.slack import FakeSlack
+from tests.fakes.telegram import CHAT, TOKEN, FakeTelegram
 
-FIGURES = ("stop_stuck_s",)
+FIGURES = ("stop_stuck_s", "stop_hung_s")
 RUNS = 3
 BOTS = 60
 CHOKE_S = 30.0  # a page is told 20 times a second at most
@@ -83,7 +86,56 @@ def measure() -> tuple[float, int]:
     return seconds, held
 
 
+def measure_hung(*, hangs: bool) -> float:
+    """Return how long a stop takes after an alert to Slack and Telegram, taken or left hanging."""
+    with ThreadedFake(FakeSlack) as slack, ThreadedFake(FakeTelegram) as telegram:
+        if hangs:
+            slack.down = telegram.down = Hang()
+        environ = {
+            "ALERTS_SLACK_ENABLED": "true",
+            "SLACK_WEBHOOK_URL": slack.url,
+            "ALERTS_TELEGRAM_ENABLED": "true",
+            "TELEGRAM_BOT_TOKEN": TOKEN,
+            "TELEGRAM_CHAT_ID": str(CHAT),
+            "TELEGRAM_API_BASE": telegram.url,
+        }
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Sidewatch(Path(folder) / "data", environ) as sidewatch,
+        ):
+            switch = {"type": "kill_switch", "bot": "b", "active": True, "reason": "measured"}
+            sidewatch.post({**switch, "at": instant()})
+            until = time.monotonic() + CHOKE_S
+            while not (slack.requests and telegram.requests):
+                if time.monotonic() > until:
+                    raise RuntimeError("an attempt never began")
+                time.sleep(0.01)
+            code, seconds = sidewatch.stop()
+    if code != 0:
+        raise RuntimeError(f"exit code {code}")
+    return seconds
+
+
 def main() -> None:
+    stuck()
+    hung()
+
+
+def hung() -> None:
+    pairs = [(measure_hung(hangs=True), measure_hung(hangs=False)) for _ in range(RUNS)]
+    hanging, well = zip(*pairs, strict=True)
+    emit(
+        "stop_hung_s",
+        statistics.median(hanging),
+        "s",
+        "<= 3",
+        against=f"{statistics.median(well):.2f} s while both answer, in turn",
+        n=RUNS,
+        spread=list(hanging),
+    )
+
+
+def stuck() -> None:
     runs = [measure() for _ in range(RUNS)]
     seconds = [run[0] for run in runs]
     emit(
