@@ -5,6 +5,8 @@ A tick replaces equity, so profit that a tick already held counts again when its
 the next tick: report equity after closing, not before.
 """
 
+# ruff: noqa: PLR1730 - a call of max costs as much as all the rest of a comparison
+
 from __future__ import annotations
 
 import math
@@ -176,12 +178,15 @@ class Account(Struct):
         self.cut_return = self.cut_log = 0.0
 
     def _count_streak(self, pnl: int) -> None:
+        streak = self.streak
         if pnl > 0:
-            self.streak = max(self.streak, 0) + 1
-            self.longest_win_streak = max(self.longest_win_streak, self.streak)
+            self.streak = streak = streak + 1 if streak > 0 else 1
+            if streak > self.longest_win_streak:
+                self.longest_win_streak = streak
         elif pnl < 0:
-            self.streak = min(self.streak, 0) - 1
-            self.longest_loss_streak = max(self.longest_loss_streak, -self.streak)
+            self.streak = streak = streak - 1 if streak < 0 else -1
+            if -streak > self.longest_loss_streak:
+                self.longest_loss_streak = -streak
 
     def _observe(self) -> None:
         equity, peak, day_peak, week_peak = self.equity, self.peak, self.day_peak, self.week_peak
@@ -191,8 +196,10 @@ class Account(Struct):
             self.peak = peak = equity
         fall = 0.0
         if equity < peak:
-            self.max_drawdown_abs = max(self.max_drawdown_abs, peak - equity)
-            fall = (peak - equity) / peak if peak > 0 else 0.0
+            below = peak - equity
+            if below > self.max_drawdown_abs:
+                self.max_drawdown_abs = below
+            fall = below / peak if peak > 0 else 0.0
         if peak > 0 and (self.max_drawdown is None or fall > self.max_drawdown):
             self.max_drawdown = fall
         if equity > day_peak:

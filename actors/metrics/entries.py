@@ -214,7 +214,8 @@ class Entries:
 
     def _insert(self, row: Row) -> None:
         late = self.timeline.insert(row) is not None
-        self._pass(row.when)
+        if self._day_end is None or row.when >= self._day_end:
+            self._pass(row.when)
         if late:
             self._changed(row, 1)
         elif self._behind:

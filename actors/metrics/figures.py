@@ -164,9 +164,9 @@ def sharpe_stderr(returns: Days, basis: Basis) -> float:
 def sharpe_and_stderr(returns: Days, basis: Basis) -> tuple[float, float]:
     """Sharpe ratio and its standard error at once."""
     days = returns if isinstance(returns, Moments) else moments(returns)
+    if reason := lacking(days, max(SHARPE_DAYS_MIN, basis.ddof + 1)):
+        raise Undefined(reason)
     count, second, ddof = days.days, days.second, basis.ddof
-    if count < SHARPE_DAYS_MIN or count <= ddof or days.undefined:
-        _require_days(days, max(SHARPE_DAYS_MIN, ddof + 1))
     deviation = math.sqrt(second / (count - ddof))
     low, high = days.low, days.high
     if low == high or deviation <= VARIANCE_NOISE * max(high, -low):
@@ -188,12 +188,17 @@ def sortino(returns: Days, basis: Basis) -> float:
 
     Source: Sortino and Price (1994); the risk-free rate plays no part.
     """
-    days = _days(returns)
-    _require_days(days, SHARPE_DAYS_MIN)
-    deviation = math.sqrt(days.downside / days.days)
-    if not deviation:
-        raise Undefined("no losing day")
-    return days.mean / deviation * math.sqrt(basis.periods)
+    days = returns if isinstance(returns, Moments) else moments(returns)
+    if reason := no_sortino(days):
+        raise Undefined(reason)
+    return days.mean / math.sqrt(days.downside / days.days) * math.sqrt(basis.periods)
+
+
+def no_sortino(days: Moments) -> str:
+    """Why there is no Sortino ratio, "" where there is one."""
+    if reason := lacking(days, SHARPE_DAYS_MIN):
+        return reason
+    return "" if days.downside / days.days else "no losing day"
 
 
 def cagr(returns: Days, *, short: bool = False) -> float:
@@ -201,12 +206,18 @@ def cagr(returns: Days, *, short: bool = False) -> float:
 
     Without flows the product is last equity / starting equity. Below 30 days only with `short`.
     """
-    days = _days(returns)
-    _require_days(days, 1 if short else CAGR_DAYS_MIN)
+    days = returns if isinstance(returns, Moments) else moments(returns)
+    if reason := no_cagr(days, short=short):
+        raise Undefined(reason)
     try:
         return math.expm1(days.growth * (CALENDAR_DAYS_PER_YEAR / days.days))
     except OverflowError:
         raise Undefined("too short to annualise") from None
+
+
+def no_cagr(days: Moments, *, short: bool) -> str:
+    """Why there is no growth rate, "" where there may be one."""
+    return lacking(days, 1 if short else CAGR_DAYS_MIN)
 
 
 def calmar(growth: float, max_drawdown: float | None) -> float:
@@ -221,12 +232,8 @@ def calmar(growth: float, max_drawdown: float | None) -> float:
     return ratio
 
 
-def _days(returns: Days) -> Moments:
-    return returns if isinstance(returns, Moments) else moments(returns)
-
-
-def _require_days(given: Moments, days: int) -> None:
+def lacking(given: Moments, days: int) -> str:
+    """Why these are not `days` days with a return each, "" where they are."""
     if given.days < days:
-        raise Undefined(f"needs {days} day{'s' if days > 1 else ''}")
-    if given.undefined:
-        raise Undefined(NOT_POSITIVE)
+        return f"needs {days} day{'s' if days > 1 else ''}"
+    return NOT_POSITIVE if given.undefined else ""

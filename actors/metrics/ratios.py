@@ -79,10 +79,14 @@ def of_days(
         sharpe, stderr = figures.sharpe_and_stderr(days, terms.basis)
     except Undefined as reason:
         undefined[prefix + "sharpe"] = undefined[prefix + "sharpe_stderr"] = str(reason)
-    try:
+    # What often lacks is asked for first: to raise and catch takes longer than any figure
+    if why := figures.no_sortino(days):
+        undefined[prefix + "sortino"] = why
+    else:
         sortino = figures.sortino(days, terms.basis)
-    except Undefined as reason:
-        undefined[prefix + "sortino"] = str(reason)
+    if why := figures.no_cagr(days, short=terms.short):
+        undefined[prefix + "calmar"] = why
+        return sharpe, stderr, sortino, None, None
     try:
         cagr = figures.cagr(days, short=terms.short)
         calmar = figures.calmar(cagr, max_drawdown)

@@ -124,13 +124,16 @@ class Window:
         if self._flows or before is None:
             return self._walk()
         self._sum_up()
-        whole = (before, before, 0.0)  # a peak may be older than the oldest trade
-        if self._front:
-            whole = _add(whole, self._front[-1])
+        whole = _sum(self._segments[-1])
         if self._back is not None:
-            whole = _add(whole, self._back)
-        _, low, drawdown = _add(whole, _sum(self._segments[-1]))
-        return self._walk() if low < 0 else drawdown
+            whole = _add(self._back, whole)
+        if self._front:
+            whole = _add(self._front[-1], whole)
+        _, low, drawdown = whole
+        if low < 0:
+            return self._walk()
+        # A peak may be older than the oldest trade
+        return max(drawdown, (before - low) / before) if before > low else drawdown
 
     def _walk(self) -> float | None:
         peak: int | None = None
