@@ -63,10 +63,10 @@ def figures(door: Door, services: Services) -> Blueprint:
         if definitions is None:
             return answer(whole)
         try:
-            families = await services.studies.families(definitions, bot, at, update.at)
+            bots, portfolio = await services.studies.families(definitions, bot, at, update.at)
         except (TooLarge, StudiesBusy) as error:
             raise _refusal(error) from error
-        return answer(replace(whole, families=families))
+        return answer(replace(whole, families=bots, portfolio_families=portfolio))
 
     @routes.get("/api/v1/metrics/details")
     @scoped(door, "read")

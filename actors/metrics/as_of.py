@@ -1,13 +1,18 @@
-"""As of an instant: the figures as they stood then, worked out from the journal alone."""
+"""As of an instant: the ledgers as they stood then, worked out from the journal alone.
+
+Pages are decoded in a worker thread, so that events, alerts and pages go on meanwhile.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
-from actors.messages import MetricsUpdate
+import anyio.to_thread
+
 from actors.metrics.bulk import Wanted
-from actors.metrics.ledgers import Ledgers
+from actors.metrics.ledgers import Ledgers, bounded
 from actors.metrics.options import LedgerOptions
 from actors.metrics.replay import READER, replay
 from actors.place import poisoned
@@ -15,10 +20,25 @@ from runtime.store import Store
 
 
 async def as_of(
-    store: Store, options: Callable[[str], LedgerOptions], bot: str, at: datetime
-) -> MetricsUpdate:
-    """Return the figures as they stood at an instant, as if nothing later had arrived."""
+    store: Store,
+    options: Callable[[str], LedgerOptions],
+    bot: str,
+    at: datetime,
+    most: int | None = None,
+) -> Ledgers:
+    """The ledgers of one bot, or of all (""), as if nothing later than `at` had arrived.
+
+    What is journaled while it reads is not part of it. Raises TooLarge beyond `most` events,
+    StoreError.
+    """
     ledgers = Ledgers(options)
     loader = ledgers.loader(Wanted(bot, at))
-    await replay(store, loader, await poisoned(store, READER), until=store.head())
-    return ledgers.update(at)
+    left_out = await poisoned(store, READER)
+
+    async def aside(work: Callable[..., None], *given: Any) -> None:
+        await anyio.to_thread.run_sync(work, *given)
+        if most is not None:
+            bounded(ledgers.of.values(), most)
+
+    await replay(store, loader, left_out, until=store.head(), work=aside)
+    return ledgers

@@ -15,14 +15,19 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from actors.metrics.history import Exact, Integers
 from actors.metrics.money import mean_money, money
-from actors.metrics.path import EPOCH_DAY, Days
+from actors.metrics.summary import Amounts
+from actors.metrics.walk import Days
 
 GROUPS_MAX = 500
 OTHERS = "(others)"
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-QUARTER = 900_000_000
+HOUR = 3_600_000_000
+DAY = 86_400_000_000
+HALF, LOW = 32, 0xFFFF_FFFF
+PART = 1 << 20
+EPOCH_DAY = 719_163
+Integers = npt.NDArray[np.int64]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,7 +54,7 @@ class Month(Struct, frozen=True):
 
 
 def groups(
-    names: Sequence[str], place: Integers, pnl: Exact, fee: Exact, scale: int
+    names: Sequence[str], place: Integers, pnl: Amounts, fee: Amounts, scale: int
 ) -> list[Group]:
     """Sum trades by their place in `names`; groups without a trade are left out.
 
@@ -80,14 +85,29 @@ def groups(
 
 def local_times(when: Integers, zone: str) -> tuple[Integers, Integers]:
     """The hour (0 to 23) and weekday (0: Monday) of each instant in an IANA zone."""
-    quarters, place = np.unique(when // QUARTER, return_inverse=True)
-    tz = ZoneInfo(zone)
-    local = [
-        (_EPOCH + timedelta(microseconds=int(one) * QUARTER)).astimezone(tz) for one in quarters
-    ]
-    hours = np.array([one.hour for one in local], dtype=np.int64)
-    weekdays = np.array([one.weekday() for one in local], dtype=np.int64)
-    return hours[place], weekdays[place]
+    local = when + _offsets(when, ZoneInfo(zone))
+    return local // HOUR % 24, (local // DAY + EPOCH_DAY - 1) % 7
+
+
+def _offsets(when: Integers, zone: ZoneInfo) -> Integers:
+    """How far the zone's clocks are ahead of UTC at each instant, in microseconds.
+
+    No zone has changed its clocks twice within a day since 1970.
+    """
+    days, place = np.unique(when // DAY, return_inverse=True)
+    edges = {day: _offset(day * DAY, zone) for day in {*days.tolist(), *(days + 1).tolist()}}
+    first = np.array([edges[day] for day in days.tolist()], np.int64)
+    changed = np.array([edges[day] != edges[day + 1] for day in days.tolist()], np.bool_)[place]
+    offsets = first[place]
+    for at in np.flatnonzero(changed).tolist():
+        offsets[at] = _offset(int(when[at]), zone)
+    return offsets
+
+
+def _offset(when: int, zone: ZoneInfo) -> int:
+    ahead = (_EPOCH + timedelta(microseconds=when)).astimezone(zone).utcoffset()
+    assert ahead is not None
+    return ahead // timedelta(microseconds=1)
 
 
 def months(days: Days) -> list[Month]:
@@ -105,10 +125,21 @@ def months(days: Days) -> list[Month]:
     ]
 
 
-def _sums(place: Integers, amounts: Exact, count: int) -> list[int]:
-    totals = np.zeros(count, dtype=amounts.dtype)
-    np.add.at(totals, place, amounts)
-    return [int(total) for total in totals]
+def _sums(place: Integers, amounts: Amounts, count: int) -> list[int]:
+    """Exact sums by group."""
+    totals = [0] * count
+    if amounts.dtype == object:
+        for group, amount in zip(place.tolist(), amounts.tolist(), strict=True):
+            totals[group] += amount
+        return totals
+    # a float holds the sum of a million halves of 32 bits
+    for first in range(0, len(place), PART):
+        those, some = place[first : first + PART], amounts[first : first + PART]
+        high = np.bincount(those, some >> HALF, count)
+        low = np.bincount(those, some & LOW, count)
+        for group, (upper, lower) in enumerate(zip(high.tolist(), low.tolist(), strict=True)):
+            totals[group] += (int(upper) << HALF) + int(lower)
+    return totals
 
 
 def _bounded(place: Integers, names: list[str]) -> tuple[Integers, list[str]]:

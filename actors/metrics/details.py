@@ -12,16 +12,17 @@ import numpy as np
 from msgspec import Struct
 
 from actors.metrics import figures, risk
-from actors.metrics.breakdown import WEEKDAYS, Group, Month, groups, local_times, months
-from actors.metrics.days import Calendar
+from actors.metrics.breakdown import WEEKDAYS, Group, Integers, Month, groups, local_times, months
 from actors.metrics.families.record import Record
 from actors.metrics.figures import Basis, Undefined
-from actors.metrics.history import SIDES, Columns, History, Integers
-from actors.metrics.merge import merge
-from actors.metrics.money import micros, money, scaled
-from actors.metrics.options import LedgerOptions
-from actors.metrics.path import Days, Floats, Path, daily_returns, days_of, walk
+from actors.metrics.money import floats, micros, money
+from actors.metrics.sheet import Sheet
+from actors.metrics.summary import TRADE
+from actors.metrics.timeline import Columns
+from actors.metrics.walk import Floats, Walk, walk
 
+WANTED = ("when", "kind", "amount", "fee", "opened", "symbol", "risk")
+SIDES = ("long", "short")
 HOURS = tuple(f"{hour:02}" for hour in range(24))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -99,89 +100,60 @@ class Details(Struct, frozen=True):
     undefined: dict[str, str]
 
 
-class Account(Struct, frozen=True):
-    """Events worked out as of `now` (microseconds): columns, which are trades, equity, days.
+class Study(Struct, frozen=True):
+    """An account worked out as of `now` (microseconds since 1970).
 
-    `starting` is the first known equity in scaled units, None: there is none.
+    `columns` has the trades alone, `rows` their places among all entries.
     """
 
-    options: LedgerOptions
-    currency: str
+    sheet: Sheet
     columns: Columns
     rows: Integers
-    path: Path
-    days: Days
-    starting: int | None
+    pnl: Floats
+    walk: Walk
     now: int
 
-    @property
-    def pnl(self) -> Floats:
-        """P&L of each trade."""
-        return self.columns.floats(self.columns.amount[self.rows])
+
+def study(sheet: Sheet, now: datetime) -> Study:
+    """Work out a sheet with the columns of `WANTED`."""
+    rows, when = np.flatnonzero(sheet.columns["kind"] == TRADE), micros(now)
+    columns = sheet.columns
+    if len(rows) < len(sheet):
+        columns = {name: column[rows] for name, column in columns.items()}
+    pnl = floats(columns["amount"], sheet.scale)
+    return Study(sheet, columns, rows, pnl, walk(sheet, when), when)
 
 
-def account(history: History, now: datetime) -> Account:
-    """Work out a bot's history."""
-    columns, start = history.columns(), history.options.starting_equity
-    starting = None if start is None else scaled(start, columns.scale, "starting_equity")
-    return _worked_out(history.options, history.currency, columns, starting, now)
-
-
-def portfolio(histories: Sequence[History], now: datetime) -> Account:
-    """Work out the histories of one currency as if they were one account.
-
-    The first one's options hold for the whole, as for the live portfolio.
-    """
-    first = histories[0]
-    whole = merge([(one.columns(), one.options.starting_equity) for one in histories])
-    return _worked_out(first.options, first.currency, whole.columns, whole.starting, now)
-
-
-def _worked_out(
-    options: LedgerOptions, currency: str, columns: Columns, starting: int | None, now: datetime
-) -> Account:
-    calendar, when = Calendar(options.zone), micros(now)
-    day = days_of(columns.when, calendar, utc=options.zone == "UTC")
-    path = walk(columns, day, starting)
-    days = daily_returns(columns, path, calendar.day_of(when))
-    if starting is None and len(path.before):
-        starting = int(path.before[0])
-    rows = np.flatnonzero(columns.trades)
-    return Account(options, currency, columns, rows, path, days, starting, when)
-
-
-def record(of: Account) -> Record:
+def record(of: Study) -> Record:
     """The floats that families compute from."""
-    columns, rows, path = of.columns, of.rows, of.path
-    whole = 10**columns.scale
-    before = np.full(len(columns.when), np.nan)
-    before[path.known :] = columns.floats(path.before)
+    way, scale = of.walk, of.sheet.scale
+    before = np.full(len(of.sheet), np.nan)
+    before[way.known :] = floats(way.before, scale)
     return Record(
-        opened=columns.opened[rows],
-        closed=columns.when[rows],
+        opened=of.columns["opened"],
+        closed=of.columns["when"],
         pnl=of.pnl,
-        before=before[rows],
-        days=of.days.returns,
-        starting=None if of.starting is None else of.starting / whole,
-        equity=int(path.after[-1]) / whole if len(path.after) else None,
+        before=before[of.rows],
+        days=way.days.returns,
+        starting=None if way.start is None else way.start / 10**scale,
+        equity=int(way.after[-1]) / 10**scale if len(way.after) else None,
     )
 
 
-def details(of: Account, now: datetime) -> Details:
+def details(of: Study, now: datetime) -> Details:
     """Every detail of one account."""
-    figure = Figures()
-    columns, rows, options = of.columns, of.rows, of.options
-    closed, opened = columns.when[rows], columns.opened[rows]
+    figure, options = Figures(), of.sheet.options
+    closed, opened = of.columns["when"], of.columns["opened"]
     durations = figure("drawdown_current_s", lambda: _durations(of))
     if durations is None:
         figure.undefined["drawdown_longest_s"] = figure.undefined["drawdown_current_s"]
     hour, weekday = local_times(closed, options.zone)
-    returns = of.days.returns
+    returns = of.walk.days.returns
     return Details(
         at=now,
-        currency=of.currency,
+        currency=options.currency,
         zone=options.zone,
-        trades=len(rows),
+        trades=len(closed),
         days=len(returns),
         drawdown_current_s=None if durations is None else durations.current_s,
         drawdown_longest_s=None if durations is None else durations.longest_s,
@@ -195,11 +167,11 @@ def details(of: Account, now: datetime) -> Details:
         precision=precision(
             of.pnl, returns, Basis(options.periods_per_year, options.risk_free, options.ddof)
         ),
-        by_symbol=_groups(columns.symbols, columns.symbol[rows], of),
-        by_side=_groups(SIDES, columns.side[rows], of),
+        by_symbol=_by_symbol(of),
+        by_side=_groups(SIDES, of.columns["symbol"] & 1, of),
         by_hour=_groups(HOURS, hour, of),
         by_weekday=_groups(WEEKDAYS, weekday, of),
-        months=months(of.days),
+        months=months(of.walk.days),
         undefined=figure.undefined,
     )
 
@@ -235,32 +207,31 @@ def _sqn(pnl: Floats) -> float:
     return float(pnl.mean()) / float(pnl.std(ddof=1)) * math.sqrt(len(pnl))
 
 
-def _durations(of: Account) -> risk.Drawdowns:
-    path = of.path
-    if of.starting is None:
+def _durations(of: Study) -> risk.Drawdowns:
+    if of.walk.start is None:
         raise Undefined(figures.NO_STARTING_EQUITY)
-    when = of.columns.when[path.known :]
-    return risk.drawdown_durations(when, path.after, path.flows, of.starting, of.now)
+    when = of.sheet.columns["when"][of.walk.known :]
+    return risk.drawdown_durations(when, of.walk.at_peak, of.now)
 
 
-def _extreme(of: Account, *, best: bool) -> Extreme:
-    columns, rows = of.columns, of.rows
-    if not len(rows):
+def _extreme(of: Study, *, best: bool) -> Extreme:
+    pnl = of.columns["amount"]
+    if not len(pnl):
         raise Undefined(figures.NO_TRADES)
-    pnl = columns.amount[rows]
-    row = int(rows[int(np.argmax(pnl)) if best else int(np.argmin(pnl))])
+    place = int(np.argmax(pnl)) if best else int(np.argmin(pnl))
+    symbol = int(of.columns["symbol"][place])
     return Extreme(
-        pnl=money(int(columns.amount[row]), columns.scale),
-        symbol=columns.symbols[int(columns.symbol[row])],
-        side=SIDES[int(columns.side[row])],
-        closed_at=_EPOCH + timedelta(microseconds=int(columns.when[row])),
+        pnl=money(int(pnl[place]), of.sheet.scale),
+        symbol=of.sheet.symbols[symbol >> 1],
+        side=SIDES[symbol & 1],
+        closed_at=_EPOCH + timedelta(microseconds=int(of.columns["when"][place])),
     )
 
 
-def _r_multiples(of: Account) -> RMultiples:
-    if not len(of.rows):
+def _r_multiples(of: Study) -> RMultiples:
+    if not len(of.pnl):
         raise Undefined(figures.NO_TRADES)
-    multiples = risk.r_multiples(of.pnl, of.columns.risk[of.rows])
+    multiples = risk.r_multiples(of.pnl, of.columns["risk"])
     if not len(multiples):
         raise Undefined("no trade told its risk")
     return RMultiples(
@@ -268,6 +239,13 @@ def _r_multiples(of: Account) -> RMultiples:
     )
 
 
-def _groups(names: Sequence[str], place: Integers, of: Account) -> list[Group]:
-    columns, rows = of.columns, of.rows
-    return groups(names, place, columns.amount[rows], columns.fee[rows], columns.scale)
+def _by_symbol(of: Study) -> list[Group]:
+    symbols = of.sheet.symbols
+    order = sorted(range(len(symbols)), key=symbols.__getitem__)  # not that of arrival
+    ranks = np.zeros(max(len(symbols), 1), np.int64)
+    ranks[order] = np.arange(len(order))
+    return _groups([symbols[place] for place in order], ranks[of.columns["symbol"] >> 1], of)
+
+
+def _groups(names: Sequence[str], place: Integers, of: Study) -> list[Group]:
+    return groups(names, place, of.columns["amount"], of.columns["fee"], of.sheet.scale)

@@ -62,6 +62,11 @@ class Entries:
             self._settle()
         return self._timeline
 
+    @property
+    def held(self) -> int:
+        """How many entries there are, at most: what is staged may be known already."""
+        return len(self._timeline) + sum(len(part["when"]) for part in self._staged)
+
     def account(self) -> Account:
         """The account as all entries leave it; to be read only."""
         account = self._standing()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 
 from msgspec.structs import replace
@@ -82,8 +82,7 @@ class Ledgers:
             for bot, ledger in sorted(self.of.items())
             if query.bot in ("", bot) and query.currency in ("", ledger.options.currency)
         }
-        if sum(len(ledger.timeline) for ledger in chosen.values()) > EVENTS_MAX:
-            raise TooLarge(f"bot: more than {EVENTS_MAX:,} events: ask for one")
+        bounded(chosen.values(), EVENTS_MAX)
         return {bot: ledger.sheet(*query.columns) for bot, ledger in chosen.items()}
 
     def loader(self, wanted: Wanted | None = None) -> Loader:
@@ -113,6 +112,12 @@ class Ledgers:
         if whole is None:
             whole = self._portfolios[currency] = Portfolio(self.of[bots[0]].options)
         return whole.metrics([self.of[bot] for bot in bots], now)
+
+
+def bounded(ledgers: Iterable[Ledger], most: int) -> None:
+    """Raise TooLarge where the ledgers hold more entries than that together."""
+    if sum(ledger.held for ledger in ledgers) > most:
+        raise TooLarge(f"bot: more than {most:,} events: ask for one")
 
 
 def part(ledger: Ledger, query: HistoryQuery) -> History:

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+_FLOAT_EXACT = 2**53
+_POWER_EXACT = 22  # 10^22 is the largest power of ten that a float holds exactly
 SCALE = 4
 SCALE_STEP = 4
 SCALE_MAX = 40
@@ -70,6 +76,19 @@ def money(units: int, scale: int) -> Decimal:
     if not rest:
         return Decimal(whole)
     return Decimal(units).scaleb(-scale, _EXACT).normalize(_EXACT)
+
+
+def floats(units: npt.NDArray[Any], scale: int) -> npt.NDArray[np.float64]:
+    """Amounts in units of 10^-scale as floats, each correctly rounded, so whatever the scale."""
+    whole = 10**scale
+    if units.dtype == np.int64 and scale <= _POWER_EXACT and _fit(units):
+        return units.astype(np.float64) / float(whole)
+    return np.array([amount / whole for amount in units.tolist()], dtype=np.float64)
+
+
+def _fit(units: npt.NDArray[Any]) -> bool:
+    """Whether floats hold all of them exactly, so that their division is rounded once."""
+    return not len(units) or max(-int(units.min()), int(units.max())) < _FLOAT_EXACT
 
 
 def mean_money(units: int, count: int, scale: int) -> Decimal:

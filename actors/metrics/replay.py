@@ -6,8 +6,9 @@ store's thread, and a busy event loop takes 5 ms to give way.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from anyio.lowlevel import checkpoint
 
@@ -19,12 +20,26 @@ PIECE_ROWS: Final = 8_192
 STREAMS: Final = ("trade", "equity", "flow")
 
 
+Work = Callable[..., Awaitable[None]]
+
+
+async def here(work: Callable[..., None], *given: Any) -> None:
+    """Do some work at once."""
+    work(*given)
+
+
 async def replay(
-    store: Store, loader: Loader, left_out: set[int], *, after: int = 0, until: int
+    store: Store,
+    loader: Loader,
+    left_out: set[int],
+    *,
+    after: int = 0,
+    until: int,
+    work: Work = here,
 ) -> None:
     """Take in the events with seqs after `after` and up to `until`, but those left out.
 
-    Raises StoreError.
+    `work` says where a piece is taken in. Raises StoreError.
     """
     ahead = store.begin(partial(_joined, after))
     while after < until:
@@ -35,10 +50,11 @@ async def replay(
             break
         after = runs[-1].last
         ahead = store.begin(partial(_joined, after))
-        loader.take([run for run in runs if run.stream in STREAMS], left_out, until)
+        own = [run for run in runs if run.stream in STREAMS]
+        await work(loader.take, own, left_out, until)
         await checkpoint()
     await ahead()
-    loader.finish()
+    await work(loader.finish)
 
 
 def _joined(after: int, tx: Tx) -> Run | None:

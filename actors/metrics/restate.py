@@ -13,6 +13,7 @@ import numpy as np
 
 from actors.metrics.account import Account, open_account
 from actors.metrics.block import Block
+from actors.metrics.days import Calendar
 from actors.metrics.summary import (
     FLOW,
     MARK,
@@ -129,13 +130,19 @@ def _deepest(block: Block, opening: Standing | None) -> float | None:
     return float(path.falls().max())
 
 
-def _returns(account: Account, timeline: Timeline, start: Standing | None) -> None:
-    walk = open_account(account.calendar, _equity(start), 1)
+def days(timeline: Timeline, calendar: Calendar, start: Standing | None) -> Account:
+    """An account of which only what daily returns need is true."""
+    walk = open_account(calendar, _equity(start), 1)
     for piece in timeline.base.pieces:
         walk.condensed(piece)
     for block in timeline.blocks:
-        for piece in block.pieces(account.calendar):
+        for piece in block.pieces(calendar):
             walk.condensed(piece)
+    return walk
+
+
+def _returns(account: Account, timeline: Timeline, start: Standing | None) -> None:
+    walk = days(timeline, account.calendar, start)
     account.returns, account.logs = walk.returns, walk.logs
     account.first_day, account.returns_from = walk.first_day, walk.returns_from
     account.cut_equity = walk.cut_equity

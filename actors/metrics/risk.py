@@ -13,13 +13,14 @@ import numpy.typing as npt
 from msgspec import Struct
 
 from actors.metrics.figures import NO_TRADES, NOT_POSITIVE, ZERO_VARIANCE, Returns, Undefined
-from actors.metrics.history import Exact, Integers
 
 CONFIDENCE = 0.95
 TAIL_DAYS_MIN = 20
 MICROSECONDS = 1e6
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 
 class Drawdowns(Struct, frozen=True):
@@ -47,19 +48,15 @@ def expected_shortfall(returns: Returns) -> float:
     return -float(_tail(returns).mean())
 
 
-def drawdown_durations(
-    when: Integers, equity: Exact, flows: Exact, peak: int, now: int
-) -> Drawdowns:
+def drawdown_durations(when: Integers, high: Flags, now: int) -> Drawdowns:
     """Times from a peak's last instant to its recovery, or to `now` while there is none.
 
-    `equity` and `flows` (all that was deposited so far) are exact and follow the events at `when`;
-    the peak starts at `peak` and moves with flows, as for `max_drawdown`.
+    `high`: after which of the events at `when` equity was at its peak, which is that of
+    `max_drawdown`.
     """
     if not len(when):
         return Drawdowns(0.0, 0.0)
-    level = equity - flows
-    top = np.maximum.accumulate(np.concatenate((np.array([peak], dtype=level.dtype), level)))
-    at_peak = np.flatnonzero(np.asarray(level >= top[:-1], dtype=bool))
+    at_peak = np.flatnonzero(high)
     ends = np.concatenate((when[:1], when[at_peak]))
     gaps = np.diff(ends)
     # a stretch between neighbouring peaks was no drawdown, however long

@@ -167,6 +167,12 @@ class Path(NamedTuple):
     equity: Amounts
     peak: Amounts
 
+    def end(self) -> Standing | None:
+        """The account after the last entry, as far as a path goes on from it; None: unknown."""
+        if not len(self.equity):
+            return None
+        return Standing(int(self.equity[-1]), int(self.peak[-1]), 0)
+
     def falls(self) -> npt.NDArray[np.float64]:
         """Drawdown after each entry as a fraction of the peak, 0 where that is not positive."""
         positive = self.peak > 0

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from actors.messages import Equity, Trade
-from actors.metrics.details import account, record
+from actors.metrics.details import WANTED, record, study
 from actors.metrics.families import FAMILIES, chosen, family, freqtrade, nautilus, quantstats
-from actors.metrics.history import History
+from actors.metrics.ledger import Ledger
 from actors.metrics.options import LedgerOptions
 
 DATA = Path(__file__).parents[1] / "data"
@@ -27,10 +27,10 @@ def trade(n, at, pnl, opened=None):
 
 def families(events, now, start="1000"):
     options = LedgerOptions(starting_equity=None if start is None else Decimal(start))
-    history = History(options)
+    ledger = Ledger(options)
     for event in events:
-        history.take(event)
-    columns = record(account(history, now))
+        ledger.apply(event)
+    columns = record(study(ledger.sheet(*WANTED), now))
     return {name: family(name, columns) for name in FAMILIES}
 
 

@@ -94,6 +94,10 @@ async def figures(table, bot=""):
     return await table.ref("tested").ask(MetricsQuery(bot))
 
 
+async def figures_at(store, bot, at):
+    return (await as_of(store, options, bot, at)).update(at)
+
+
 def crash(table):
     table.ref("tested")._slot.incarnation.kill()
 
@@ -268,7 +272,7 @@ async def test_it_rebuilds_a_long_journal_in_pieces(tmp_path, monkeypatch):
     events = [trade(n, 1) for n in range(1, 11)]
     async with measuring(tmp_path, cursor(8, *events)) as table:
         assert (await figures(table)).bots["alpha"].trades == 8
-        whole = await as_of(table.store, options, "", START + timedelta(days=1))
+        whole = await figures_at(table.store, "", START + timedelta(days=1))
         assert whole.bots["alpha"].trades == 10
 
 
@@ -282,7 +286,7 @@ async def test_it_leaves_out_what_no_longer_decodes(tmp_path):
     async with measuring(tmp_path, cursor(4, trade(1, 1), BROKEN, switch, trade(2, 2))) as table:
         assert (await figures(table)).bots["alpha"].pnl_total == 3
         assert table.actor("tested").restarts_total == 0
-        whole = await as_of(table.store, options, "", START + timedelta(days=1))
+        whole = await figures_at(table.store, "", START + timedelta(days=1))
         assert whole.bots["alpha"].pnl_total == 3
 
 
@@ -320,7 +324,7 @@ async def test_it_skips_a_poison_event_in_the_next_process(tmp_path):
         assert (await figures(table)).bots["alpha"].pnl_total == 3
         assert table.place.poisoned == {2}
         assert table.actor("tested").restarts_total == 0
-        whole = await as_of(table.store, options, "", START + timedelta(days=1))
+        whole = await figures_at(table.store, "", START + timedelta(days=1))
         assert whole.bots["alpha"].pnl_total == 3
 
 
@@ -360,12 +364,12 @@ async def test_it_shows_an_instant_as_if_nothing_later_had_arrived(tmp_path):
     async with opened(tmp_path) as (store, _clock):
         await store.write(journal(*events, mark))
         at = START + timedelta(minutes=3)
-        both = await as_of(store, options, "", at)
+        both = await figures_at(store, "", at)
         assert {bot: m.pnl_total for bot, m in both.bots.items()} == {"alpha": 6, "beta": 7}
         assert (both.at, both.bots["alpha"].equity) == (at, 2_000)
-        one = await as_of(store, options, "beta", at)
+        one = await figures_at(store, "beta", at)
         assert list(one.bots) == ["beta"]
-        early = await as_of(store, options, "", START)
+        early = await figures_at(store, "", START)
         assert early.bots == {}
 
 

@@ -9,9 +9,8 @@ import pytest
 
 from actors.messages import Trade
 from actors.metrics.definitions import DEFINITIONS
-from actors.metrics.details import account, details, record
+from actors.metrics.details import WANTED, details, record, study
 from actors.metrics.families import FAMILIES, family
-from actors.metrics.history import History
 from actors.metrics.ledger import Ledger, LedgerOptions
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
@@ -48,11 +47,11 @@ def shown(value, text):
 
 
 def computed():
-    ledger, history = Ledger(OPTIONS), History(OPTIONS)
+    ledger = Ledger(OPTIONS)
     for trade in trades():
         ledger.apply(trade)
-        history.take(trade)
-    return ledger.metrics(NOW), details(account(history, NOW), NOW), history
+    of = study(ledger.sheet(*WANTED), NOW)
+    return ledger.metrics(NOW), details(of, NOW), of
 
 
 def by_hand():
@@ -81,8 +80,8 @@ def test_it_follows_equity_as_the_page_does():
 
 
 def test_it_shows_the_families_that_the_page_shows():
-    metrics, _, history = computed()
-    columns = record(account(history, NOW))
+    metrics, _, of = computed()
+    columns = record(of)
     found = {name: family(name, columns).figures for name in FAMILIES}
     head, *table = rows(section("Other projects' definitions"))[:6]
     compared = 0

@@ -50,7 +50,7 @@ def book(events, starts, **options):
 
 def drawn(found, query=ALL, currency="USD"):
     sheets = found.sheets(SheetsQuery(NEEDED, currency=currency))
-    return curves(sheets.values(), query)[currency]
+    return curves(sheets, query)[currency]
 
 
 def walked(events, starts):
@@ -170,9 +170,9 @@ def test_it_never_adds_unlike_currencies():
     found = book(events, dict.fromkeys([*BOTS, "euro"], Decimal(100)))
     assert [point.equity for point in drawn(found).points] == [210, 215]
     assert [point.equity for point in drawn(found, currency="EUR").points] == [93]
-    every = curves(found.sheets(SheetsQuery(NEEDED)).values(), ALL)
+    every = curves(found.sheets(SheetsQuery(NEEDED)), ALL)
     assert {currency: one.days[0].pnl for currency, one in every.items()} == {"EUR": -7, "USD": 15}
-    assert curves(found.sheets(SheetsQuery(NEEDED, currency="DOGE")).values(), ALL) == {}
+    assert curves(found.sheets(SheetsQuery(NEEDED, currency="DOGE")), ALL) == {}
 
 
 def test_it_draws_one_bot_alone_as_its_own_curve():

@@ -1,16 +1,24 @@
 """Studies: from the journal, as of an instant, off the loop."""
 
+import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import anyio
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from actors import codec
-from actors.messages import Trade
+from actors.messages import Equity, Flow, Trade
+from actors.metrics import as_of as as_of_module
+from actors.metrics import ledgers as ledgers_module
+from actors.metrics import replay
 from actors.metrics import study as module
+from actors.metrics.families import FAMILIES
+from actors.metrics.ledgers import Ledgers
 from actors.metrics.options import LedgerOptions
-from actors.metrics.queries import TooLarge
+from actors.metrics.queries import HistoryQuery, TooLarge
 from actors.metrics.study import Studies, StudiesBusy
 from actors.place import poison_key
 from runtime.store import Entry
@@ -18,11 +26,12 @@ from tests.fakes.bench import opened
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
 START = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = START + timedelta(days=60)
 BROKEN = Entry("trade", b'{"type":"trade","of":"another version"}', 0.0)
 
 
-def options(_bot):
-    return LedgerOptions(starting_equity=Decimal(1_000))
+def options(bot):
+    return LedgerOptions(starting_equity=Decimal(1_000), currency="EUR" if bot == "euro" else "USD")
 
 
 def trade(n, pnl, bot="alpha"):
@@ -30,17 +39,21 @@ def trade(n, pnl, bot="alpha"):
     return Trade(bot, n, "X", "long", Decimal(1), at, Decimal(pnl), at, at)
 
 
-async def nobody(_query):
-    raise AssertionError("this needs no live ledgers")
-
-
 def entry(event):
     return Entry(codec.stream(event), codec.encode(event), 0.0, codec.key(event))
 
 
-async def studies(store, *entries):
+async def studies(store, *entries, live=()):
+    """Studies of a journal, and of ledgers that took in the events of `live`."""
     await store.write(lambda tx: tx.journal.append(list(entries)))
-    return Studies(store, options, nobody)
+    ledgers = Ledgers(options)
+    for event in live:
+        ledgers.apply(event)
+
+    async def sheets(query):
+        return ledgers.sheets(query)
+
+    return Studies(store, options, sheets)
 
 
 async def test_it_reads_every_bot_and_skips_what_it_cannot_read(tmp_path):
@@ -50,111 +63,147 @@ async def test_it_reads_every_bot_and_skips_what_it_cannot_read(tmp_path):
             store, entry(trade(1, 5)), BROKEN, entry(trade(2, 99)), entry(trade(1, -2, "beta"))
         )
         await store.write(lambda tx: tx.state.put(poison_key("metrics", poison), b""))
-        found, _ = await of.details("", None, START + timedelta(days=3))
+        found, _ = await of.details("", LATER, START)
         assert {bot: one.trades for bot, one in found.items()} == {"alpha": 1, "beta": 1}
-        found, _ = await of.details("beta", None, START + timedelta(days=3))
-        assert list(found) == ["beta"]
+        found, portfolio = await of.details("beta", LATER, START)
+        assert (list(found), portfolio) == (["beta"], {})
+
+
+async def test_it_tells_the_same_of_the_journal_and_of_the_live_ledgers(tmp_path):
+    dice = random.Random(3)
+    events = [
+        trade(n, n * 7 % 31 - 15, bot) for n in range(40) for bot in ("alpha", "beta", "euro")
+    ]
+    events += dice.sample(events, 30)
+    events += [
+        Equity("beta", START + timedelta(days=9), Decimal(950)),
+        Flow("alpha", START + timedelta(days=8), 1, Decimal(-50)),
+        replace(trade(3, 4), revision=1, risk=Decimal(2), symbol="Y", side="short"),
+    ]
+    async with opened(tmp_path) as (store, _):
+        of = await studies(store, *map(entry, events), live=dice.sample(events, len(events)))
+        for bot in ("", "alpha", "nobody"):
+            live, journal = [
+                (await of.details(bot, at, LATER), await of.families(FAMILIES, bot, at, LATER))
+                for at in (None, LATER)
+            ]
+            assert msgspec.json.encode(live) == msgspec.json.encode(journal)
+        (bots, whole), (families, _) = await of.details("", None, LATER), live[1]
+    assert (list(bots), list(whole), families) == (["alpha", "beta", "euro"], ["EUR", "USD"], {})
+    assert whole["EUR"] == bots["euro"]
+    assert whole["USD"].trades == bots["alpha"].trades + bots["beta"].trades
+    assert bots["alpha"].r_multiples.mean == 2.0
 
 
 async def test_it_answers_as_of_an_instant(tmp_path):
     async with opened(tmp_path) as (store, _):
-        of = await studies(store, *(entry(trade(n, n)) for n in range(1, 6)))
+        events = [trade(n, n) for n in range(1, 6)]
+        of = await studies(store, *map(entry, events), live=events)
         at = START + timedelta(days=3)
-        then = await of.families(("freqtrade", "empyrical"), "", at, START + timedelta(days=9))
+        then, _ = await of.families(("freqtrade", "empyrical"), "", at, LATER)
         assert then["alpha"]["freqtrade"].trades == 3
         assert then["alpha"]["empyrical"].days == 3
-        now = await of.families(("empyrical",), "", None, START + timedelta(days=9))
+        now, _ = await of.families(("empyrical",), "", None, START + timedelta(days=9))
         assert (now["alpha"]["empyrical"].trades, now["alpha"]["empyrical"].days) == (5, 9)
 
 
-async def test_it_reads_page_by_page(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "PAGE_ROWS", 2)
+async def test_it_reads_a_piece_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(replay, "PIECE_ROWS", 2)
     async with opened(tmp_path) as (store, _):
         of = await studies(store, *(entry(trade(n, n)) for n in range(1, 6)))
-        found, _ = await of.details("", None, START + timedelta(days=9))
+        found, _ = await of.details("", LATER, START)
         assert found["alpha"].trades == 5
 
 
 async def test_it_refuses_what_would_not_fit(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "EVENTS_MAX", 4)
+    monkeypatch.setattr(ledgers_module, "EVENTS_MAX", 4)
     async with opened(tmp_path) as (store, _):
-        of = await studies(store, *(entry(trade(n, n)) for n in range(1, 6)))
-        with pytest.raises(TooLarge, match=r"^bot: more than 4 events"):
-            await of.details("", None, START)
+        events = [trade(n, n) for n in range(1, 6)]
+        of = await studies(store, *map(entry, events), live=events)
+        for at in (None, LATER):
+            with pytest.raises(TooLarge, match=r"^bot: more than 4 events"):
+                await of.details("", at, START)
         # and lets the next one in
         assert (await of.details("", START, START)) == ({}, {})
+        assert (await of.figures("", LATER)).bots["alpha"].trades == 5
 
 
 async def test_it_does_one_study_at_a_time(tmp_path, monkeypatch):
     running, most = 0, 0
 
-    def watched(read):
-        async def reads(*args):
-            nonlocal running, most
-            running += 1
-            most = max(most, running)
-            await anyio.lowlevel.checkpoint()
-            found = await read(*args)
-            running -= 1
-            return found
+    async def watched(*args):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await anyio.lowlevel.checkpoint()
+        found = await as_of(*args)
+        running -= 1
+        return found
 
-        return reads
-
-    monkeypatch.setattr(Studies, "_read", watched(Studies._read))
-    monkeypatch.setattr(module, "as_of", watched(module.as_of))
+    as_of = module.as_of
+    monkeypatch.setattr(module, "as_of", watched)
     async with opened(tmp_path) as (store, _):
         of = await studies(store, entry(trade(1, 1)))
         async with anyio.create_task_group() as group:
             for _ in range(3):
-                group.start_soon(of.details, "", None, START)
+                group.start_soon(of.details, "", LATER, START)
                 group.start_soon(of.figures, "", START)
     assert (running, most) == (0, 1)
 
 
-@pytest.mark.parametrize("question", ["details", "figures"])
+@pytest.mark.parametrize("question", ["details", "figures", "live", "curves"])
 async def test_it_lets_only_so_many_wait(tmp_path, monkeypatch, question):
-    monkeypatch.setattr(module, "WAITING_MAX", 2)
+    monkeypatch.setattr(module, "READING_MAX", 2)
+    monkeypatch.setattr(module, "COPYING_MAX", 2)
     refused = []
 
     async def ask():
+        asked = {
+            "details": lambda: of.details("", LATER, START),
+            "figures": lambda: of.figures("", START),
+            "live": lambda: of.details("", None, START),
+            "curves": lambda: of.curves("", HistoryQuery()),
+        }
         try:
-            await (of.details("", None, START) if question == "details" else of.figures("", START))
+            await asked[question]()
         except StudiesBusy as busy:
             refused.append(str(busy))
 
     async with opened(tmp_path) as (store, _):
-        of = await studies(store, entry(trade(1, 1)))
+        of = await studies(store, entry(trade(1, 1)), live=[trade(1, 1)])
         async with anyio.create_task_group() as group:
             for _ in range(4):
                 group.start_soon(ask)
-        assert refused == ["2 questions wait for the journal already"] * 2
+        what = "journal" if question in ("details", "figures") else "ledgers"
+        assert refused == [f"2 questions wait for the {what} already"] * 2
         await ask()
     assert len(refused) == 2
 
 
 async def test_it_leaves_out_what_is_journaled_while_it_reads(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "PAGE_ROWS", 2)
+    monkeypatch.setattr(replay, "PIECE_ROWS", 2)
     asked = []
 
-    async def page(self, after):
+    async def slow(store, after):
         asked.append(after)
-        rows = await read(self, after)
+        runs = await piece(store, after)
         n = 10 + 2 * len(asked)
         later = [entry(trade(n, 1)), entry(trade(n + 1, 1))]
-        await self._store.write(lambda tx: tx.journal.append(later))
-        return rows
+        await store.write(lambda tx: tx.journal.append(later))
+        return runs
 
-    read = Studies._page
-    monkeypatch.setattr(Studies, "_page", page)
+    piece = replay.piece
+    monkeypatch.setattr(as_of_module, "piece", slow)
     async with opened(tmp_path) as (store, _):
         of = await studies(store, *(entry(trade(n, n)) for n in range(1, 4)))
-        found, _ = await of.details("", None, START + timedelta(days=99))
+        found, _ = await of.details("", START + timedelta(days=99), START)
     assert (found["alpha"].trades, asked) == (3, [0, 2])
 
 
 async def test_it_holds_no_more_bots_than_the_live_figures_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "BOTS_MAX", 2)
+    monkeypatch.setattr(ledgers_module, "BOTS_MAX", 2)
     async with opened(tmp_path) as (store, _):
         of = await studies(store, *(entry(trade(1, 1, f"b{n}")) for n in range(4)))
-        found, _ = await of.details("", None, START + timedelta(days=3))
+        found, _ = await of.details("", LATER, START)
     assert list(found) == ["b0", "b1"]

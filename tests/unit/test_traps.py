@@ -132,7 +132,8 @@ async def test_dst_with_a_local_day(tmp_path, opens, hours):
 async def ratio(one, at):
     """Days and today's P&L, as of an instant."""
     options = LedgerOptions(starting_equity=Decimal(1_000), zone="Europe/Berlin")
-    found = (await as_of(one.table.store, lambda _bot: options, "alpha", at)).bots["alpha"]
+    then = await as_of(one.table.store, lambda _bot: options, "alpha", at)
+    found = then.update(at).bots["alpha"]
     return found.days, str(found.pnl_today)
 
 

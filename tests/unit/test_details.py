@@ -1,4 +1,4 @@
-"""Columns of a bot's events: what a ledger accepts, in its order, with its equity and its days."""
+"""Accounts in detail: worked out of a ledger's columns, and of those of a currency's ledgers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from actors.messages import Equity, Flow, Trade
 from actors.metrics import figures, risk
-from actors.metrics.details import account, details, record
-from actors.metrics.details import portfolio as merged
+from actors.metrics.details import WANTED, details, record
+from actors.metrics.details import study as worked_out
 from actors.metrics.families import FAMILIES, family
-from actors.metrics.history import History
 from actors.metrics.ledger import Ledger, LedgerOptions
-from actors.metrics.ledgers import Ledgers
+from actors.metrics.money import floats
 from actors.metrics.portfolio import portfolio
+from actors.metrics.sheet import merged
 
 FIRST = datetime(2024, 3, 1, tzinfo=UTC)
 NOW = FIRST + timedelta(days=50)
@@ -43,19 +43,25 @@ def trade(identity, day, pnl, **more):
     )
 
 
-def history(*events, **options):
-    options.setdefault("starting_equity", Decimal(1_000))
-    book = History(LedgerOptions(**options))
-    for event in events:
-        book.take(event)
-    return book
-
-
 def ledger(events, options):
     book = Ledger(options)
     for event in events:
         book.apply(event)
     return book
+
+
+def history(*events, **options):
+    options.setdefault("starting_equity", Decimal(1_000))
+    return ledger(events, LedgerOptions(**options))
+
+
+def study(book, now):
+    return worked_out(book.sheet(*WANTED), now)
+
+
+def whole(books, now):
+    sheets = [book.sheet(*WANTED) for book in books]
+    return worked_out(merged(sheets, sheets[0].options), now)
 
 
 days = st.integers(0, 40 * 24).map(lambda hour: hour / 24)
@@ -85,19 +91,35 @@ events = st.lists(
 
 @given(events, st.sampled_from([None, Decimal(1_000)]), st.sampled_from(ZONES))
 @settings(max_examples=150, deadline=None)
-def test_it_follows_equity_and_days_as_the_ledger_does(given_events, start, zone):
-    options = LedgerOptions(starting_equity=start, zone=zone)
+def test_it_goes_the_way_of_the_live_figures(given_events, start, zone):
     book = history(*given_events, starting_equity=start, zone=zone)
-    of, want = account(book, NOW), ledger(given_events, options).metrics(NOW)
-    equity = of.path.after[-1] if len(of.path.after) else of.starting
-    units = None if want.equity is None else int(want.equity * 10**of.columns.scale)
-    assert equity == units
+    of, want = study(book, NOW), book.metrics(NOW)
+    same_way(of, want)
+    first, returns = book.daily_returns()
+    if first is None:
+        assert len(of.walk.days.returns) == 0
+    else:
+        assert of.walk.days.first == first
+        same = np.array(returns)
+        assert np.array_equal(of.walk.days.returns[: len(same)], same, equal_nan=True)
+        assert not of.walk.days.returns[len(same) :].any()
+    curve = book.history(FIRST - timedelta(days=9), NOW, 5_000)
+    assert [point.equity for point in curve] == floats(of.walk.after, of.sheet.scale).tolist()
+    assert [not point.drawdown for point in curve if point.equity > 0] == [
+        bool(high) for high, after in zip(of.walk.at_peak, of.walk.after, strict=True) if after > 0
+    ]
+
+
+def same_way(of, want):
+    """Count, equity and ratios are those of the live figures, to the bit but for the last steps."""
+    equity = of.walk.after[-1] if len(of.walk.after) else of.walk.start
+    assert equity == (None if want.equity is None else want.equity * 10**of.sheet.scale)
     assert len(of.rows) == want.trades
     if want.equity is not None and want.trades:
-        assert len(of.days.returns) == want.days
+        assert len(of.walk.days.returns) == want.days
     for name in ("sharpe", "sortino"):
         if (have := getattr(want, name)) is not None:
-            computed = getattr(figures, name)(of.days.returns, figures.Basis())
+            computed = getattr(figures, name)(of.walk.days.returns, figures.Basis())
             assert computed == pytest.approx(have, rel=1e-6, abs=1e-6)
 
 
@@ -111,8 +133,8 @@ def test_it_computes_the_same_bits_in_any_order(given_events, shuffle):
     answers = [
         msgspec.json.encode(
             (
-                [family(name, record(account(book, NOW))) for name in FAMILIES],
-                details(account(book, NOW), NOW),
+                [family(name, record(study(book, NOW))) for name in FAMILIES],
+                details(study(book, NOW), NOW),
             )
         )
         for book in (history(*one), history(*other))
@@ -122,20 +144,7 @@ def test_it_computes_the_same_bits_in_any_order(given_events, shuffle):
 
 def test_it_replaces_a_corrected_trade():
     book = history(trade(1, 1, 10), trade(1, 2, -4, revision=1), trade(1, 1, 99))
-    columns = book.columns()
-    assert len(columns.when) == 1
-    assert columns.floats(columns.amount).tolist() == [-4.0]
-
-
-def test_it_keeps_out_another_currency():
-    book = history(trade(1, 1, 10), currency="EUR")
-    assert not book.take(trade(2, 2, 5, currency="USD"))
-    assert len(book) == 1
-
-
-def test_it_takes_the_currency_of_the_first_trade_that_names_one():
-    book = history(trade(1, 1, 10), trade(2, 2, 5, currency="USDT"), currency_is_set=False)
-    assert (book.currency, len(book)) == ("USDT", 2)
+    assert study(book, NOW).pnl.tolist() == [-4.0]
 
 
 def test_it_knows_equity_before_each_trade():
@@ -146,11 +155,11 @@ def test_it_knows_equity_before_each_trade():
         Equity("bot", at, Decimal(500)),
         trade(2, 3, 1),
     )
-    assert record(account(book, NOW)).before.tolist() == [1_000.0, 500.0]
+    assert record(study(book, NOW)).before.tolist() == [1_000.0, 500.0]
     unknown = history(
         trade(1, 1, 10), Equity("bot", at, Decimal(500)), trade(2, 3, 1), starting_equity=None
     )
-    before = record(account(unknown, NOW)).before
+    before = record(study(unknown, NOW)).before
     assert np.isnan(before[0])
     assert before[1] == 500.0
 
@@ -159,15 +168,15 @@ def test_it_compounds_the_parts_of_a_day_that_flows_cut():
     at = FIRST + timedelta(days=1.5)
     deposit, out = Flow("bot", at, 1, Decimal(890)), Flow("bot", at, 2, Decimal(-400))
     book = history(trade(1, 1.25, 110), deposit, out, trade(2, 1.75, -160), trade(3, 2.1, 72))
-    first, second = account(book, FIRST + timedelta(days=2.2)).days.returns
+    first, second = study(book, FIRST + timedelta(days=2.2)).walk.days.returns
     assert first == pytest.approx(1.11 * 0.9 - 1, rel=1e-12)
     assert second == 72 / 1_440
 
 
 def test_it_takes_a_start_of_many_decimals():
     start = Decimal("1000.0000000000001")
-    of = account(history(trade(1, 1, "0.5"), starting_equity=start), NOW)
-    assert of.path.after[-1] == int((start + Decimal("0.5")) * 10**of.columns.scale)
+    of = study(history(trade(1, 1, "0.5"), starting_equity=start), NOW)
+    assert of.walk.after[-1] == int((start + Decimal("0.5")) * 10**of.sheet.scale)
 
 
 # ---------------------------------------------------------------- details
@@ -175,7 +184,7 @@ def test_it_takes_a_start_of_many_decimals():
 
 def detailed(*given_events, now=NOW, **options):
     book = history(*given_events, **options)
-    return details(account(book, now), now)
+    return details(study(book, now), now)
 
 
 def test_it_times_drawdowns_from_the_peak_to_the_recovery():
@@ -229,8 +238,8 @@ def test_it_takes_the_worst_days_for_value_at_risk():
     losses = [trade(n, n, -n) for n in range(1, 31)]
     now = FIRST + timedelta(days=30)
     found = detailed(*losses, now=now)
-    of = account(history(*losses), now)
-    worst = sorted(of.days.returns)
+    of = study(history(*losses), now)
+    worst = sorted(of.walk.days.returns)
     assert found.days == 30
     assert found.value_at_risk == -worst[1]  # 5 % of 30 days is 1.5, so the second worst
     assert found.expected_shortfall == -(worst[0] + worst[1]) / 2
@@ -345,43 +354,18 @@ def test_it_says_why_a_detail_is_undefined():
 )
 @settings(max_examples=100, deadline=None)
 def test_it_merges_accounts_as_the_live_portfolio_does(histories, starts):
-    books, ledgers = [], []
+    ledgers = []
     for rank, (given_events, start) in enumerate(zip(histories, starts, strict=False)):
         named = [msgspec.structs.replace(event, bot=f"b{rank}") for event in given_events]
         options = LedgerOptions(starting_equity=start)
-        books.append(history(*named, starting_equity=start))
         ledgers.append(ledger(named, options))
         ledgers[-1].name = f"b{rank}"
-    want = portfolio(ledgers, ledgers[0].options, NOW)
-    of = merged(books, NOW)
-    assert len(of.rows) == want.trades
-    equity = of.path.after[-1] if len(of.path.after) else of.starting
-    assert equity == (None if want.equity is None else want.equity * 10**of.columns.scale)
-    for name in ("sharpe", "sortino"):
-        if (have := getattr(want, name)) is not None:
-            computed = getattr(figures, name)(of.days.returns, figures.Basis())
-            assert computed == pytest.approx(have, rel=1e-9, abs=1e-9)
+    same_way(whole(ledgers, NOW), portfolio(ledgers, ledgers[0].options, NOW))
 
 
 def test_it_tells_a_portfolio_in_detail():
     one, other = history(trade(1, 1, 5)), history(trade(1, 2, -2, symbol="ETH"), trade(2, 3, 1))
-    found = details(merged([one, other], NOW), NOW)
+    found = details(whole([one, other], NOW), NOW)
     assert found.trades == 3
     assert [(group.name, group.pnl_total) for group in found.by_symbol] == [("BTC", 6), ("ETH", -2)]
     assert found.months[0].value == pytest.approx(4 / 2_000)
-
-
-def test_it_takes_the_currency_that_an_outdated_trade_is_first_to_name():
-    events = [
-        trade("a", 1, 5, revision=1),
-        trade("a", 1, 9, currency="EUR"),
-        trade("b", 2, 7, currency="USD"),
-        trade("c", 3, 1, currency="EUR"),
-    ]
-    options = LedgerOptions(currency_is_set=False)
-    book, live = History(options), Ledgers(lambda _bot: options)
-    for event in events:
-        book.take(event)
-        live.apply(event)
-    assert book.currency == live.of["bot"].options.currency == "EUR"
-    assert len(book) == live.of["bot"].metrics(NOW).trades == 2
