@@ -26,12 +26,14 @@ def test_it_shows_a_family_beside_the_default(sidewatch):
     assert found["figures"]["expectancy"] == pytest.approx(4.0)
     assert found["figures"]["max_drawdown_abs"] == pytest.approx(4.0)
     assert found["source"].startswith("freqtrade 2026.9")
+    assert "portfolio_families" not in answer  # of one bot there is no portfolio
     assert "families" not in sidewatch.get(REALTIME, bot="alpha")
 
 
 def test_it_shows_all_families_as_of_an_instant(sidewatch):
     answer = sidewatch.get(REALTIME, definition="all", at="2099-01-01T00:00:00Z")
     assert list(answer["families"]["alpha"]) == ["freqtrade", "empyrical", "quantstats", "nautilus"]
+    assert answer["portfolio_families"] == {"USD": answer["families"]["alpha"]}
     assert (
         sidewatch.get(REALTIME, definition="all", at="2020-01-01T00:00:00Z").get("families") is None
     )

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from actors.messages import Equity, Trade
 from actors.metrics.details import WANTED, record, study
 from actors.metrics.families import FAMILIES, chosen, family, freqtrade, nautilus, quantstats
 from actors.metrics.ledger import Ledger
 from actors.metrics.options import LedgerOptions
+from actors.metrics.sheet import merged
 
 DATA = Path(__file__).parents[1] / "data"
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
@@ -184,3 +186,73 @@ def test_it_names_the_parameter_of_an_unknown_definition(text):
     ) as caught:
         chosen(text)
     assert len(str(caught.value)) < 200
+
+
+# ---------------------------------------------------------------- portfolios
+
+
+def two_bots():
+    """A on 600, B on 400, both of one currency: together 1,000."""
+    a = [trade(1, hour(10), 50, opened=hour(9)), trade(2, hour(58), -30, opened=hour(57))]
+    b = [trade(1, hour(34), -21, opened=hour(33)), trade(2, hour(58), 10, opened=hour(56))]
+    sheets = []
+    for events, start in ((a, 600), (b, 400)):
+        ledger = Ledger(LedgerOptions(starting_equity=Decimal(start)))
+        for event in events:
+            ledger.apply(event)
+        sheets.append(ledger.sheet(*WANTED))
+    return sheets
+
+
+def hour(n):
+    return FIRST + timedelta(hours=n)
+
+
+def test_it_takes_a_portfolio_as_one_account_of_the_summed_starting_equity():
+    sheets = two_bots()
+    columns = record(study(merged(sheets, sheets[0].options), hour(70)))
+    found = {name: family(name, columns) for name in FAMILIES}
+    # worked by hand: equity 1000 -> 1050, -> 1029, -> 999 -> 1009; days 5 %, -2 %, -20 / 1029
+    days = [0.05, -0.02, -20 / 1029]
+    mean = sum(days) / 3
+    spread = math.sqrt(sum((day - mean) ** 2 for day in days) / 2)
+    below = math.sqrt((0.02**2 + (20 / 1029) ** 2) / 3)
+    for name in ("empyrical", "quantstats"):
+        figures = found[name].figures
+        assert figures["sharpe"] == pytest.approx(mean / spread * math.sqrt(252), rel=1e-12)
+        assert figures["sortino"] == pytest.approx(mean / below * math.sqrt(252), rel=1e-12)
+        assert figures["max_drawdown"] == pytest.approx(1009 / 1050 - 1, rel=1e-12)
+        assert figures["cagr"] == pytest.approx(1.009 ** (252 / 3) - 1, rel=1e-12)
+    assert found["quantstats"].figures["win_rate"] == pytest.approx(1 / 3)
+    # freqtrade: four trades on one balance of 1000; 57 - 9 h between openings are two days
+    profit = [0.05, -0.021, -0.03, 0.01]
+    deviation = math.sqrt(sum((one - 0.00225) ** 2 for one in profit) / 4)
+    freqtrades = found["freqtrade"].figures
+    assert freqtrades["sharpe"] == pytest.approx(0.009 / 2 / deviation * math.sqrt(365), rel=1e-12)
+    assert freqtrades["max_drawdown_abs"] == pytest.approx(51)
+    assert freqtrades["max_drawdown"] == pytest.approx(51 / 1050, rel=1e-12)
+    assert freqtrades["cagr"] == pytest.approx(1.009 ** (365 / 2) - 1, rel=1e-12)
+    assert freqtrades["win_rate"] == 0.5
+    # nautilus: each trade on the whole equity before it, those of one instant added up
+    instants = [50 / 1000, -21 / 1050, -30 / 1029 + 10 / 999]
+    mean = sum(instants) / 3
+    spread = math.sqrt(sum((one - mean) ** 2 for one in instants) / 2)
+    nautilus_own = found["nautilus"].figures
+    assert nautilus_own["sharpe"] == pytest.approx(mean / spread * math.sqrt(252), rel=1e-12)
+    assert nautilus_own["returns_avg"] == pytest.approx(mean, rel=1e-12)
+    assert nautilus_own["expectancy"] == pytest.approx(30 * 0.5 - 25.5 * 0.5)
+    assert [(one.trades, one.days) for one in found.values()] == [(4, 3)] * 4
+    undefined = {name: set(one.undefined) for name, one in found.items() if one.undefined}
+    assert undefined == {"nautilus": {"returns_kurtosis"}}  # of three instants, it needs four
+
+
+def test_it_says_why_a_portfolio_with_an_unknown_part_has_no_figure():
+    known, unknown = two_bots()
+    unknown = replace(unknown, start=None)
+    columns = record(study(merged([known, unknown], known.options), hour(70)))
+    found = {name: family(name, columns) for name in FAMILIES}
+    assert set(found["empyrical"].undefined.values()) == {"no starting equity"}
+    assert found["freqtrade"].undefined["sharpe"] == "no starting equity"
+    assert found["freqtrade"].figures["expectancy"] == pytest.approx(9 / 4)
+    assert found["nautilus"].undefined["sharpe"] == "no starting equity"
+    assert found["nautilus"].figures["winner_max"] == 50.0
