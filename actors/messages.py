@@ -272,19 +272,6 @@ class MetricsUpdate(Struct, frozen=True):
     portfolio: dict[str, Metrics]
 
 
-class MetricsAnswer(Struct, frozen=True, omit_defaults=True):
-    """A MetricsUpdate, with the families where some were asked for.
-
-    bot -> definition -> Family, and the same of each currency's portfolio.
-    """
-
-    at: datetime
-    bots: dict[str, Metrics]
-    portfolio: dict[str, Metrics]
-    families: dict[str, dict[str, Family]] = {}
-    portfolio_families: dict[str, dict[str, Family]] = {}
-
-
 class Refresh(Struct, frozen=True):
     """alerts -> metrics and health: tell everything again, I have forgotten it."""
 

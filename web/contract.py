@@ -10,9 +10,9 @@ import msgspec
 from actors.alerts.commands import Silence
 from actors.alerts.record import Made
 from actors.ingest import Accepted
-from actors.messages import Alert, Event, Health, MetricsAnswer, MetricsUpdate, TestResult
+from actors.messages import Alert, Event, Health, MetricsUpdate, TestResult
 from runtime.status import SystemStatus
-from web.figures import DefinitionsAnswer, DetailsAnswer, HistoryAnswer
+from web.figures import DefinitionsAnswer, DetailsAnswer, HistoryAnswer, MetricsAnswer
 
 REF = "#/components/schemas/{name}"
 JSON = "application/json"

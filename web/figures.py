@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from quart import Blueprint, Response, request
 
-from actors.messages import MetricsAnswer, MetricsUpdate
+from actors.messages import Family, Metrics, MetricsUpdate
 from actors.metrics.definitions import DEFINITIONS, Definition
 from actors.metrics.details import Details
 from actors.metrics.families import FAMILIES, chosen
@@ -23,6 +23,19 @@ from web.guard import Refusal
 from web.services import Services
 
 POINTS_MAX = 5_000
+
+
+class MetricsAnswer(Struct, frozen=True, omit_defaults=True):
+    """Answer of GET /api/v1/metrics/realtime, with families where some were asked for.
+
+    They are of each bot and of each currency's portfolio: name -> definition -> Family.
+    """
+
+    at: datetime
+    bots: dict[str, Metrics]
+    portfolio: dict[str, Metrics]
+    families: dict[str, dict[str, Family]] = {}
+    portfolio_families: dict[str, dict[str, Family]] = {}
 
 
 class DetailsAnswer(Struct, frozen=True):
