@@ -226,10 +226,12 @@ class Sender:
         answer = self._post(body)
         if answer.status_code not in (200, 422):
             raise OperatorError(f"{self._base}: {answer.status_code}: {answer.text[:200]}")
-        result = answer.json()
-        if "accepted" not in result:
-            raise OperatorError(f"{self._base}: {answer.status_code}: {answer.text[:200]}")
-        report.accepted += result["accepted"]
+        try:
+            result = answer.json()
+            report.accepted += result["accepted"]
+        except (ValueError, LookupError, TypeError):
+            said = f"{answer.status_code}: {answer.text[:200]}"
+            raise OperatorError(f"{self._base}: {said}") from None
         report.duplicates += result["duplicates"]
         for item in [*result["rejected"], *result.get("conflicts", ())]:
             report.refused.append((batch[item["index"]].number, item["error"]))

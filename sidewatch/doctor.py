@@ -52,7 +52,7 @@ def _findings(settings: Settings, url: str | None) -> Iterator[Finding]:
     running = base_url(settings, url)
     try:
         alive = httpx.get(f"{running}/livez", timeout=TIMEOUT_S).is_success
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         yield Finding("BAD", f"nothing serves at {running}: {type(error).__name__}")
         yield _channels(settings.channels)
         return

@@ -39,7 +39,8 @@ HEADERS = {
 UNREAD = frozenset({400, 401, 403, 405, 408, 413, 415, 421, 429, 431})
 NOT_FOUND = 404
 BUSY = 503
-TEXTS = {413: "the body is too large", 408: "the body did not come in time"}
+TOO_LARGE = "see server.body_bytes_max, and for events server.batch_bytes_max"
+TEXTS = {413: f"the body is too large: {TOO_LARGE}", 408: "the body did not come in time"}
 API = "/api/"
 SOURCES = "/api/v1/sources/"  # a bot cannot mend its owner's address, and would lose the event
 SHOWN_CHARS_MAX = 100
@@ -158,11 +159,16 @@ async def read_body(bytes_max: int) -> bytes:
     if coding.lower() != "identity":
         raise Refusal(415, f"Content-Encoding {coding[:40]!r} is not read: send the body as it is")
     if (request.content_length or 0) > bytes_max:
-        raise Refusal(413, f"the body is larger than {bytes_max} bytes")
+        raise too_large(bytes_max)
     body = cast("bytes", await request.get_data(cache=True, as_text=False))
     if len(body) > bytes_max:
-        raise Refusal(413, f"the body is larger than {bytes_max} bytes")
+        raise too_large(bytes_max)
     return body
+
+
+def too_large(bytes_max: int) -> Refusal:
+    """Return the refusal of a body; the settings that bound it are named."""
+    return Refusal(413, f"the body is larger than {bytes_max} bytes: {TOO_LARGE}")
 
 
 def answer(value: object, status: int = 200) -> Response:

@@ -91,7 +91,7 @@ def live(door: Door, services: Services) -> Blueprint:
         client = services.hub.join()
         if client is None:
             await websocket.accept()
-            await websocket.close(TRY_LATER, "too many dashboards")
+            await websocket.close(TRY_LATER, "too many dashboards: see server.dashboards_max")
             return None
         try:
             await websocket.accept()

@@ -27,6 +27,7 @@ from web.guard import HEADER_BYTES_MAX
 BACKLOG = 256
 STUCK_CLIENT_MS = 10_000
 STOP_S = 1.0
+FULL = b'{"error": "too many requests at once: see server.connections_max"}'
 
 
 class AddressError(OSError):
@@ -86,7 +87,7 @@ def bounded(app: Quart, connections_max: int) -> Callable[..., Awaitable[None]]:
         if scope["type"] == "http" and busy >= connections_max:
             headers = [(b"content-type", b"application/json"), (b"retry-after", b"1")]
             await send({"type": "http.response.start", "status": 503, "headers": headers})
-            await send({"type": "http.response.body", "body": b'{"error": "too many requests"}'})
+            await send({"type": "http.response.body", "body": FULL})
             return
         busy += 1
         try:

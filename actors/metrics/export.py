@@ -1,6 +1,7 @@
 """Trades as CSV, page by page out of the journal, so that a million cost no more memory than one.
 
-Each trade comes once, as its highest revision has it, in the order of its arrival. The columns are
+Each trade comes once, as its highest revision has it, in the order of its arrival; the corrected
+ones alone are remembered meanwhile, a hundred bytes or two each. The columns are
 those that `sidewatch import` reads. No text is taken for a formula.
 """
 

@@ -413,3 +413,30 @@ def test_it_refuses_to_start_and_names_the_setting(tmp_path, environ, named):
     assert done.returncode == 2
     assert named in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    environ = {
+        "SIDEWATCH__SERVER__DASHBOARDS_MAX": "1",
+        "SIDEWATCH__SERVER__BODY_BYTES_MAX": "1024",
+        "SIDEWATCH__SERVER__BATCH_BYTES_MAX": "1024",
+        "SIDEWATCH__SERVER__CONNECTIONS_MAX": "2",
+    }
+    with Sidewatch(tmp_path_factory.mktemp("small"), environ) as running:
+        yield running
+
+
+def test_it_names_the_setting_of_a_bound_that_is_met(small):
+    answer = small.client.post("/api/v1/events", content=b" " * 1_025, headers=bearer("INGEST"))
+    assert (answer.status_code, "server.batch_bytes_max" in answer.json()["error"]) == (413, True)
+    with small.live() as first:
+        until(first, lambda m: m["type"] == "snapshot")
+        with small.live() as second, pytest.raises(ConnectionClosed) as closed:
+            second.recv(timeout=10)
+        assert closed.value.rcvd.code == 1013
+        assert "server.dashboards_max" in closed.value.rcvd.reason
+        # The page's connection and the server's own life are the two.
+        answer = small.client.get("/livez")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        assert "server.connections_max" in answer.json()["error"]

@@ -95,3 +95,15 @@ def test_it_reports_the_conflicts_of_the_answer_with_their_lines():
     sender.send(batch, report)
     sender.close()
     assert (report.duplicates, report.refused) == (2, [(4, "known")])
+
+
+@pytest.mark.parametrize("said", ["<html>a router</html>", "[]", "{}", "null"])
+def test_it_says_when_what_answers_is_not_sidewatch(said):
+    settings = load(None, {"SIDEWATCH_INGEST_TOKEN": "b7Qm2xV9kLr4Tz8WcYp6NdHs3FgJ5aEu"})
+    sender = Sender(settings, "http://127.0.0.1:1")
+    sender.close()
+    transport = httpx.MockTransport(lambda _request: httpx.Response(200, text=said))
+    sender._client = httpx.Client(base_url="http://x", transport=transport)
+    with pytest.raises(OperatorError, match=r"^http://127.0.0.1:1: 200: "):
+        sender.send([], Report())
+    sender.close()
