@@ -224,6 +224,9 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
             new = step.action == "fire" and place >= told
             alert = changed.get(step.alert.id) or shown.fired(step, claims.jobs, now.timestamp())
             await self._broadcaster.tell(AlertChanged(alert, new=new))
+        for step in todo:
+            if step.after in changed:  # its message may have given way
+                await self._broadcaster.tell(AlertChanged(changed[step.after], new=False))
 
     def _claims(self, steps: list[Step]) -> Claims:
         """Claim in the same transaction for the channels that are idle."""

@@ -3,10 +3,14 @@
 Where nobody has heard of the earlier one, its message ("... (over)") gives way to the new one,
 which counts it. Where its beginning was delivered its end is told first: both are true, in that
 order. A more urgent one never gives way to a less urgent one.
+
+An alert that ends while its first message is in hand has its end queued beside it. Should that
+attempt fail, the two are one message again.
 """
 
 from __future__ import annotations
 
+import msgspec
 from msgspec.structs import replace
 
 from actors.alerts import outbox
@@ -39,6 +43,45 @@ def enqueue(tx: Tx, notice: Notice, channels: list[str], before: str, now: float
         told = _counting(outbox.notice_of(job), notice, max(0.0, span_s))
         outbox.enqueue(tx, told, [channel], now, held=False)
         tx.queue.done(channel, job.id, now, f"told in {notice.id}")
+
+
+def is_apart(tx: Tx, alert_id: str) -> bool:
+    """Say whether an alert's end waits on a channel that has an earlier message of it in hand."""
+    jobs = tx.queue.group(alert_id)
+    waits = {job.topic for job in jobs if _is_end(job)}
+    return any(job.state == "inflight" and job.topic in waits for job in jobs)
+
+
+def reunite(tx: Tx, alert_id: str, now: float) -> None:
+    """Make one message of an alert's end and of what it follows, where that has failed."""
+    jobs = tx.queue.group(alert_id)
+    ends = {job.topic: job for job in jobs if _is_end(job)}
+    for job in jobs:
+        end = ends.get(job.topic)
+        if end is not None and job.state == "queued" and job.id != end.id:
+            whole = _whole(outbox.notice_of(job), outbox.notice_of(ends.pop(job.topic)))
+            tx.queue.replace(job.topic, job.id, msgspec.json.encode(whole))
+            tx.queue.done(end.topic, end.id, now, f"told in {whole.id}")
+
+
+def over(end: Notice) -> Notice:
+    """Return the message of an alert's end as one that tells its beginning, too."""
+    return replace(end, kind="fired", title=f"{end.title} (over)", over=True)
+
+
+def _is_end(job: Job) -> bool:
+    return job.state == "queued" and outbox.notice_of(job).kind == "resolved"
+
+
+def _whole(first: Notice, end: Notice) -> Notice:
+    return replace(
+        over(end),
+        id=first.id,
+        fresh=first.fresh,
+        suppressed=first.suppressed + end.suppressed,
+        span_s=first.span_s + end.span_s,
+        worst=end.worst or first.worst,
+    )
 
 
 def _gives_way(job: Job, notice: Notice) -> bool:

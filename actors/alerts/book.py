@@ -54,6 +54,7 @@ class Book:
         self.cursors: dict[str, int] = {}
         self.last: dict[str, Finding] = {}
         self.pressing: dict[str, Pressing] = {}  # by the notice's id
+        self.apart: set[str] = set()  # alerts that ended while a message of them was in hand
         self.unsaved: set[str] = set()
         self.changed = False
 
@@ -176,7 +177,7 @@ class Book:
     @property
     def dirty(self) -> bool:
         """Whether there is something to write."""
-        return bool(self.unsaved) or self.changed or self.hush.changed
+        return bool(self.unsaved or self.apart) or self.changed or self.hush.changed
 
     def _judged(
         self, state: TriggerState, finding: Finding, now: datetime, tick: float

@@ -6,7 +6,7 @@ What only fired is known without reading it back; a storm of alerts would cost t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -17,10 +17,14 @@ from actors.messages import Alert, Delivery, DeliveryState, Notice
 from runtime.store import Job, Tx
 
 
-def changed(tx: Tx, steps: Iterable[Step]) -> dict[str, Alert]:
-    """Read the alerts that had messages before, or more than one step, by their ids."""
+def changed(tx: Tx, steps: Sequence[Step]) -> dict[str, Alert]:
+    """Read the alerts that had messages before, or more than one step, by their ids.
+
+    And those that others continue: a message of theirs may have given way.
+    """
     times = Counter(step.alert.id for step in steps)
     ids = {step.alert.id for step in steps if times[step.alert.id] > 1 or not _is_new(step)}
+    ids |= {step.after for step in steps if step.after}
     found = ((id_, outbox.view(tx, id_)) for id_ in ids)
     return {id_: alert for id_, alert in found if alert is not None}
 

@@ -64,6 +64,16 @@ async def test_it_tells_what_fired_and_cleared_undelivered_as_one_message(alerts
     assert [(state, new) for _, state, new in alerts.told] == [("open", True), ("resolved", False)]
 
 
+async def test_it_shows_where_the_message_went_of_an_alert_that_is_back(alerts):
+    for drawdown in (0.06, 0.01, 0.06):
+        await alerts.risk(drawdown)
+    await anyio.lowlevel.checkpoint()
+    first = alerts.table.heard["broadcaster"][-1].alert
+    assert first.state == "resolved"
+    again = (await alerts.history())[0].id
+    assert {d.detail for d in first.deliveries} == {f"told in {again}.1"}
+
+
 async def test_it_ends_flapping_by_the_clock_alone(alerts):
     for _ in range(3):
         await alerts.risk(0.06)

@@ -263,6 +263,40 @@ def test_it_fails_over_by_when_it_was_first_undelivered_however_often_it_is_back
     assert {p.since for p in desk.book.pressing.values()} == {first}
 
 
+# ---------------------------------------------------------------- over while in hand
+
+
+def in_hand(desk):
+    [job] = desk.tx.queue.claim("mail", desk.now.timestamp(), 1)
+    desk.take(OVER)
+    return job
+
+
+def test_it_is_one_message_when_the_attempt_fails_during_which_it_ended(desk):
+    desk.take(BAD)
+    job = in_hand(desk)
+    desk.look()
+    assert desk.sent("mail") == [("fired", "Drawdown"), ("resolved", "Drawdown")]
+    desk.tx.queue.retry("mail", job.id, desk.now.timestamp(), desk.now.timestamp() + 4, "500")
+    desk.wait(5)
+    assert desk.sent("mail") == [("fired", "Drawdown (over)")]
+    told = desk.jobs("mail")[0][1]
+    assert (told.id, told.over) == (f"{told.alert_id}.1", True)
+    assert told.text == "It is down. It is back."
+    assert desk.jobs("mail")[1][0].detail == f"told in {told.id}"
+    assert not desk.book.dirty
+
+
+def test_it_is_two_messages_when_the_attempt_succeeds_during_which_it_ended(desk):
+    desk.take(BAD)
+    job = in_hand(desk)
+    assert desk.book.dirty
+    desk.tx.queue.done("mail", job.id, desk.now.timestamp(), "ok")
+    desk.look()
+    assert desk.sent("mail") == [("fired", "Drawdown"), ("resolved", "Drawdown")]
+    assert not desk.book.dirty
+
+
 # ---------------------------------------------------------------- flapping
 
 
