@@ -26,6 +26,7 @@ __all__ = ["FLOW", "MARK", "TRADE", "Columns", "Id", "Place", "Row", "Timeline",
 
 BLOCK_MAX: Final = 1_024
 BLOCK_FILL: Final = 768  # what is appended leaves room for what comes late
+WIDE: Final = 4  # so many times fewer where amounts are Python's integers, which take longer
 
 Key = tuple[int, bool, Id]
 Place = tuple[int, int]
@@ -44,6 +45,7 @@ class Timeline:
         self._stale: set[int] = set()
         self._grown = True
         self._length = 0
+        self._parts = 1  # of a block's entries, 1 / parts
 
     def __len__(self) -> int:
         return self._length
@@ -58,7 +60,7 @@ class Timeline:
     def append(self, row: Row) -> None:
         """Put an entry later than any other at the end. O(1)."""
         blocks = self.blocks
-        if not blocks or len(blocks[-1]) >= BLOCK_FILL:
+        if not blocks or len(blocks[-1]) >= BLOCK_FILL // self._parts:
             self._begin_block()
         blocks[-1].append(row)
         self._lasts[-1] = row.when
@@ -84,7 +86,7 @@ class Timeline:
             self.append(row)
             return None
         block = self.blocks[number]
-        if len(block) >= BLOCK_MAX:
+        if len(block) >= BLOCK_MAX // self._parts:
             self._split(number)
             if place > len(block):
                 number, place = number + 1, place - len(block)
@@ -144,6 +146,7 @@ class Timeline:
             self.base.multiply(factor)
         for block in self.blocks:
             block.multiply(factor, names)
+        self._widen()
         self._grown = True
 
     def merge(self, fresh: Columns) -> bool:
@@ -166,7 +169,12 @@ class Timeline:
         self._lasts = [block.when[-1] for block in blocks]
         self._length = sum(map(len, blocks))
         self.marks = sum(block.kind.count(MARK) for block in blocks)
+        self._widen()
         self._grown = True
+
+    def _widen(self) -> None:
+        if any(isinstance(block.amount, list) for block in self.blocks):
+            self._parts = WIDE
 
     def _ordered(self, columns: Columns) -> Columns:
         """The entries in canonical order, an equity that was reported twice only once."""
@@ -183,10 +191,13 @@ class Timeline:
 
     def _lay(self, ordered: Columns) -> None:
         length = len(ordered["when"])
-        for first in range(0, length, BLOCK_FILL):
+        if ordered["amount"].dtype == object:
+            self._parts = WIDE
+        fill = BLOCK_FILL // self._parts
+        for first in range(0, length, fill):
             block = Block()
             for name in COLUMNS:
-                part = ordered[name][first : first + BLOCK_FILL]
+                part = ordered[name][first : first + fill]
                 wide = name != "kind"
                 column = packed(part, CODES[name]) if wide else bytearray(part.astype(np.uint8))
                 setattr(block, name, column)

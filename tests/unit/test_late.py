@@ -154,3 +154,15 @@ def test_it_merges_bots_anew_as_it_would_have_followed_them(seed):
         walked.metrics(list(books.values()), now)
     )
     assert anew._rewrites == walked._rewrites
+
+
+def test_it_keeps_amounts_beyond_64_bits_in_smaller_blocks():
+    books = Ledger(LedgerOptions(starting_equity=Decimal(1_000)))
+    events = [trade(n, MONDAY + timedelta(hours=n), Decimal(n % 7 - 3)) for n in range(80)]
+    for one in events[:40]:
+        books.apply(one)
+    narrow = len(books.timeline.blocks)
+    books.apply(trade("fine", MONDAY + timedelta(hours=39, minutes=1), Decimal("1e-30")))
+    for one in events[40:]:
+        books.apply(one)
+    assert len(books.timeline.blocks) - narrow > 2 * narrow
