@@ -327,6 +327,13 @@ def _plausible(field: str, instant: datetime, now: datetime) -> None:
         raise ValueError(f"{field}: {instant.isoformat()} is more than a day ahead of this clock")
 
 
+def happened(event: Trade | Equity | Flow) -> datetime:
+    """Return when an event that `checked` completed happened: a trade when it closed."""
+    instant = (event.closed_at or event.at) if isinstance(event, Trade) else event.at
+    assert instant is not None
+    return instant
+
+
 def stream(event: Event) -> str:
     """Return the journal's stream of an event: its type's name on the wire."""
     return str(type(event).__struct_config__.tag)

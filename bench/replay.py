@@ -101,8 +101,7 @@ async def restart(path: Path) -> float:
     await store.open()
     began = time.perf_counter()
     ledgers, keeper = Ledgers(options), Keeper(store, READER)
-    kept, after = await keeper.load(TRADES, set(), options)
-    ledgers.take_over(kept)
+    after = await keeper.load(TRADES, set(), ledgers)
     await replay(store, ledgers.loader(), set(), after=after, until=TRADES)
     figures = ledgers.update(FIRST + timedelta(minutes=10 * TRADES))
     taken = time.perf_counter() - began

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 from msgspec.structs import replace
 
+from actors.codec import happened
 from actors.messages import (
     Equity,
     EquitySeries,
@@ -87,7 +88,6 @@ class MetricsActor(Actor[Message]):
     ) -> None:
         self._store = store
         self._position = position
-        self._options = options
         self._alerts = alerts
         self._broadcaster = broadcaster
         self._watched = watched
@@ -102,10 +102,9 @@ class MetricsActor(Actor[Message]):
         """Rebuild from the journal, up to where an earlier life (or process) had come."""
         until = await self._position.find(self._store)
         left_out = self._position.poisoned
-        kept, after = await self._keeper.load(until, left_out, self._options)
+        after = await self._keeper.load(until, left_out, self._ledgers)
         if self._keeper.passed_over:
             self.ctx.system.report("replayed", self.ctx.name, self._keeper.passed_over)
-        self._ledgers.take_over(kept)
         loader = self._ledgers.loader()
         await replay(self._store, loader, left_out, after=after, until=until)
         self._position.begin(until)
@@ -154,7 +153,7 @@ class MetricsActor(Actor[Message]):
         self._ledgers.apply(event)
         if self._ledgers.refused:
             self.ctx.system.report("refused", self.ctx.name, self._ledgers.refused)
-        if event.bot in self._history or _happened(event) < self.ctx.clock.now() - HISTORY_AGE:
+        if event.bot in self._history or happened(event) < self.ctx.clock.now() - HISTORY_AGE:
             self._put_off(event.bot, seq)
         elif event.bot in self._ledgers.of:
             # While a history is untold, the cursor stays before it: a crash tells both again.
@@ -222,12 +221,4 @@ class MetricsActor(Actor[Message]):
                 self._changed.add(bot)
         await self._flush()
         if self._position.handled is not None and not self._history:
-            await self._keeper.step(
-                self._ledgers.of, self._position.handled, self._position.poisoned
-            )
-
-
-def _happened(event: Trade | Equity | Flow) -> datetime:
-    happened = (event.closed_at or event.at) if isinstance(event, Trade) else event.at
-    assert happened is not None  # `actors.codec` completes every trade
-    return happened
+            await self._keeper.step(self._ledgers, self._position.handled, self._position.poisoned)

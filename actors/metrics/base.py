@@ -10,9 +10,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec.structs import astuple
 
 from actors.metrics.block import Block, Columns, Piece, packed
 from actors.metrics.days import Calendar
+from actors.metrics.figures import Tally
 from actors.metrics.summary import (
     NOTHING,
     TRADE,
@@ -48,7 +50,7 @@ class Base:
 
     `pieces` are its days, cut where money flowed, `days` each day's P&L, `points` each day's curve.
     `falls` are those that may be the largest fraction, whatever is added to all equities; `top` is
-    the highest peak, None while equity is unknown.
+    the highest peak, None while equity is unknown. `tally` and `fees` are sums over the trades.
     """
 
     def __init__(self) -> None:
@@ -61,12 +63,14 @@ class Base:
         self.points: list[Point] = []
         self.falls: list[Fall] = []
         self.top: int | None = None
+        self.tally = Tally()
+        self.fees = 0
 
     def __repr__(self) -> str:
         return f"<Base entries={self.entries} days={len(self.days)} cut={self.cut}>"
 
     def take(self, columns: Columns, cut: int, start: Standing | None, calendar: Calendar) -> None:
-        """Add consecutive entries (`when`, `kind`, `amount`) that end before `cut`.
+        """Add consecutive entries (`when`, `kind`, `amount`, `fee`) that end before `cut`.
 
         `start` is how the account began.
         """
@@ -77,7 +81,10 @@ class Base:
         self._deepest(path, opening)
         self._days(block, calendar)
         self.summary = join(self.summary, summarise(kinds, amounts))
-        self.streaks = follow(self.streaks, streaks(amounts[kinds == TRADE]))
+        trades = kinds == TRADE
+        self.streaks = follow(self.streaks, streaks(amounts[trades]))
+        self.tally.count_all(amounts[trades])
+        self.fees += sum(columns["fee"][trades].tolist())
         self.entries += len(block)
         self.cut = cut
 
@@ -97,6 +104,8 @@ class Base:
         self.points = [Point(when, e * factor, p * factor) for when, e, p in self.points]
         self.falls = [(fall * factor, peak * factor) for fall, peak in self.falls]
         self.top = None if self.top is None else self.top * factor
+        self.tally.multiply(factor)
+        self.fees *= factor
 
     def copy(self) -> Base:
         """The same once more, to be changed apart."""
@@ -104,6 +113,7 @@ class Base:
         other.__dict__.update(self.__dict__)
         for name in ("pieces", "days", "points", "falls"):
             setattr(other, name, list(getattr(self, name)))
+        other.tally = self.tally.copy()
         return other
 
     def raised(self, by: int | None) -> Base:
@@ -133,13 +143,15 @@ class Base:
 
     def packed(self) -> dict[str, Any]:
         """All of it, as JSON."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in self.__dict__.items()}
+        return {**self.__dict__, "tally": list(astuple(self.tally))}
 
     @classmethod
     def unpacked(cls, given: dict[str, Any]) -> Base:
         """What was packed. Raises LookupError, TypeError where it is something else."""
         base = cls()
-        base.cut, base.entries, base.top = given["cut"], given["entries"], given["top"]
+        for name in ("cut", "entries", "top", "fees"):
+            setattr(base, name, given[name])
+        base.tally = Tally(*given["tally"])
         pnl, flows, end, high, low, deepest, known = given["summary"]
         known = None if known is None else Known(*known)
         base.summary = Summary(pnl, flows, end, high, low, deepest, known)

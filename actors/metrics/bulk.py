@@ -69,9 +69,7 @@ class Wanted(msgspec.Struct, frozen=True):
 
     def has(self, event: Event) -> bool:
         """Say whether an event is wanted."""
-        happened = event.closed_at or event.at if isinstance(event, Trade) else event.at
-        assert happened is not None  # `actors.codec` completes every trade
-        return happened <= self.at and self.bot in ("", event.bot)
+        return codec.happened(event) <= self.at and self.bot in ("", event.bot)
 
 
 class Loader:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from actors.metrics.summary import TRADE
+import numpy as np
+
+from actors.metrics.days import Calendar
+from actors.metrics.summary import MARK, TRADE
 from actors.metrics.timeline import Place, Timeline
 
 NEVER: Final = 2**62
@@ -22,18 +26,45 @@ def window_from(timeline: Timeline, trades: int) -> int:
     return NEVER
 
 
+def week_of(last: int, calendar: Calendar) -> int:
+    """The instant at which the week of another began."""
+    day = calendar.day_of(last)
+    return calendar.start_of(day - (day - 1) % 7)
+
+
+def slice_until(timeline: Timeline, since: int, until: int, most: int) -> int:
+    """The instant, at most `until`, before which about `most` entries lie since another.
+
+    It never parts entries of one instant.
+    """
+    first = timeline.since(since)
+    place = timeline.at(timeline.index(first) + most)
+    if place == timeline.end():
+        return until
+    when = timeline.when(place)
+    return min(until, when + (when == timeline.when(first)))
+
+
 def slice_end(timeline: Timeline, until: int, most: int) -> Place:
     """The place before which about `most` entries lie that are older than `until`.
 
-    It never parts entries of one instant, and there always is an entry behind it.
+    There always is an entry behind it.
     """
-    if not timeline.blocks or timeline.blocks[0].when[0] >= until:
+    if not timeline.blocks:
         return START
-    place = timeline.at(most)
-    if place != timeline.end():
-        when = timeline.when(place)
-        if timeline.since(when) == START:  # more than `most` at one instant
-            when += 1
-        until = min(until, when)
-    end = timeline.since(until)
+    end = timeline.since(slice_until(timeline, 0, until, most))
     return START if end == timeline.end() else end
+
+
+def needed_together(timelines: Sequence[Timeline], trades: int, calendar: Calendar) -> int:
+    """The instant from which on an account of all of these needs its entries one by one.
+
+    Where not all equities are known, it knows only of trades and flows.
+    """
+    lasts = [timeline.last_but(MARK) for timeline in timelines]
+    last = max(lasts, default=-1)
+    if last < 0:
+        last = max((timeline.last for timeline in timelines), default=-1)
+    closed = np.sort(np.concatenate([timeline.last_trades(trades) for timeline in timelines]))
+    oldest = int(closed[-trades:][0]) if len(closed) else NEVER
+    return min(oldest, week_of(last, calendar)) if last >= 0 else last

@@ -107,7 +107,7 @@ class Entries:
         if place == (0, 0):
             return False
         cut = timeline.when(place)
-        gone = timeline.columns_until(place, ("when", "kind", "amount", "ids"))
+        gone = timeline.columns(("when", "kind", "amount", "fee", "ids"), (0, 0), place)
         timeline.base.take(gone, cut, self._start(), self._calendar)
         self.past.put_all([timeline.id(one) for one in gone["ids"][gone["kind"] == TRADE].tolist()])
         timeline.drop(place)
@@ -119,12 +119,11 @@ class Entries:
         return True
 
     def _needed_from(self) -> int:
-        calendar, last = self._calendar, self.timeline.last
+        last = self.timeline.last
         if last < 0:
             return last
-        day = calendar.day_of(last)
-        monday = calendar.start_of(day - (day - 1) % 7)
-        return min(monday, compaction.window_from(self.timeline, self.options.rolling_trades))
+        window = compaction.window_from(self.timeline, self.options.rolling_trades)
+        return min(window, compaction.week_of(last, self._calendar))
 
     # -------------------------------------------------------- many at once
 

@@ -84,6 +84,10 @@ class Tally(Struct):
         self.gross_loss -= sum(np.add.reduceat(np.where(losses, amounts, 0), firsts).tolist())
         self.squares += sum(np.add.reduceat(amounts * amounts, firsts).tolist())
 
+    def copy(self) -> Tally:
+        """The same once more."""
+        return Tally(*[getattr(self, name) for name in self.__struct_fields__])
+
     def multiply(self, factor: int) -> None:
         """Go over to a smaller unit."""
         self.squares *= factor * factor

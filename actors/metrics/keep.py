@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from actors.metrics.common import packed, unpacked
 from actors.metrics.ledger import Ledger
+from actors.metrics.ledgers import Ledgers
 from actors.metrics.options import LedgerOptions
-from actors.metrics.snapshot import FORMAT, Depot, Packed, Unusable, pack, unpack
+from actors.metrics.snapshot import FORMAT, Depot, Packed, Unusable, fits, pack, unpack
 from actors.place import cursor_key
 from runtime.store import Store, StoreError, Tx
 
@@ -43,30 +45,34 @@ class Keeper:
         self._pending: _Pending | None = None
         self.passed_over = ""  # why the last snapshot was not used
 
-    async def load(
-        self, until: int, left_out: set[int], options: Callable[[str], LedgerOptions]
-    ) -> tuple[dict[str, Ledger], int]:
-        """Return the ledgers of the last snapshot and its seq; none and 0 without a usable one.
+    async def load(self, until: int, left_out: set[int], ledgers: Ledgers) -> int:
+        """Fill in the ledgers of the last snapshot, and return its seq; 0 without a usable one.
 
         Raises StoreError.
         """
         manifest = await self._store.read(lambda tx: tx.state.get(MANIFEST))
         if manifest is None:
-            return {}, 0
+            return 0
+        options = ledgers.options
         try:
-            packed = _read(manifest, until, left_out)
-            ledgers = {
-                one["name"]: await self._ledger(one, options(one["name"])) for one in packed["bots"]
+            given = _read(manifest, until, left_out)
+            kept = {
+                one["name"]: await self._ledger(one, options(one["name"])) for one in given["bots"]
             }
+            commons = {name: unpacked(common) for name, common in given["commons"].items()}
+            for one in given["bots"]:
+                if one["currency"] in commons:
+                    fits(one, options(one["name"]))
         except (Unusable, ValueError, LookupError, TypeError, AttributeError) as error:
             self.passed_over = str(error) or type(error).__name__
             await self._forget()
-            return {}, 0
-        self._depot.following = packed["following"]
-        self._saved = packed["seq"]
-        return ledgers, self._saved
+            return 0
+        ledgers.take_over(kept, commons)
+        self._depot.following = given["following"]
+        self._saved = given["seq"]
+        return self._saved
 
-    async def step(self, ledgers: dict[str, Ledger], seq: int, left_out: set[int]) -> None:
+    async def step(self, ledgers: Ledgers, seq: int, left_out: set[int]) -> None:
         """Do a little of the work there is: begin a snapshot, write some parts, or end it."""
         pending = self._pending
         if pending is None:
@@ -83,15 +89,16 @@ class Keeper:
         if not fresh:
             await self._end(pending)
 
-    def _begin(self, ledgers: dict[str, Ledger], seq: int, left_out: set[int]) -> None:
-        bots = [pack(ledger, self._depot) for ledger in ledgers.values()]
-        self._depot.keep([ledger.index for ledger in ledgers.values()])
+    def _begin(self, ledgers: Ledgers, seq: int, left_out: set[int]) -> None:
+        bots = [pack(ledger, self._depot) for ledger in ledgers.of.values()]
+        self._depot.keep(ledgers.of.values())
         manifest = {
             "format": FORMAT,
             "seq": seq,
             "left_out": sorted(one for one in left_out if one <= seq),
             "following": self._depot.following,
             "bots": bots,
+            "commons": {name: packed(common) for name, common in ledgers.commons().items()},
         }
         used = {ref[0] for bot in bots for ref in _refs(bot)}
         self._pending = _Pending(seq, json.dumps(manifest).encode(), used)
@@ -147,7 +154,7 @@ def _read(manifest: bytes, until: int, left_out: set[int]) -> Packed:
 def _refs(packed: Packed) -> Iterator[list[int]]:
     yield from packed["groups"]
     yield from packed["heap"]
-    for run in packed["index"]:
+    for run in (*packed["index"], *packed["past"]):
         yield from run
 
 

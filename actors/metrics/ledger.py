@@ -17,12 +17,13 @@ from msgspec.structs import replace
 from actors.messages import Equity, EquityPoint, Flow, Metrics, Risk, Trade
 from actors.metrics import report
 from actors.metrics.account import Account
+from actors.metrics.base import Base
 from actors.metrics.entries import Entries
 from actors.metrics.identities import Id, Index, canonical_id
 from actors.metrics.money import SCALE, micros, moment, money, scale_for, scaled
 from actors.metrics.options import LedgerOptions, terms
 from actors.metrics.sheet import Sheet
-from actors.metrics.summary import FLOW, MARK, TRADE
+from actors.metrics.summary import FLOW, MARK, TRADE, standing
 from actors.metrics.timeline import Columns, Row, Timeline
 
 POINTS_MIN = 8
@@ -54,13 +55,11 @@ class Ledger(Entries):
 
         Of columns beside `sheet.NEEDED` only `fee` is taken, without it fees are 0.
         """
-        start = None if sheet.start is None else money(sheet.start, sheet.scale)
+        start = None if sheet.opening is None else money(sheet.opening, sheet.scale)
         ledger = cls(replace(sheet.options, starting_equity=start))
         ledger.scale, ledger._timeline = sheet.scale, sheet.timeline()
         ledger._account = ledger._opened()
-        trades = sheet.columns["kind"] == TRADE
-        ledger._account.tally.count_all(sheet.columns["amount"][trades])
-        ledger._account.fees = sheet.fees()
+        ledger._account.tally, ledger._account.fees = sheet.tally(), sheet.fees()
         ledger._behind = ledger._stale = ledger._moved = len(sheet) > 0
         return ledger
 
@@ -141,22 +140,30 @@ class Ledger(Entries):
         ]
 
     def columns(self, *names: str) -> Columns:
-        """Copies of columns of `block.COLUMNS`, in canonical order, of every kind of entry.
+        """Copies of columns of `block.COLUMNS`, in canonical order, of every entry there still is.
 
         `symbol` is twice the place in `symbols()`, plus 1 for a short; money is in 10^-`scale`,
         quantities are in 10^-`quantity_scale`; `id(reference)` of the timeline gives an id.
         """
         return {name: self.timeline.column(name) for name in names}
 
-    def sheet(self, *names: str) -> Sheet:
-        """Copies of columns with all that makes an account of them."""
-        start = self._start()
+    def sheet(self, *names: str, base: Base | None = None, until: int = LATEST) -> Sheet:
+        """Copies of columns with all that makes an account of them, up to before an instant.
+
+        A `base` that is not the ledger's own must hold everything that is compacted here.
+        """
+        timeline, start = self.timeline, self._start()
+        base = base or timeline.base.copy()
+        first, last = timeline.since(base.cut), timeline.since(until)
+        before = standing(timeline.until(first), start)
         return Sheet(
             options=self.options,
             scale=self.scale,
             symbols=self.symbols(),
-            start=None if start is None else start.equity,
-            columns=self.columns(*names),
+            opening=None if start is None else start.equity,
+            start=None if before is None else before.equity,
+            columns=timeline.columns(names, first, last),
+            base=base,
         )
 
     def symbols(self) -> list[str]:
@@ -181,6 +188,7 @@ class Ledger(Entries):
             "revisions": list(self._revisions.items()),
             "flows": list(self._flows),
             "moved": list(self.index.moved.items()),
+            "dead": self._dead,
             "day_end": self._day_end,
             "currency_is_known": self.currency_is_known,
         }
@@ -199,10 +207,12 @@ class Ledger(Entries):
         self._symbols = {symbol: number for number, symbol in enumerate(packed["symbols"])}
         self._revisions = dict(packed["revisions"])
         self._flows = set(packed["flows"])
+        self._dead = packed["dead"]
         self.index.moved = dict(packed["moved"])
         self._day_end = packed["day_end"] if same else None
         self._account = self._opened()
         self._behind = self._stale = self._moved = not same and len(timeline) > 0
+        self.horizon = timeline.base.cut
         return self._account
 
     def refine(self) -> None:
@@ -217,12 +227,12 @@ class Ledger(Entries):
         corrects = compacted or before is not None
         if corrects and trade.revision <= self._revisions.get(identity, 0):
             return False
-        if trade.currency is not None and trade.currency != self.options.currency:
-            raise ValueError(f"currency: {trade.currency} in a ledger of {self.options.currency}")
         when = _instant(trade.closed_at if trade.closed_at is not None else trade.at, "closed_at")
         earliest = when if before is None else min(when, self.timeline.when(before))
         if compacted or earliest < self.horizon:
             self._refuse("closed_at", f"trade {trade.id}", when, corrects=corrects)
+        if trade.currency is not None and trade.currency != self.options.currency:
+            raise self._foreign(trade.currency)
         pnl = self._units(trade.pnl, "pnl")
         scale = self.scale
         fee = self._units(trade.fee, "fee")
@@ -262,6 +272,12 @@ class Ledger(Entries):
             return False
         self._insert(Row(when, MARK, 0, amount))
         return True
+
+    def _foreign(self, currency: str) -> ValueError:
+        says = f"currency: {currency} in a ledger of {self.options.currency}"
+        if self.currency_is_known or not self.horizon:
+            return ValueError(says)
+        return Settled(f"{says}, which is settled: it has events of before metrics.retention_days")
 
     def _open(self, when: int, what: str) -> int:
         if when < self.horizon:

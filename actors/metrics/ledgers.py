@@ -7,9 +7,12 @@ from datetime import UTC, date, datetime
 
 from msgspec.structs import replace
 
+from actors.codec import happened
 from actors.messages import Equity, Flow, Metrics, MetricsUpdate, Trade
 from actors.metrics.bulk import Loader, Wanted
-from actors.metrics.ledger import POINTS_MIN, Ledger, LedgerOptions
+from actors.metrics.common import Common
+from actors.metrics.ledger import POINTS_MIN, Ledger, LedgerOptions, Settled
+from actors.metrics.money import micros
 from actors.metrics.portfolio import Portfolio
 from actors.metrics.queries import DayPnl, History, HistoryQuery, SheetsQuery, TooLarge
 from actors.metrics.sheet import Sheet
@@ -25,48 +28,91 @@ class Ledgers:
     """The ledgers of all bots, built on demand."""
 
     def __init__(self, options: Callable[[str], LedgerOptions]) -> None:
-        self._options = options
+        self.options = options
         self.of: dict[str, Ledger] = {}
         self.refused = ""
+        self.settled = False
+        self.horizon = 0
         self._portfolios: dict[str, Portfolio] = {}
 
     def apply(self, event: Trade | Equity | Flow) -> bool:
         """Apply an event to its bot's ledger; false where it changes nothing.
 
         `refused` then says why, unless it was a duplicate: an event in another currency than the
-        bot's cannot be added up, and one bot name too many has no ledger.
+        bot's cannot be added up, and one bot name too many has no ledger. `settled` where it would
+        change what is before the horizon; a rebuild must then leave it out.
         """
-        self.refused = ""
+        self.refused, self.settled = "", False
+        if self.horizon and micros(happened(event)) < self.horizon:
+            return self._settled(event)
         ledger = self.ledger(event.bot, event.currency if isinstance(event, Trade) else None)
         if ledger is None:
             self.refused = f"more than {BOTS_MAX} bots: {event.bot!r} has no figures"
             return False
+        return self._applied(ledger, event)
+
+    def _settled(self, event: Trade | Equity | Flow) -> bool:
+        """Refuse an event of before the horizon, or know it again: it gives no bot its currency."""
+        ledger = self.of.get(event.bot) or Ledger(self.options(event.bot))
+        ledger.horizon = self.horizon
+        return self._applied(ledger, event)
+
+    def _applied(self, ledger: Ledger, event: Trade | Equity | Flow) -> bool:
         try:
             return ledger.apply(event)
         except ValueError as error:
-            self.refused = f"{event.bot}: {error}"
+            self.refused, self.settled = f"{event.bot}: {error}", isinstance(error, Settled)
             return False
 
     def ledger(self, bot: str, currency: str | None = None) -> Ledger | None:
         """Return a bot's ledger, None for one bot name too many.
 
-        A bot has the currency that its first trade to name one has, where no setting says it.
+        A bot has the currency that its first trade to name one has, where no setting says it and
+        nothing of the bot is settled.
         """
         ledger = self.of.get(bot)
         if ledger is None:
             if len(self.of) >= BOTS_MAX:
                 return None
-            ledger = self.of[bot] = Ledger(self._options(bot))
-            ledger.name = bot
-        if currency is not None and not ledger.currency_is_known:
+            ledger = self.of[bot] = Ledger(self.options(bot))
+            ledger.name, ledger.horizon = bot, self.horizon
+        if currency is not None and not ledger.currency_is_known and not self._has_begun(ledger):
             ledger.currency_is_known = True
             if currency != ledger.options.currency and not ledger.options.currency_is_set:
                 ledger.options = replace(ledger.options, currency=currency)
         return ledger
 
-    def take_over(self, ledgers: dict[str, Ledger]) -> None:
-        """Go on from the ledgers of a snapshot."""
+    def _has_begun(self, ledger: Ledger) -> bool:
+        """Whether something of the bot is before the horizon, and so its currency is settled."""
+        return ledger.first is not None and ledger.first < self.horizon
+
+    def settle(self, horizon: int) -> None:
+        """Refuse from now on what would change anything before an instant (microseconds)."""
+        self.horizon = max(self.horizon, horizon)
+        for ledger in self.of.values():
+            ledger.horizon = self.horizon
+
+    def compact(self, most: int) -> bool:
+        """Compact about `most` entries of each bot of one currency; whether there was anything."""
+        return any(
+            self._whole(currency, names).compact(
+                [self.of[bot] for bot in names], self.horizon, most
+            )
+            for currency, names in self._currencies().items()
+        )
+
+    def take_over(self, ledgers: dict[str, Ledger], commons: dict[str, Common]) -> None:
+        """Go on from the ledgers of a snapshot, and what is compacted of currencies."""
         self.of.update(ledgers)
+        for currency, bots in self._currencies().items():
+            self._whole(currency, bots).common = commons.get(currency)
+        cuts = [ledger.timeline.base.cut for ledger in ledgers.values()]
+        self.settle(max([*cuts, *(common.base.cut for common in commons.values())], default=0))
+
+    def commons(self) -> dict[str, Common]:
+        """What is compacted of currencies with several bots."""
+        found = {currency: whole.common for currency, whole in self._portfolios.items()}
+        return {currency: common for currency, common in found.items() if common is not None}
 
     def history(self, query: HistoryQuery) -> dict[str, History]:
         """Return a part of the charts; of many bots with fewer points each."""
@@ -76,14 +122,23 @@ class Ledgers:
         return {bot: part(self.of[bot], query) for bot in names if bot in self.of}
 
     def sheets(self, query: SheetsQuery) -> dict[str, Sheet]:
-        """Return copies of columns. Raises TooLarge."""
+        """Return copies of columns, those of one currency with one base. Raises TooLarge."""
         chosen = {
             bot: ledger
             for bot, ledger in sorted(self.of.items())
             if query.bot in ("", bot) and query.currency in ("", ledger.options.currency)
         }
         bounded(chosen.values(), EVENTS_MAX)
-        return {bot: ledger.sheet(*query.columns) for bot, ledger in chosen.items()}
+        if query.bot:
+            return {bot: ledger.sheet(*query.columns) for bot, ledger in chosen.items()}
+        bases = {
+            currency: self._whole(currency, bots).compacted([self.of[bot] for bot in bots])
+            for currency, bots in self._currencies().items()
+        }
+        return {
+            bot: ledger.sheet(*query.columns, base=bases[ledger.options.currency])
+            for bot, ledger in chosen.items()
+        }
 
     def loader(self, wanted: Wanted | None = None) -> Loader:
         """Return what takes in a journal (or what is wanted of it) in bulk."""
@@ -92,26 +147,32 @@ class Ledgers:
     def update(self, now: datetime, bots: set[str] | None = None) -> MetricsUpdate:
         """Return the figures of these bots (or all), and the portfolios they belong to."""
         chosen = sorted(self.of) if bots is None else sorted(bots & self.of.keys())
-        currencies = {self.of[bot].options.currency for bot in chosen}
-        whole: dict[str, list[str]] = {currency: [] for currency in sorted(currencies)}
-        for bot in sorted(self.of):
-            if (currency := self.of[bot].options.currency) in whole:
-                whole[currency].append(bot)
+        touched = {self.of[bot].options.currency for bot in chosen}
         return MetricsUpdate(
             now,
             {bot: self.of[bot].metrics(now) for bot in chosen},
             {
                 currency: self._portfolio(currency, names, now)
-                for currency, names in whole.items()
-                if names
+                for currency, names in self._currencies().items()
+                if currency in touched
             },
         )
 
+    def _currencies(self) -> dict[str, list[str]]:
+        """The bots of each currency, both in alphabetical order."""
+        whole: dict[str, list[str]] = {}
+        for bot in sorted(self.of):
+            whole.setdefault(self.of[bot].options.currency, []).append(bot)
+        return dict(sorted(whole.items()))
+
     def _portfolio(self, currency: str, bots: list[str], now: datetime) -> Metrics:
+        return self._whole(currency, bots).metrics([self.of[bot] for bot in bots], now)
+
+    def _whole(self, currency: str, bots: list[str]) -> Portfolio:
         whole = self._portfolios.get(currency)
         if whole is None:
             whole = self._portfolios[currency] = Portfolio(self.of[bots[0]].options)
-        return whole.metrics([self.of[bot] for bot in bots], now)
+        return whole
 
 
 def bounded(ledgers: Iterable[Ledger], most: int) -> None:

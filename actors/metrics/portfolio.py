@@ -2,7 +2,7 @@
 
 Events in order cost O(1) each. After anything else (a late trade, a correction, a bot that joins)
 the accounts are merged anew, in one piece by numpy: about 0.4 us an entry. One bot alone is its own
-portfolio and costs nothing.
+portfolio and costs nothing. What is compacted is merged before the members forget it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from datetime import datetime
 from actors.messages import Metrics
 from actors.metrics import report
 from actors.metrics.account import open_account
+from actors.metrics.base import Base
+from actors.metrics.common import Common, advanced, starting, together
 from actors.metrics.days import Calendar
 from actors.metrics.ledger import Ledger
-from actors.metrics.money import SCALE, scaled
+from actors.metrics.money import SCALE
 from actors.metrics.options import LedgerOptions, terms
-from actors.metrics.sheet import NEEDED, Sheet, merged
+from actors.metrics.sheet import NEEDED, Sheet, merged, whole
 from actors.metrics.summary import MARK, TRADE
 
 
@@ -30,6 +32,7 @@ class Portfolio:
 
     def __init__(self, options: LedgerOptions) -> None:
         self.options = options
+        self.common: Common | None = None  # what was compacted while there were several
         self._members: list[Ledger] = []
         self._restart()
 
@@ -38,10 +41,7 @@ class Portfolio:
 
         Raises ValueError for a ledger of another currency than the portfolio's.
         """
-        members = sorted(ledgers, key=lambda ledger: ledger.name)
-        for ledger in members:
-            if ledger.options.currency != self.options.currency:
-                raise ValueError(f"currency: {ledger!r} in a portfolio of {self.options.currency}")
+        members = self._ordered(ledgers)
         if len(members) == 1 and _alike(members[0].options, self.options):
             alone = members[0]
             return report.metrics(alone.account(), terms(self.options, alone.scale), now)
@@ -53,26 +53,47 @@ class Portfolio:
             self._merge()
         return report.metrics(self._account, terms(self.options, self._scale), now)
 
+    def compact(self, ledgers: Sequence[Ledger], until: int, most: int) -> bool:
+        """Compact about `most` entries of each ledger from before an instant; whether it did.
+
+        The whole goes first, as it needs of each what it has not seen yet.
+        """
+        members = self._ordered(ledgers)
+        if len(members) == 1:
+            return members[0].compact(until, most)
+        self.common = together(members, self.common)
+        more = advanced(self.common, members, self.options, until, most)
+        self.common = more or self.common
+        cut = min(until, self.common.base.cut)
+        compacted = [ledger.compact(cut, most) for ledger in members]
+        return more is not None or any(compacted)
+
+    def compacted(self, ledgers: Sequence[Ledger]) -> Base:
+        """What the compacted entries of all amount to; not to be changed."""
+        return together(self._ordered(ledgers), self.common).base
+
+    def _ordered(self, ledgers: Sequence[Ledger]) -> list[Ledger]:
+        for ledger in ledgers:
+            if ledger.options.currency != self.options.currency:
+                raise ValueError(f"currency: {ledger!r} in a portfolio of {self.options.currency}")
+        return sorted(ledgers, key=lambda ledger: ledger.name)
+
     def _restart(self) -> None:
         members = self._members
         self._scale = max((ledger.scale for ledger in members), default=SCALE)
         self._rewrites = [ledger.rewrites for ledger in members]
         self._taken = [0] * len(members)
         self._last = (0, 0, 0)
-        self._equities = [
-            None if start is None else scaled(start, self._scale, "starting_equity")
-            for start in (ledger.options.starting_equity for ledger in members)
-        ]
-        options = self.options
-        self._account = open_account(Calendar(options.zone), self._sum(), options.rolling_trades)
-
-    def _sum(self) -> int | None:
-        known = [equity for equity in self._equities if equity is not None]
-        return sum(known) if known and len(known) == len(self._equities) else None
+        self._equities = [starting(ledger, self._scale) for ledger in members]
+        options, start = self.options, whole(self._equities)
+        self._account = open_account(Calendar(options.zone), start, options.rolling_trades)
 
     # ------------------------------------------------------------ in order
 
     def _follow(self) -> bool:
+        gone = [ledger.timeline.base.entries for ledger in self._members]
+        if any(taken < entries for taken, entries in zip(self._taken, gone, strict=True)):
+            return False
         fresh = [self._fresh(rank) for rank in range(len(self._members))]
         for when, kind, rank, amount, fee in heapq.merge(*fresh, key=lambda entry: entry[:3]):
             if (when, kind, rank) < self._last:
@@ -85,14 +106,15 @@ class Portfolio:
     def _fresh(self, rank: int) -> Iterator[tuple[int, int, int, int, int]]:
         ledger = self._members[rank]
         factor = 10 ** (self._scale - ledger.scale)
-        for when, kind, amount, fee in ledger.timeline.after(self._taken[rank]):
+        taken = self._taken[rank] - ledger.timeline.base.entries
+        for when, kind, amount, fee in ledger.timeline.after(taken):
             yield when, kind, rank, amount * factor, fee * factor
 
     def _take(self, when: int, kind: int, rank: int, amount: int, fee: int) -> None:
         equity = self._equities[rank]
         if kind == MARK:
             self._equities[rank] = amount
-            total = self._sum()
+            total = whole(self._equities)
             if total is not None:
                 self._account.mark(when, total)
             return
@@ -105,14 +127,15 @@ class Portfolio:
     # ------------------------------------------------------------- all anew
 
     def _merge(self) -> None:
-        """Take in every entry of every member at once."""
+        """Take in every entry of every member at once, after what they compacted together."""
         members = self._members
         if not sum(len(ledger.timeline) for ledger in members):
             return
-        sheets = [ledger.sheet(*NEEDED, "fee") for ledger in members]
+        base = self.compacted(members)
+        sheets = [ledger.sheet(*NEEDED, "fee", base=base) for ledger in members]
         self._last = max(_last(rank, sheet) for rank, sheet in enumerate(sheets))
-        self._taken = [len(sheet) for sheet in sheets]
         for rank, ledger in enumerate(members):
+            self._taken[rank] = ledger.timeline.base.entries + len(ledger.timeline)
             equity = ledger.account().equity
             factor = 10 ** (self._scale - ledger.scale)
             self._equities[rank] = None if equity is None else equity * factor

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
+from actors.metrics.base import Base
 from actors.metrics.block import Block, packed
+from actors.metrics.figures import Tally
 from actors.metrics.options import LedgerOptions
-from actors.metrics.summary import MARK, Amounts, exact, opened, trace
+from actors.metrics.summary import MARK, TRADE, Amounts, exact, opened, trace
 from actors.metrics.timeline import BLOCK_FILL, Columns, Timeline
 
 NEEDED = ("when", "kind", "amount")
@@ -23,21 +25,31 @@ NEEDED = ("when", "kind", "amount")
 class Sheet(Struct, frozen=True):
     """Columns of one length in canonical order, an entry each, as `Ledger.columns` gives them.
 
-    `start`: the equity before the first entry in units of 10^-`scale`, None: unknown.
+    `base` stands for what came before, of this account, or of all with which it is to be merged.
+    `opening`: with which equity the account began, `start`: the equity before the first entry, in
+    units of 10^-`scale`, None: unknown.
     """
 
     options: LedgerOptions
     scale: int
     symbols: Sequence[str]
+    opening: int | None
     start: int | None
     columns: Columns
+    base: Base
 
     def __len__(self) -> int:
         return len(self.columns["when"])
 
     def fees(self) -> int:
-        """The sum of all fees, 0 without their column."""
-        return total(self.columns["fee"]) if "fee" in self.columns else 0
+        """The sum of all fees, without their column only of those before."""
+        return self.base.fees + (total(self.columns["fee"]) if "fee" in self.columns else 0)
+
+    def tally(self) -> Tally:
+        """The sums over all trades."""
+        tally = self.base.tally.copy()
+        tally.count_all(self.columns["amount"][self.columns["kind"] == TRADE])
+        return tally
 
     def timeline(self) -> Timeline:
         """A timeline of it that has only what equity and days follow from."""
@@ -50,6 +62,7 @@ class Sheet(Struct, frozen=True):
             blocks.append(block)
         timeline = Timeline()
         timeline.restore(blocks)
+        timeline.base = self.base
         return timeline
 
 
@@ -61,11 +74,12 @@ def total(amounts: Amounts) -> int:
 
 
 def merged(sheets: Sequence[Sheet], options: LedgerOptions) -> Sheet:
-    """The sheets of one currency as one with these options; all have the same columns."""
+    """The sheets of one currency as one with these options; all have the same columns and base."""
     scale = max(sheet.scale for sheet in sheets)
     symbols = sorted({symbol for sheet in sheets for symbol in sheet.symbols})
     members = [_in_units(sheet, scale, symbols) for sheet in sheets]
     starts = [sheet.start for sheet in members]
+    openings = [sheet.opening for sheet in members]
     known = [start for start in starts if start is not None]
     parts = [{**sheet.columns, **_moves(rank, sheet)} for rank, sheet in enumerate(members)]
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -75,9 +89,17 @@ def merged(sheets: Sequence[Sheet], options: LedgerOptions) -> Sheet:
         options=options,
         scale=scale,
         symbols=symbols,
-        start=sum(known) if len(known) == len(starts) else None,
+        opening=whole(openings),
+        start=whole(starts),
         columns=_summed(rows, sum(known), len(starts) - len(known)),
+        base=sheets[0].base,
     )
+
+
+def whole(amounts: Sequence[int | None]) -> int | None:
+    """The sum, None where not all are known (or there are none)."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if known and len(known) == len(amounts) else None
 
 
 def _in_units(sheet: Sheet, scale: int, symbols: Sequence[str]) -> Sheet:
@@ -90,8 +112,8 @@ def _in_units(sheet: Sheet, scale: int, symbols: Sequence[str]) -> Sheet:
         places = {symbol: place for place, symbol in enumerate(symbols)}
         table = np.array([places[symbol] for symbol in sheet.symbols] or [0], np.uint32)
         columns["symbol"] = 2 * table[columns["symbol"] >> 1] + (columns["symbol"] & 1)
-    start = None if sheet.start is None else sheet.start * factor
-    return Sheet(sheet.options, scale, symbols, start, columns)
+    opening, start = (None if one is None else one * factor for one in (sheet.opening, sheet.start))
+    return Sheet(sheet.options, scale, symbols, opening, start, columns, sheet.base)
 
 
 def _moves(rank: int, sheet: Sheet) -> Columns:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 import msgspec
 
 from actors.metrics.account import Account
+from actors.metrics.base import Base
 from actors.metrics.block import CODES, COLUMNS, Block, fitting
 from actors.metrics.figures import Tally
-from actors.metrics.identities import Index, Run
+from actors.metrics.identities import Heap, Index, Run
 from actors.metrics.ledger import Ledger
 from actors.metrics.options import LedgerOptions
+from actors.metrics.past import Past
 from actors.metrics.timeline import Timeline
 from actors.metrics.window import Segment
 
@@ -63,7 +65,7 @@ class Depot:
     def __init__(self, following: int = 1) -> None:
         self.following = following
         self.fresh: dict[int, bytes] = {}
-        self._heaps: dict[str, list[Ref]] = {}
+        self._heaps: dict[str, tuple[Heap, list[Ref]]] = {}
         self._runs: dict[int, tuple[Run, list[Ref]]] = {}
 
     def put(self, data: bytes) -> Ref:
@@ -73,9 +75,15 @@ class Depot:
         self.fresh[ref.number] = data
         return ref
 
-    def heap(self, name: str, data: bytearray) -> list[Ref]:
-        """The parts of a heap, which only grows: all but the last stay as they are."""
-        refs = self._heaps.setdefault(name, [])
+    def heap(self, name: str, heap: Heap) -> list[Ref]:
+        """The parts of a heap, which only grows: all but the last stay as they are.
+
+        Once ids are forgotten there is another heap.
+        """
+        data, kept = heap.data, self._heaps.get(name)
+        if kept is None or kept[0] is not heap:
+            kept = self._heaps[name] = heap, []
+        refs = kept[1]
         whole = len(data) // HEAP_BYTES
         del refs[whole:]
         for number in range(len(refs), -(-len(data) // HEAP_BYTES)):
@@ -94,16 +102,15 @@ class Depot:
             kept = self._runs[id(run)] = (run, refs)
         return kept[1]
 
-    def learn(
-        self, name: str, heap: list[list[int]], runs: list[tuple[Run, list[list[int]]]]
-    ) -> None:
+    def learn(self, packed: Packed, heap: Heap, runs: list[tuple[Run, list[list[int]]]]) -> None:
         """Know parts that are stored already."""
-        self._heaps[name] = [Ref(*ref) for ref in heap]
+        self._heaps[packed["name"]] = heap, [Ref(*ref) for ref in packed["heap"]]
         for run, refs in runs:
             self._runs[id(run)] = (run, [Ref(*ref) for ref in refs])
 
-    def keep(self, indices: Sequence[Index]) -> None:
+    def keep(self, ledgers: Iterable[Ledger]) -> None:
         """Forget the runs that no index has any more."""
+        indices = [index for ledger in ledgers for index in (ledger.index, ledger.past.index)]
         alive = {id(run) for index in indices for run in index.runs()}
         self._runs = {key: kept for key, kept in self._runs.items() if key in alive}
 
@@ -121,8 +128,10 @@ def pack(ledger: Ledger, depot: Depot) -> Packed:
         **ledger.ids(),
         "account": _pack_account(account),
         "groups": _pack_blocks(timeline.blocks, depot),
-        "heap": depot.heap(ledger.name, timeline.heap.data),
+        "heap": depot.heap(ledger.name, timeline.heap),
         "index": depot.runs(ledger.index),
+        "past": depot.runs(ledger.past.index),
+        "base": timeline.base.packed(),
     }
 
 
@@ -131,7 +140,8 @@ def unpack(
 ) -> Ledger:
     """The ledger again, under the settings of now; the depot learns its parts.
 
-    Raises Unusable where a part is missing or broken, or the currency is set otherwise.
+    Raises Unusable where a part is missing or broken, the currency is set otherwise, or entries are
+    compacted that other settings need.
     """
     if packed["currency_is_set"] != options.currency_is_set or (
         options.currency_is_set and packed["currency"] != options.currency
@@ -142,17 +152,37 @@ def unpack(
     timeline.heap.data += b"".join(_part(ref, parts) for ref in packed["heap"])
     blocks = [_blocks(_part(ref, parts), ref) for ref in packed["groups"]]
     timeline.restore([block for group in blocks for block in group])
-    runs = [Run.of([_part(ref, parts) for ref in refs]) for refs in packed["index"]]
+    timeline.base = Base.unpacked(packed["base"])
+    runs, past = (
+        [Run.of([_part(ref, parts) for ref in refs]) for refs in packed[name]]
+        for name in ("index", "past")
+    )
     same = packed["settings"] == _settings(options)
+    if timeline.base.entries:
+        fits(packed, options)
     account = ledger.restore(packed, timeline, Index(runs), same=same)
     _fill_account(account, packed["account"], same=same)
     ledger.refine()
-    depot.learn(packed["name"], packed["heap"], list(zip(runs, packed["index"], strict=True)))
+    ledger.past = Past(past)
+    stored = [*zip(runs, packed["index"], strict=True), *zip(past, packed["past"], strict=True)]
+    depot.learn(packed, timeline.heap, stored)
     return ledger
 
 
 def _settings(options: LedgerOptions) -> list[str | int]:
     return [str(options.starting_equity), options.zone, options.rolling_trades]
+
+
+def fits(packed: Packed, options: LedgerOptions) -> None:
+    """Raise Unusable where settings changed that need what is compacted."""
+    start, zone, trades = packed["settings"]
+    for setting, differs in (
+        ("starting_equity", start != str(options.starting_equity)),
+        ("metrics.zone", zone != options.zone),
+        ("metrics.rolling_trades", trades < options.rolling_trades),
+    ):
+        if differs:
+            raise Unusable(f"{setting} changed, and what it needs of {packed['name']} is compacted")
 
 
 def _part(ref: Sequence[int], parts: Mapping[int, bytes]) -> bytes:

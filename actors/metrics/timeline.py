@@ -297,10 +297,26 @@ class Timeline:
             missing -= there
         return 0, 0
 
-    def columns_until(self, place: Place, names: Sequence[str]) -> Columns:
-        """Copies of columns of the entries before a place."""
-        count, last = self.index(place), place[0] + 1
-        return {name: self.column(name, 0, last)[:count] for name in names}
+    def last_trades(self, count: int) -> npt.NDArray[np.int64]:
+        """The instants of the last trades, oldest first, at most `count`."""
+        number, _ = self.oldest(count)
+        trades = self.column("kind", number) == TRADE
+        return np.asarray(self.column("when", number)[trades][-count:])
+
+    def last_but(self, kind: int) -> int:
+        """The instant of the last entry of another kind; -1 when there is none."""
+        for block in reversed(self.blocks):
+            others = np.flatnonzero(block.kinds() != kind)
+            if len(others):
+                return block.when[int(others[-1])]
+        return -1
+
+    def columns(self, names: Sequence[str], first: Place, last: Place) -> Columns:
+        """Copies of columns of the entries from one place to before another."""
+        (number, inside), count = first, self.index(last) - self.index(first)
+        return {
+            name: self.column(name, number, last[0] + 1)[inside : inside + count] for name in names
+        }
 
     def backwards(self) -> Iterator[Block]:
         """The blocks, latest first."""

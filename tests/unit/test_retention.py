@@ -13,6 +13,7 @@ from actors.messages import Equity, Flow, Trade
 from actors.metrics import timeline
 from actors.metrics.base import _largest
 from actors.metrics.ledger import Ledger, LedgerOptions, Settled
+from actors.metrics.ledgers import Ledgers
 from actors.metrics.money import micros
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -234,3 +235,68 @@ def test_it_keeps_each_fall_that_more_equity_makes_the_largest(falls, by):
         return max((fall / (peak + by) for fall, peak in some if peak + by > 0), default=0)
 
     assert largest(_largest(falls)) == largest(falls)
+
+
+# ------------------------------------------------------------- several bots
+
+
+def bot_options(dice):
+    """Some bots' starting equity is known, some's is not; one more comes only later."""
+    rolling, zone = dice.choice([3, 20]), dice.choice(["UTC", "Asia/Tokyo"])
+    starts = {bot: dice.choice([None, Decimal(1000), Decimal("77.25")]) for bot in BOTS}
+    if dice.random() < 0.5:
+        starts = dict.fromkeys(BOTS, Decimal(1000))
+
+    def choose(bot):
+        return LedgerOptions(
+            starting_equity=starts[bot], currency_is_set=False, zone=zone, rolling_trades=rolling
+        )
+
+    return choose
+
+
+BOTS = ("alpha", "beta", "aaron", "zoe")
+
+
+def live(dice):
+    """Events of two bots, after a while of more."""
+    events = history(dice, dice.choice([40, 150]), BOTS[:2], dice.choice([0, 0.2, 0.5]))
+    late = history(dice, 60, dice.choice([BOTS[:3], BOTS]), dice.choice([0, 0.2, 0.5]))
+    half = MONDAY + timedelta(days=DAYS * dice.choice([0.3, 0.7]))
+    late = [e for e in late if at(e) > half and e.bot in BOTS[2:]]
+    merged = sorted(enumerate(events + late), key=lambda pair: (arrival(pair[1]), pair[0]))
+    return [event for _, event in merged]
+
+
+def arrival(event):
+    late = random.Random(str(event.at))
+    return at(event) + timedelta(hours=late.choice([0, 0, 0, 30, 200]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_it_compacts_bots_of_one_currency_together(seed):
+    dice = random.Random(seed)
+    choose = bot_options(dice)
+    plain, compacted = Ledgers(choose), Ledgers(choose)
+    accepted, now = [], MONDAY
+    for event in live(dice):
+        now = max(now, at(event))
+        if dice.random() < 0.1:
+            horizon = micros(now - timedelta(days=dice.choice([1, 8, 20])))
+            plain.settle(horizon)
+            compacted.settle(horizon)
+        if dice.random() < 0.3:
+            compacted.compact(dice.choice([1, 5, 1000]))
+        assert compacted.apply(event) == plain.apply(event)
+        assert compacted.settled == plain.settled
+        if not plain.settled:
+            accepted.append(event)
+        if dice.random() < 0.1:
+            assert bits(compacted.update(now)) == bits(plain.update(now))
+    whole = Ledgers(choose)
+    for event in accepted:
+        whole.apply(event)
+    later = now + timedelta(days=dice.choice([0, 3, 40]))
+    told = bits(compacted.update(later))
+    assert told == bits(plain.update(later)) == bits(whole.update(later))

@@ -49,7 +49,7 @@ def again(ledgers, choose, depot, parts=()):
     restored = Ledgers(choose)
     fresh = Depot()
     restored.take_over(
-        {one["name"]: unpack(one, choose(one["name"]), parts, fresh) for one in packed}
+        {one["name"]: unpack(one, choose(one["name"]), parts, fresh) for one in packed}, {}
     )
     return restored, parts
 
@@ -151,14 +151,13 @@ def journal(events):
 async def save(keeper, store, ledgers, seq, left_out=frozenset()):
     await store.write(lambda tx: tx.state.put(cursor_key(READER), str(seq).encode()))
     for _ in range(60):
-        await keeper.step(ledgers.of, seq, set(left_out))
+        await keeper.step(ledgers, seq, set(left_out))
 
 
 async def start(store, until, left_out=frozenset()):
     """What a new process has: its ledgers, from which seq on it read, and why."""
     ledgers, keeper = Ledgers(options), Keeper(store, READER)
-    kept, after = await keeper.load(until, set(left_out), options)
-    ledgers.take_over(kept)
+    after = await keeper.load(until, set(left_out), ledgers)
     await replay(store, ledgers.loader(), set(left_out), after=after, until=until)
     return ledgers, after, keeper
 
@@ -200,7 +199,7 @@ async def test_it_lets_no_snapshot_count_before_alerts_have_come_as_far(tmp_path
         await store.write(journal(events))
         ledgers, _, keeper = await start(store, 80)
         for _ in range(60):
-            await keeper.step(ledgers.of, 80, set())
+            await keeper.step(ledgers, 80, set())
         assert await store.read(lambda tx: tx.state.get(MANIFEST)) is None
         await save(keeper, store, ledgers, 80)
         assert (await start(store, 80))[1] == 80
@@ -267,5 +266,5 @@ async def test_it_tries_again_after_a_failed_write(tmp_path):
 
         store.fault = fault
         for _ in range(60):
-            await keeper.step(ledgers.of, 60, set())
+            await keeper.step(ledgers, 60, set())
         assert (await start(store, 60))[1] == 60

@@ -1,0 +1,95 @@
+"""What the compacted entries of several accounts of one currency amount to, as if one account's.
+
+A bot that joins later has no entries among them, as what happened before the horizon is refused: it
+only held its starting equity all the time, or nobody knows how much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct
+
+from actors.metrics.base import Base
+from actors.metrics.compaction import needed_together, slice_until
+from actors.metrics.days import Calendar
+from actors.metrics.ledger import Ledger
+from actors.metrics.money import SCALE, scaled
+from actors.metrics.options import LedgerOptions
+from actors.metrics.sheet import NEEDED, merged, whole
+from actors.metrics.summary import opened
+
+
+class Common(Struct):
+    """The base of a currency, in units of 10^-`scale`, and the `members` whose entries it has."""
+
+    base: Base
+    scale: int
+    members: list[str]
+
+
+def together(members: Sequence[Ledger], known: Common | None) -> Common:
+    """The base of these members, in the smallest of their units; `known` is an earlier one."""
+    scale = max((ledger.scale for ledger in members), default=SCALE)
+    names = [ledger.name for ledger in members]
+    if known is None:
+        known = _of_one(members)
+    if known is None:
+        return Common(Base(), scale, names)
+    joined = [ledger for ledger in members if ledger.name not in known.members]
+    if not joined and scale == known.scale:
+        return known
+    base = known.base.copy()
+    base.multiply(10 ** (scale - known.scale))
+    if joined:
+        base = base.raised(whole([starting(ledger, scale) for ledger in joined]))
+    return Common(base, scale, names)
+
+
+def _of_one(members: Sequence[Ledger]) -> Common | None:
+    """The base of the only member that has one: the others joined it."""
+    alone = [ledger for ledger in members if ledger.timeline.base.entries]
+    if not alone:
+        return None
+    [ledger] = alone
+    return Common(ledger.timeline.base.copy(), ledger.scale, [ledger.name])
+
+
+def starting(ledger: Ledger, scale: int) -> int | None:
+    """A ledger's starting equity in units of 10^-scale, None: unknown."""
+    start: Decimal | None = ledger.options.starting_equity
+    return None if start is None else scaled(start, scale, "starting_equity")
+
+
+def advanced(
+    common: Common, members: Sequence[Ledger], options: LedgerOptions, until: int, most: int
+) -> Common | None:
+    """The base with about `most` more entries of each member, from before an instant.
+
+    None where there is nothing to take, because of the figures of today.
+    """
+    calendar, timelines = Calendar(options.zone), [ledger.timeline for ledger in members]
+    until = min(until, needed_together(timelines, options.rolling_trades, calendar))
+    since = common.base.cut
+    if until <= since:
+        return None
+    until = min(slice_until(timeline, since, until, most) for timeline in timelines)
+    base = common.base.copy()
+    sheets = [ledger.sheet(*NEEDED, "fee", base=common.base, until=until) for ledger in members]
+    rows = merged(sheets, options)
+    if len(rows):
+        base.take(rows.columns, until, opened(rows.opening), calendar)
+    base.cut = until
+    return Common(base, common.scale, common.members)
+
+
+def packed(common: Common) -> dict[str, Any]:
+    """All of it, as JSON."""
+    return {"base": common.base.packed(), "scale": common.scale, "members": common.members}
+
+
+def unpacked(given: dict[str, Any]) -> Common:
+    """What was packed. Raises LookupError, TypeError where it is something else."""
+    return Common(Base.unpacked(given["base"]), given["scale"], given["members"])
