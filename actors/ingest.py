@@ -16,7 +16,8 @@ from anyio.lowlevel import checkpoint
 
 from actors import codec, repeat
 from actors.codec import Bad, BadBatch
-from actors.messages import Event, Heartbeat, Seen
+from actors.messages import Equity, Event, Flow, Heartbeat, Seen, Trade
+from actors.metrics.horizon import Horizon, refusal
 from actors.rush import Rush
 from actors.sources import freqtrade
 from runtime.clock import Clock
@@ -70,15 +71,21 @@ class RejectedEvent(msgspec.Struct, frozen=True):
 class Ingest:
     """The service that the web's routes call; for whole batches from within `rush.arrival()`.
 
-    `seen` gets each sign of life, without waiting.
+    `seen` gets each sign of life, without waiting. What happened before the `horizon` is refused.
     """
 
     def __init__(
-        self, store: Store, clock: Clock, seen: Callable[[Seen], None], rush: Rush | None = None
+        self,
+        store: Store,
+        clock: Clock,
+        seen: Callable[[Seen], None],
+        rush: Rush | None = None,
+        horizon: Horizon | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._seen = seen
+        self._horizon = horizon or Horizon()
         self.rush = rush or Rush(clock)
         self._rejected_since_trim = 0
 
@@ -114,6 +121,9 @@ class Ingest:
         self, good: list[tuple[int, Event]], bad: list[Bad], source: str, *, regular: bool = True
     ) -> Accepted:
         stamp = self._clock.now().timestamp()
+        if self._horizon.since is not None:
+            good, late = _settled(good, self._horizon.since)
+            bad = sorted(bad + late, key=lambda item: item.index)
         events = [event for _, event in good]
         runs = [
             (places, codec.stream(run[0]), stamp, codec.encode_lines(run), codec.keys(run))
@@ -176,6 +186,23 @@ class Ingest:
             event = RejectedEvent(now, source, item.index, item.error, raw)
             entries.append(Entry("rejected", msgspec.json.encode(event), now.timestamp()))
         return entries
+
+
+def _settled(
+    good: list[tuple[int, Event]], since: datetime
+) -> tuple[list[tuple[int, Event]], list[Bad]]:
+    """Return the events that figures are still open for, and the others as refused."""
+    left, late = [], []
+    for index, event in good:
+        if isinstance(event, Trade | Equity | Flow) and codec.happened(event) < since:
+            field = "closed_at" if isinstance(event, Trade) else "at"
+            named = getattr(event, "id", "")
+            what = f"{codec.stream(event)} {named}".rstrip()
+            error = refusal(field, what, codec.happened(event), since)
+            late.append(Bad(index, error, codec.encode(event)))
+        else:
+            left.append((index, event))
+    return left, late
 
 
 def _runs(events: list[Event]) -> list[tuple[range, list[Event]]]:

@@ -24,7 +24,7 @@ class Position:
 
     `together_max`: how many events it takes at once. `told`: the feed's place, None until the
     reader has rebuilt its state once. `handled`: the last seq in the reader's state. `poisoned`:
-    seqs in quarantine, which a rebuild leaves out.
+    seqs in quarantine, or that came too late to count, which a rebuild leaves out.
     """
 
     reader: str
@@ -78,6 +78,11 @@ class Position:
             return Recorded(seq, event, message.after), left
         return message, None
 
+    async def leave_out(self, store: Store, seq: int) -> None:
+        """Let every rebuild leave out an event that came too late to count. Raises StoreError."""
+        await store.write(lambda tx: tx.state.put(settled_key(self.reader, seq), b""))
+        self.poisoned.add(seq)
+
     def poison(self, seq: int) -> None:
         """Pass over a message that went to quarantine."""
         self.poisoned.add(seq)
@@ -94,6 +99,16 @@ def poison_key(reader: str, seq: int | str = "") -> str:
     return f"poison/{reader}/{seq}"
 
 
+def settled_key(reader: str, seq: int | str = "") -> str:
+    """Return the state key of one seq that came too late; without a seq, what they begin with."""
+    return f"settled/{reader}/{seq}"
+
+
+async def settled(store: Store, reader: str) -> set[int]:
+    """Return the seqs of events that came too late to count."""
+    return await store.read(lambda tx: _seqs(tx, settled_key(reader)))
+
+
 async def poisoned(store: Store, reader: str) -> set[int]:
     """Return the seqs that a reader's rebuild leaves out."""
     return await store.read(lambda tx: _poisoned(tx, reader))
@@ -105,5 +120,8 @@ def _kept(tx: Tx, reader: str) -> tuple[int, set[int]]:
 
 
 def _poisoned(tx: Tx, reader: str) -> set[int]:
-    prefix = poison_key(reader)
+    return _seqs(tx, poison_key(reader)) | _seqs(tx, settled_key(reader))
+
+
+def _seqs(tx: Tx, prefix: str) -> set[int]:
     return {int(key.removeprefix(prefix)) for key, _ in tx.state.scan(prefix, POISONED_MAX)}

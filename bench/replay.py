@@ -91,7 +91,7 @@ async def save(path: Path, ledgers: Ledgers) -> None:
     await replay(store, ledgers.loader(), set(), until=seq)
     keeper = Keeper(store, READER)
     while await store.read(lambda tx: tx.state.get(MANIFEST)) is None:
-        await keeper.step(ledgers.of, seq, set())
+        await keeper.step(ledgers, seq, set())
     await store.close()
 
 

@@ -96,7 +96,7 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
-    """How figures are reckoned; definitions in docs/metrics.md."""
+    """How figures are reckoned; definitions in docs/metrics.md. Retention 0: for ever."""
 
     periods_per_year: Annotated[int, rules.at_least(1), rules.at_most(366)] = 365
     risk_free: Annotated[float, rules.above(-1), rules.at_most(1)] = 0.0
@@ -105,6 +105,7 @@ class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
     rolling_days: Annotated[int, rules.at_least(1), rules.at_most(36_500)] = 90
     zone: Annotated[str, rules.ZONE] = "UTC"
     short_history_ratios: bool = False
+    retention_days: Annotated[int, rules.at_least(0), rules.at_most(36_500)] = 0
 
 
 class Logging(Struct, frozen=True, forbid_unknown_fields=True):

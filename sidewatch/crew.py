@@ -89,6 +89,7 @@ class Crew:
             self.ref("alerts"),
             self.ref("broadcaster"),
             watched=bool(self._lasting.own_triggers),
+            horizon=self._lasting.horizon,
         )
 
     def health(self) -> HealthActor:

@@ -13,6 +13,7 @@ from actors.hub import Hub
 from actors.ingest import Ingest
 from actors.keeper import Unwritten
 from actors.metrics import replay
+from actors.metrics.horizon import Horizon
 from actors.place import Position
 from actors.rush import Rush
 from config.settings import Settings
@@ -44,7 +45,8 @@ class Lasting:
             reader=health.READER, streams=health.STREAMS, together_max=1
         )
         self.rush = Rush(clock)
-        self.ingest = Ingest(store, clock, self.signs.note, self.rush)
+        self.horizon = Horizon(settings.metrics.retention_days, settings.metrics.zone)
+        self.ingest = Ingest(store, clock, self.signs.note, self.rush, self.horizon)
         self.ledger_options = functools.partial(bots.ledger_options, settings)
         self.own_triggers = own_triggers(settings)
         self.channels = channels.builders(settings)

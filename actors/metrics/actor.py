@@ -26,6 +26,7 @@ from actors.messages import (
     RiskUpdate,
     Trade,
 )
+from actors.metrics.horizon import Horizon
 from actors.metrics.keep import Keeper
 from actors.metrics.ledgers import Ledgers
 from actors.metrics.options import LedgerOptions
@@ -41,6 +42,8 @@ FLUSH_EVERY_S = 0.05
 HISTORY_AGE = timedelta(days=1)  # older than this when it arrives, an event is no news
 HISTORY_QUIET_S = 1.0  # without more of it, a history has ended
 HISTORY_MAX_S = 30.0
+COMPACT_ENTRIES = 2_048  # hold the loop for some milliseconds
+COMPACT_EVERY_S = 0.05
 
 
 class _Flush(msgspec.Struct, frozen=True):
@@ -55,6 +58,10 @@ class _HistoryOver(msgspec.Struct, frozen=True):
     pass
 
 
+class _Compact(msgspec.Struct, frozen=True):
+    pass
+
+
 Message = (
     Recorded
     | RecordedRun
@@ -66,6 +73,7 @@ Message = (
     | _Flush
     | _Turn
     | _HistoryOver
+    | _Compact
 )
 
 
@@ -73,7 +81,8 @@ class MetricsActor(Actor[Message]):
     """Keeps the ledgers. `position` outlives it.
 
     Where it is `watched`, alerts get every figure whenever the page does, because a trigger of
-    the operator's own may name any of them.
+    the operator's own may name any of them. It moves the `horizon`, and compacts a slice of what is
+    before it at a time.
     """
 
     def __init__(
@@ -85,12 +94,15 @@ class MetricsActor(Actor[Message]):
         broadcaster: Ref[MetricsUpdate],
         *,
         watched: bool = False,
+        horizon: Horizon | None = None,
     ) -> None:
         self._store = store
         self._position = position
         self._alerts = alerts
         self._broadcaster = broadcaster
         self._watched = watched
+        self._horizon = horizon or Horizon()
+        self._compacting = False
         self._ledgers = Ledgers(options)
         self._keeper = Keeper(store, READER)
         self._changed: set[str] = set()
@@ -108,6 +120,8 @@ class MetricsActor(Actor[Message]):
         loader = self._ledgers.loader()
         await replay(self._store, loader, left_out, after=after, until=until)
         self._position.begin(until)
+        self._horizon.reach(self._ledgers.horizon)
+        self._settle()
         self._changed.update(self._ledgers.of)
         self.ctx.after(0.0, _Flush())
         self.ctx.every(TURN_EVERY_S, _Turn())
@@ -124,6 +138,8 @@ class MetricsActor(Actor[Message]):
             await self._turn()
         elif isinstance(message, _HistoryOver):
             await self._tell_history()
+        elif isinstance(message, _Compact):
+            self._compact()
         elif isinstance(message, Refresh):
             await self._tell_alerts(self._ledgers.update(self.ctx.clock.now()))
         elif isinstance(message, MetricsQuery):
@@ -153,6 +169,8 @@ class MetricsActor(Actor[Message]):
         self._ledgers.apply(event)
         if self._ledgers.refused:
             self.ctx.system.report("refused", self.ctx.name, self._ledgers.refused)
+        if self._ledgers.settled:
+            await self._position.leave_out(self._store, seq)
         if event.bot in self._history or happened(event) < self.ctx.clock.now() - HISTORY_AGE:
             self._put_off(event.bot, seq)
         elif event.bot in self._ledgers.of:
@@ -212,6 +230,18 @@ class MetricsActor(Actor[Message]):
         if bots or not update.bots:
             await self._alerts.tell(replace(update, bots=bots))
 
+    def _settle(self) -> None:
+        """Follow the horizon, and begin to compact once it moved."""
+        self._horizon.move(self.ctx.clock.now())
+        if self._ledgers.settle(self._horizon.at) and not self._compacting:
+            self._compacting = True
+            self.ctx.after(COMPACT_EVERY_S, _Compact())
+
+    def _compact(self) -> None:
+        self._compacting = self._ledgers.compact(COMPACT_ENTRIES)
+        if self._compacting:
+            self.ctx.after(COMPACT_EVERY_S, _Compact())
+
     async def _turn(self) -> None:
         now = self.ctx.clock.now()
         for bot, ledger in self._ledgers.of.items():
@@ -219,6 +249,7 @@ class MetricsActor(Actor[Message]):
                 if bot not in self._history:
                     await self._tell_risk(bot, 0)
                 self._changed.add(bot)
+        self._settle()
         await self._flush()
         if self._position.handled is not None and not self._history:
             await self._keeper.step(self._ledgers, self._position.handled, self._position.poisoned)

@@ -195,6 +195,8 @@ class Loader:
         revisions = [trade.revision for trade in trades]
         if any(revisions):
             good &= np.array([not revision for revision in revisions])
+        if ledger.horizon:
+            good &= when >= ledger.horizon
         if currencies - {None, ledger.options.currency}:
             own = (None, ledger.options.currency)
             good &= np.array([trade.currency in own for trade in trades])
@@ -260,7 +262,7 @@ def _wanted(wanted: Wanted, events: Sequence[_Plain]) -> tuple[list[int], Flags]
 def _equities(ledger: Ledger, events: Sequence[_Equity]) -> Flags:
     when, good = instants([event.at for event in events])
     amount, fine = units([event.equity for event in events], ledger.scale)
-    good &= fine
+    good &= fine & (when >= ledger.horizon)
     count = int(np.count_nonzero(good))
     zeros = np.zeros(count, np.int64)
     columns: Columns = {

@@ -19,7 +19,9 @@ from anyio.lowlevel import checkpoint
 from actors import codec
 from actors.cell import shielded
 from actors.messages import Trade
+from actors.metrics.replay import READER
 from actors.metrics.timeline import Id, canonical_id
+from actors.place import settled
 from runtime.store import Row, Store
 
 PAGE_ROWS = 500
@@ -63,21 +65,21 @@ class Wanted(msgspec.Struct, frozen=True):
 async def trades_csv(store: Store, wanted: Wanted) -> AsyncGenerator[bytes, None]:
     """Return the header and the wanted trades in pieces. Raises StoreError.
 
-    What is journaled while it reads is not part of it.
+    What is journaled while it reads is not part of it, nor what came too late to count.
     """
-    head = store.head()
-    corrected = await _corrected(store, wanted, head)
+    head, left_out = store.head(), await settled(store, READER)
+    corrected = await _corrected(store, wanted, head, left_out)
     yield ",".join(COLUMNS).encode() + b"\r\n"
-    async for trades in _pages(store, head):
+    async for trades in _pages(store, head, left_out):
         piece = _piece([trade for trade in trades if _stands(trade, wanted, corrected)])
         if piece:
             yield piece
 
 
-async def _corrected(store: Store, wanted: Wanted, head: int) -> Revisions:
+async def _corrected(store: Store, wanted: Wanted, head: int, left_out: set[int]) -> Revisions:
     """Return the highest revision of each corrected trade: the few that a row may not stand for."""
     highest: Revisions = {}
-    async for trades in _pages(store, head):
+    async for trades in _pages(store, head, left_out):
         for trade in trades:
             if trade.revision and (not wanted.bot or trade.bot == wanted.bot):
                 key = (trade.bot, canonical_id(trade.id))
@@ -90,10 +92,11 @@ def _stands(trade: Trade, wanted: Wanted, corrected: Revisions) -> bool:
     return trade.revision == known and wanted.takes(trade)
 
 
-async def _pages(store: Store, head: int) -> AsyncIterator[list[Trade]]:
+async def _pages(store: Store, head: int, left_out: set[int]) -> AsyncIterator[list[Trade]]:
     after = 0
     while after < head and (rows := await _read(store, after)):
-        events = [codec.known(row.data) for row in rows if row.seq <= head]
+        taken = [row for row in rows if row.seq <= head and row.seq not in left_out]
+        events = [codec.known(row.data) for row in taken]
         yield [event for event in events if isinstance(event, Trade)]
         after = rows[-1].seq
         await checkpoint()

@@ -42,6 +42,7 @@ class Keeper:
         self._depot = Depot()
         self._stored: set[int] = set()
         self._saved = 0
+        self._compacted = 0
         self._pending: _Pending | None = None
         self.passed_over = ""  # why the last snapshot was not used
 
@@ -69,14 +70,15 @@ class Keeper:
             return 0
         ledgers.take_over(kept, commons)
         self._depot.following = given["following"]
-        self._saved = given["seq"]
+        self._saved, self._compacted = given["seq"], ledgers.compacted()
         return self._saved
 
     async def step(self, ledgers: Ledgers, seq: int, left_out: set[int]) -> None:
         """Do a little of the work there is: begin a snapshot, write some parts, or end it."""
         pending = self._pending
         if pending is None:
-            if seq - self._saved >= SAVE_EVERY:
+            more = max(seq - self._saved, ledgers.compacted() - self._compacted)
+            if more >= SAVE_EVERY:
                 self._begin(ledgers, seq, left_out)
             return
         fresh = self._depot.fresh
@@ -92,6 +94,7 @@ class Keeper:
     def _begin(self, ledgers: Ledgers, seq: int, left_out: set[int]) -> None:
         bots = [pack(ledger, self._depot) for ledger in ledgers.of.values()]
         self._depot.keep(ledgers.of.values())
+        self._compacted = ledgers.compacted()
         manifest = {
             "format": FORMAT,
             "seq": seq,

@@ -19,6 +19,7 @@ from actors.metrics import report
 from actors.metrics.account import Account
 from actors.metrics.base import Base
 from actors.metrics.entries import Entries
+from actors.metrics.horizon import refusal
 from actors.metrics.identities import Id, Index, canonical_id
 from actors.metrics.money import SCALE, micros, moment, money, scale_for, scaled
 from actors.metrics.options import LedgerOptions, terms
@@ -285,11 +286,8 @@ class Ledger(Entries):
         return when
 
     def _refuse(self, field: str, what: str, when: int, *, corrects: bool = False) -> None:
-        says = "corrects what is settled" if corrects else "is settled"
-        raise Settled(
-            f"{field}: {what} of {moment(when).isoformat()} {says}: metrics.retention_days keeps"
-            f" open only what happened from {moment(self.horizon).isoformat()} on"
-        )
+        verb = "corrects what is" if corrects else "is"
+        raise Settled(refusal(field, what, moment(when), moment(self.horizon), verb))
 
     def _quantity(self, quantity: Decimal) -> int:
         units = scaled(quantity, self.quantity_scale, "quantity")

@@ -86,11 +86,20 @@ class Ledgers:
         """Whether something of the bot is before the horizon, and so its currency is settled."""
         return ledger.first is not None and ledger.first < self.horizon
 
-    def settle(self, horizon: int) -> None:
-        """Refuse from now on what would change anything before an instant (microseconds)."""
+    def settle(self, horizon: int) -> bool:
+        """Refuse from now on what would change anything before an instant (microseconds).
+
+        Whether that is more than before.
+        """
+        moved = horizon > self.horizon
         self.horizon = max(self.horizon, horizon)
         for ledger in self.of.values():
             ledger.horizon = self.horizon
+        return moved
+
+    def compacted(self) -> int:
+        """How many entries are compacted."""
+        return sum(ledger.timeline.base.entries for ledger in self.of.values())
 
     def compact(self, most: int) -> bool:
         """Compact about `most` entries of each bot of one currency; whether there was anything."""

@@ -1,0 +1,49 @@
+"""The horizon of retention: what happened before it is settled, and can be compacted.
+
+It is a local midnight, so that settled days are whole ones, and never moves back.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from actors.metrics.days import Calendar
+from actors.metrics.money import micros, moment
+
+
+class Horizon:
+    """`at` in microseconds since 1970 and as the instant `since` (None: nothing is settled).
+
+    It lies so many `days` back, 0: nowhere.
+    """
+
+    def __init__(self, days: int = 0, zone: str = "UTC") -> None:
+        self._days = days
+        self._calendar = Calendar(zone)
+        self.at = 0
+        self.since: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"<Horizon since={self.since}>"
+
+    def move(self, now: datetime) -> bool:
+        """Follow the clock; whether it moved."""
+        if not self._days:
+            return False
+        calendar = self._calendar
+        return self.reach(calendar.start_of(calendar.day_of(micros(now)) - self._days))
+
+    def reach(self, at: int) -> bool:
+        """Settle at least what happened before an instant; whether that is more than before."""
+        if at <= self.at:
+            return False
+        self.at, self.since = at, moment(at)
+        return True
+
+
+def refusal(field: str, what: str, when: datetime, since: datetime, verb: str = "is") -> str:
+    """Why an event is refused that happened before the horizon, or corrects one that did."""
+    return (
+        f"{field}: {what} of {when.isoformat()} {verb} settled: metrics.retention_days keeps open"
+        f" only what happened from {since.isoformat()} on"
+    )

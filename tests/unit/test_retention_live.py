@@ -1,0 +1,228 @@
+"""Retention in the running system: the clock, refusals at the door and behind it, restarts."""
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import anyio
+import msgspec
+import pytest
+
+from actors import codec
+from actors.ingest import Ingest
+from actors.messages import Equity, Flow, Trade
+from actors.metrics import actor as metrics_module
+from actors.metrics import keep
+from actors.metrics.actor import MetricsActor
+from actors.metrics.as_of import as_of
+from actors.metrics.export import Wanted, trades_csv
+from actors.metrics.horizon import Horizon
+from actors.metrics.keep import MANIFEST, Keeper
+from actors.metrics.ledger import LedgerOptions
+from actors.metrics.ledgers import Ledgers
+from actors.metrics.queries import MetricsQuery, SheetsQuery
+from actors.metrics.replay import READER, STREAMS
+from actors.metrics.sheet import NEEDED
+from actors.place import Position, cursor_key, settled_key
+from tests.fakes.bench import bench, opened
+from tests.unit.test_metrics_actor import crash, journal, record
+
+pytestmark = pytest.mark.anyio
+START = datetime(2026, 1, 1, tzinfo=UTC)  # where the loop's clock begins
+DAYS = 30
+
+
+def options(bot):
+    return LedgerOptions(starting_equity=Decimal(1_000), rolling_trades=5)
+
+
+def trade(n, days_ago, pnl, bot="alpha", revision=0):
+    at = START - timedelta(days=days_ago)
+    return Trade(
+        bot,
+        n,
+        "X",
+        "long",
+        Decimal(1),
+        at,
+        Decimal(pnl),
+        at,
+        at,
+        fee=Decimal("0.5"),
+        revision=revision,
+    )
+
+
+def past(bot="alpha", length=300, days=200):
+    dice = random.Random(bot)
+    return [
+        trade(f"{bot}{n}", days - n * days // length, dice.randrange(-9, 10), bot)
+        for n in range(length)
+    ]
+
+
+def keeping(tmp_path, *events, days=DAYS, cursor=None):
+    """The actor with a retention of so many days, and a history in its journal."""
+
+    def prepare(tx):
+        journal(*events)(tx)
+        seq = len(events) if cursor is None else cursor
+        tx.state.put(cursor_key(READER), str(seq).encode())
+
+    place, horizon = Position(reader=READER, streams=STREAMS), Horizon(days)  # outlive a crash
+
+    def start(table):
+        table.place, table.horizon = place, horizon
+        refs = (table.ref("alerts"), table.ref("broadcaster"))
+        return MetricsActor(table.store, table.place, options, *refs, horizon=table.horizon)
+
+    return bench(tmp_path, start, neighbours=("alerts", "broadcaster"), prepare=prepare)
+
+
+async def compacted(table):
+    sheets = await table.ref("tested").ask(SheetsQuery(NEEDED, bot="alpha"))
+    return sheets["alpha"].base.entries, len(sheets["alpha"])
+
+
+def bits(update):
+    return msgspec.json.encode((update.bots, update.portfolio), order="deterministic")
+
+
+async def counts(table, *events):
+    """Assert that the figures are those of these events, to the bit, and nothing compacted."""
+    update = await table.ref("tested").ask(MetricsQuery())
+    ledgers = Ledgers(options)
+    for event in events:
+        ledgers.apply(event)
+    assert bits(update) == bits(ledgers.update(update.at))
+
+
+async def test_it_compacts_a_slice_at_a_time_and_each_day_one_more_day(tmp_path, monkeypatch):
+    monkeypatch.setattr(metrics_module, "COMPACT_ENTRIES", 50)
+    events = past() + past("beta")
+    async with keeping(tmp_path, *events) as table:
+        assert await compacted(table) == (0, 300)
+        await anyio.sleep(1.5 * metrics_module.COMPACT_EVERY_S)
+        assert await compacted(table) == (50, 250)
+        await anyio.sleep(4)
+        assert table.horizon.since == START - timedelta(days=DAYS)
+        gone, left = await compacted(table)
+        assert (gone, left) == (sum(e.at < table.horizon.since for e in events[:300]), 300 - gone)
+        await counts(table, *events)
+        await anyio.sleep(86_400)
+        assert table.horizon.since == START - timedelta(days=DAYS - 1)
+        assert (await compacted(table))[0] > gone
+        await counts(table, *events)
+
+
+async def test_it_keeps_everything_by_default(tmp_path):
+    async with keeping(tmp_path, *past(), days=0) as table:
+        await anyio.sleep(86_400)
+        assert await compacted(table) == (0, 300)
+        assert table.horizon.since is None
+
+
+async def test_it_refuses_a_correction_of_what_is_settled_for_good(tmp_path):
+    events = past()
+    moved = trade("alpha7", 1, 500, revision=1)  # that trade closed long ago
+    async with keeping(tmp_path, *events) as table:
+        await anyio.sleep(5)
+        await record(table, moved, trade("new", 1, 3))
+        [report] = [report for report in table.reports if report.kind == "refused"]
+        assert "alpha: closed_at: trade alpha7 of" in str(report)
+        assert "metrics.retention_days" in str(report)
+        assert table.place.poisoned == {301}
+        await counts(table, *events, trade("new", 1, 3))
+        crash(table)
+        await anyio.sleep(0.01)
+        await counts(table, *events, trade("new", 1, 3))
+        kept = await table.store.read(lambda tx: tx.state.keys(settled_key(READER)))
+        assert kept == [settled_key(READER, 301)]
+        told = await table.ref("tested").ask(MetricsQuery())
+        assert bits(await as_of(table.store, options, "", told.at)) == bits(told)
+        csv = b"".join([piece async for piece in trades_csv(table.store, Wanted())])
+        assert b"alpha,alpha7,X,long,1" in csv
+        assert b",500," not in csv
+
+
+async def test_a_bot_that_is_only_refused_has_no_figures(tmp_path):
+    async with keeping(tmp_path, *past()) as table:
+        await anyio.sleep(5)
+        late = trade(1, 99, 5, bot="late")
+        await record(table, msgspec.structs.replace(late, currency="EUR"))
+        assert table.place.poisoned == {301}
+        assert "late" not in (await table.ref("tested").ask(MetricsQuery())).bots
+
+
+async def test_it_starts_from_a_snapshot_of_what_is_compacted(tmp_path, monkeypatch):
+    monkeypatch.setattr(keep, "SAVE_EVERY", 100)
+    events = past() + past("beta", 40, 20)
+    async with keeping(tmp_path, *events) as table:
+        await anyio.sleep(60)
+        manifest = await table.store.read(lambda tx: tx.state.get(MANIFEST))
+        assert [one["base"]["entries"] > 0 for one in json.loads(manifest)["bots"]] == [True, False]
+        assert json.loads(manifest)["commons"]["USD"]["base"]["entries"] > 100
+        more = [
+            trade("new", 1, 3),
+            trade("new", 1, 9, revision=1),
+            trade("alpha299", 1, 8, revision=1),
+        ]
+        await record(table, *more)
+        await counts(table, *events, *more)
+        told = await table.ref("tested").ask(MetricsQuery())
+        ledgers, keeper = Ledgers(options), Keeper(table.store, READER)
+        assert await keeper.load(400, set(), ledgers) == 340
+        assert ledgers.of["alpha"].timeline.base.entries > 200
+        for event in more:
+            ledgers.apply(event)
+        assert bits(ledgers.update(told.at)) == bits(told)
+        assert not ledgers.apply(trade("alpha3", 1, 1, revision=1))
+        assert ledgers.settled
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"starting_equity": Decimal(7)}, "starting_equity changed, and what it needs of alpha is"),
+        ({"zone": "Asia/Tokyo"}, "metrics.zone changed"),
+        ({"rolling_trades": 6}, "metrics.rolling_trades changed"),
+    ],
+)
+async def test_it_replays_the_journal_for_settings_that_need_what_is_compacted(
+    tmp_path, monkeypatch, change, says
+):
+    monkeypatch.setattr(keep, "SAVE_EVERY", 100)
+    async with keeping(tmp_path, *past()) as table:
+        await anyio.sleep(60)
+        ledgers = Ledgers(lambda bot: msgspec.structs.replace(options(bot), **change))
+        keeper = Keeper(table.store, READER)
+        assert await keeper.load(300, set(), ledgers) == 0
+        assert says in keeper.passed_over
+        assert ledgers.of == {}
+
+
+async def test_the_door_refuses_what_happened_before_the_horizon(tmp_path):
+    horizon = Horizon(DAYS)
+    async with opened(tmp_path) as (store, clock):
+        horizon.move(clock.now())
+        door = Ingest(store, clock, lambda _seen: None, horizon=horizon)
+        late = START - timedelta(days=DAYS, seconds=1)
+        events = [
+            trade(1, 40, 5),
+            trade(2, 2, 5),
+            Equity("alpha", late, Decimal(5)),
+            Flow("alpha", late, "f", Decimal(5)),
+            Equity("alpha", START - timedelta(days=DAYS), Decimal(5)),
+        ]
+        body = b"[" + b",".join(map(codec.encode, events)) + b"]"
+        told = await door.events(body, "application/json")
+        assert (told.accepted, [one.index for one in told.rejected]) == (2, [0, 2, 3])
+        assert told.rejected[0].error == (
+            "closed_at: trade 1 of 2025-11-22T00:00:00+00:00 is settled: metrics.retention_days"
+            " keeps open only what happened from 2025-12-02T00:00:00+00:00 on"
+        )
+        assert "at: equity of 2025-12-01T23:59:59+00:00 is settled" in told.rejected[1].error
+        assert "at: flow f of 2025-12-01T23:59:59+00:00 is settled" in told.rejected[2].error
+        kept = await store.read(lambda tx: tx.journal.last("rejected", 9))
+        assert len(kept) == 3
