@@ -9,10 +9,9 @@ import numpy as np
 
 from actors.metrics.days import Calendar
 from actors.metrics.summary import MARK, TRADE
-from actors.metrics.timeline import Place, Timeline
+from actors.metrics.timeline import Timeline
 
 NEVER: Final = 2**62
-START: Final = (0, 0)
 
 
 def window_from(timeline: Timeline, trades: int) -> int:
@@ -43,17 +42,6 @@ def slice_until(timeline: Timeline, since: int, until: int, most: int) -> int:
         return until
     when = timeline.when(place)
     return min(until, when + (when == timeline.when(first)))
-
-
-def slice_end(timeline: Timeline, until: int, most: int) -> Place:
-    """The place before which about `most` entries lie that are older than `until`.
-
-    There always is an entry behind it.
-    """
-    if not timeline.blocks:
-        return START
-    end = timeline.since(slice_until(timeline, 0, until, most))
-    return START if end == timeline.end() else end
 
 
 def needed_together(timelines: Sequence[Timeline], trades: int, calendar: Calendar) -> int:

@@ -103,10 +103,10 @@ class Entries:
         """
         self._standing()
         timeline = self.timeline
-        place = compaction.slice_end(timeline, min(until, self._needed_from()), most)
-        if place == (0, 0):
+        cut = compaction.slice_until(timeline, 0, min(until, self._needed_from()), most)
+        place = timeline.since(cut)
+        if place in {(0, 0), timeline.end()}:
             return False
-        cut = timeline.when(place)
         gone = timeline.columns(("when", "kind", "amount", "fee", "ids"), (0, 0), place)
         timeline.base.take(gone, cut, self._start(), self._calendar)
         self.past.put_all([timeline.id(one) for one in gone["ids"][gone["kind"] == TRADE].tolist()])

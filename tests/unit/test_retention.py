@@ -300,3 +300,19 @@ def test_it_compacts_bots_of_one_currency_together(seed):
     later = now + timedelta(days=dice.choice([0, 3, 40]))
     told = bits(compacted.update(later))
     assert told == bits(plain.update(later)) == bits(whole.update(later))
+
+
+def test_a_bot_may_join_with_what_happened_just_after_the_horizon():
+    plain, compacted = (
+        Ledgers(lambda _: LedgerOptions(Decimal(99), rolling_trades=2)) for _ in "ab"
+    )
+    for ledgers in (plain, compacted):
+        dice = random.Random(1)
+        for n, day in enumerate([0, 1, 2, 30, 31, 50, 60]):
+            ledgers.apply(trade(dice, n, MONDAY + timedelta(days=day), Decimal(n - 3)))
+        ledgers.settle(micros(MONDAY + timedelta(days=10)))
+    assert compacted.compact(100)
+    for ledgers in (plain, compacted):
+        assert ledgers.apply(trade(dice, 1, MONDAY + timedelta(days=11), Decimal(7), bot="beta"))
+    now = MONDAY + timedelta(days=90)
+    assert bits(compacted.update(now)) == bits(plain.update(now))
