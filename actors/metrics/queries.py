@@ -26,7 +26,8 @@ class SeriesQuery(Struct, frozen=True):
 class SheetsQuery(Struct, frozen=True):
     """Ask for copies of columns, of one bot, of one currency's bots or (both empty) of all.
 
-    Answered with {bot: Sheet}, the names in order. Declined as `TooLarge`.
+    Answered with {bot: Sheet}, the names in order. Declined as `TooLarge`. What is compacted stands
+    in a sheet's `base` and in no column, so whoever needs every trade reads the journal then.
     """
 
     columns: tuple[str, ...]
