@@ -21,7 +21,7 @@ from actors.metrics.as_of import as_of
 from actors.metrics.details import WANTED, Details, details, record, study
 from actors.metrics.families import family
 from actors.metrics.ledger import Ledger
-from actors.metrics.ledgers import EVENTS_MAX, Ledgers, part
+from actors.metrics.ledgers import EVENTS_MAX, LATEST, Ledgers, part
 from actors.metrics.options import LedgerOptions
 from actors.metrics.queries import History, HistoryQuery, SheetsQuery
 from actors.metrics.sheet import NEEDED, Sheet, merged
@@ -63,8 +63,8 @@ class Turns:
 class Studies:
     """Works out what is asked for. `live` asks the metrics actor.
 
-    As of now a question is about the live ledgers (at most 64 ask at once), as of an instant about
-    the journal (at most 8).
+    As of now a question is about the live ledgers (at most 64 ask at once), as of an instant, or
+    where something of them is compacted, about the journal (at most 8).
     """
 
     def __init__(
@@ -117,11 +117,13 @@ class Studies:
         query = SheetsQuery(WANTED, bot)
         if at is None:
             async with self._copying.one():
-                yield await self._live(query)
-        else:
-            async with self._reading.one():
-                ledgers = await as_of(self._store, self.options, bot, at, EVENTS_MAX)
-                yield await anyio.to_thread.run_sync(Ledgers.sheets, ledgers, query)
+                sheets = await self._live(query)
+                if not any(sheet.base.entries for sheet in sheets.values()):
+                    yield sheets
+                    return
+        async with self._reading.one():
+            ledgers = await as_of(self._store, self.options, bot, at or LATEST, EVENTS_MAX)
+            yield await anyio.to_thread.run_sync(Ledgers.sheets, ledgers, query)
 
 
 def curves(sheets: Sheets, query: HistoryQuery) -> dict[str, History]:

@@ -21,9 +21,10 @@ from actors.metrics.horizon import Horizon
 from actors.metrics.keep import MANIFEST, Keeper
 from actors.metrics.ledger import LedgerOptions
 from actors.metrics.ledgers import Ledgers
-from actors.metrics.queries import MetricsQuery, SheetsQuery
+from actors.metrics.queries import HistoryQuery, MetricsQuery, SheetsQuery
 from actors.metrics.replay import READER, STREAMS
 from actors.metrics.sheet import NEEDED
+from actors.metrics.study import Studies, curves
 from actors.place import Position, cursor_key, settled_key
 from tests.fakes.bench import bench, opened
 from tests.unit.test_metrics_actor import crash, journal, record
@@ -140,7 +141,7 @@ async def test_it_refuses_a_correction_of_what_is_settled_for_good(tmp_path):
         kept = await table.store.read(lambda tx: tx.state.keys(settled_key(READER)))
         assert kept == [settled_key(READER, 301)]
         told = await table.ref("tested").ask(MetricsQuery())
-        assert bits(await as_of(table.store, options, "", told.at)) == bits(told)
+        assert bits((await as_of(table.store, options, "", told.at)).update(told.at)) == bits(told)
         csv = b"".join([piece async for piece in trades_csv(table.store, Wanted())])
         assert b"alpha,alpha7,X,long,1" in csv
         assert b",500," not in csv
@@ -179,6 +180,37 @@ async def test_it_starts_from_a_snapshot_of_what_is_compacted(tmp_path, monkeypa
         assert bits(ledgers.update(told.at)) == bits(told)
         assert not ledgers.apply(trade("alpha3", 1, 1, revision=1))
         assert ledgers.settled
+
+
+async def test_it_studies_the_journal_where_trades_are_compacted(tmp_path):
+    events = past() + past("beta")
+    async with keeping(tmp_path, *events) as table:
+
+        async def live(query):
+            return await table.ref("tested").ask(query)
+
+        studies = Studies(table.store, options, live)
+        now = table.clock.now()
+        whole = (
+            await studies.details("", None, now),
+            await studies.families(["freqtrade"], "", None, now),
+        )
+        await anyio.sleep(5)
+        assert (await compacted(table))[0] > 100
+        assert await studies.details("", None, now) == whole[0]
+        assert await studies.families(["freqtrade"], "", None, now) == whole[1]
+        assert whole[0][0]["alpha"].trades == 300
+        curve = await studies.curves("USD", HistoryQuery(points=5_000))
+        every = Ledgers(options)
+        for event in events:
+            every.apply(event)
+        sheets = every.sheets(SheetsQuery(NEEDED, currency="USD"))
+        [(_, before)] = curves(sheets, HistoryQuery(points=5_000)).items()
+        assert curve["USD"].days == before.days
+        assert {point.t for point in curve["USD"].points} <= {point.t for point in before.points}
+        assert max(p.drawdown for p in curve["USD"].points) == max(
+            p.drawdown for p in before.points
+        )
 
 
 @pytest.mark.parametrize(
