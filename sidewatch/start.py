@@ -16,10 +16,12 @@ import structlog
 
 from config.settings import Settings, SettingsError
 from runtime.store import StoreError
+from runtime.supervisor import StartFailed
 from sidewatch.serve import serve
 from web.server import AddressError
 
 CANNOT_START = 2
+GAVE_UP = 1
 
 
 def configure_logs(settings: Settings) -> None:
@@ -78,4 +80,7 @@ def start(settings: Settings, once_serving: Callable[[str, Settings], None] | No
         click.echo(f"sidewatch: {error}", err=True)
     except StoreError as error:
         click.echo(f"sidewatch: storage.data_dir: {error}", err=True)
+    except StartFailed as error:
+        click.echo(f"sidewatch: {error}", err=True)
+        return GAVE_UP
     return CANNOT_START
