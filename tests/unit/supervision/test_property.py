@@ -211,7 +211,7 @@ class World:
 
     async def step(self, run, tasks):
         deed = self.fate.choice(
-            ["tell"] * 6 + ["offer"] * 3 + ["ask"] * 2 + ["admin"] * 3
+            ["tell"] * 6 + ["offer"] * 2 + ["post"] + ["ask"] * 2 + ["admin"] * 3
             + ["kill actor", "kill supervisor", "wait", "wait", "wait long"]
         )  # fmt: skip
         names = sorted(run.system._names)
@@ -240,6 +240,9 @@ class World:
         if deed == "offer":
             self.number(ref._slot, message)
             ref.offer(message)
+        elif deed == "post":
+            self.number(ref._slot, message)
+            ref.post(message)
         elif deed == "ask":
             tasks.start_soon(self.ask, ref, message)
         else:
