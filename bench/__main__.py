@@ -26,6 +26,7 @@ FILES = (
     "status",
     "metrics",
     "replay",
+    "study",
     "conditions",
     "recompute",
     "stop",

@@ -25,7 +25,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 HOUR = 3_600_000_000
 DAY = 86_400_000_000
 HALF, LOW = 32, 0xFFFF_FFFF
-PART = 1 << 20
+PART = 1 << 16
 EPOCH_DAY = 719_163
 Integers = npt.NDArray[np.int64]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -84,7 +84,7 @@ def groups(
 
 
 def local_times(when: Integers, zone: str) -> tuple[Integers, Integers]:
-    """The hour (0 to 23) and weekday (0: Monday) of each instant in an IANA zone."""
+    """The hour (0 to 23) and weekday (0: Monday) in an IANA zone of ascending instants."""
     local = when + _offsets(when, ZoneInfo(zone))
     return local // HOUR % 24, (local // DAY + EPOCH_DAY - 1) % 7
 
@@ -94,11 +94,14 @@ def _offsets(when: Integers, zone: ZoneInfo) -> Integers:
 
     No zone has changed its clocks twice within a day since 1970.
     """
-    days, place = np.unique(when // DAY, return_inverse=True)
-    edges = {day: _offset(day * DAY, zone) for day in {*days.tolist(), *(days + 1).tolist()}}
-    first = np.array([edges[day] for day in days.tolist()], np.int64)
-    changed = np.array([edges[day] != edges[day + 1] for day in days.tolist()], np.bool_)[place]
-    offsets = first[place]
+    if not len(when):
+        return when
+    day = when // DAY
+    fresh = np.diff(day, prepend=day[0] - 1) != 0
+    days, place = day[fresh].tolist(), np.cumsum(fresh) - 1
+    edges = {edge: _offset(edge * DAY, zone) for edge in {*days, *(one + 1 for one in days)}}
+    offsets: Integers = np.array([edges[one] for one in days], np.int64)[place]
+    changed = np.array([edges[one] != edges[one + 1] for one in days], np.bool_)[place]
     for at in np.flatnonzero(changed).tolist():
         offsets[at] = _offset(int(when[at]), zone)
     return offsets
@@ -132,7 +135,7 @@ def _sums(place: Integers, amounts: Amounts, count: int) -> list[int]:
         for group, amount in zip(place.tolist(), amounts.tolist(), strict=True):
             totals[group] += amount
         return totals
-    # a float holds the sum of a million halves of 32 bits
+    # A float holds the sum of so many halves of 32 bits; and one long step would hold up the loop
     for first in range(0, len(place), PART):
         those, some = place[first : first + PART], amounts[first : first + PART]
         high = np.bincount(those, some >> HALF, count)

@@ -21,7 +21,7 @@ from actors.metrics.money import SCALE, micros, scale_for, scaled
 from actors.metrics.options import LedgerOptions
 from actors.metrics.past import Past
 from actors.metrics.series import Chart
-from actors.metrics.summary import MARK, TRADE, Standing, opened
+from actors.metrics.summary import MARK, TRADE, Standing, opened, total
 from actors.metrics.timeline import Columns, Place, Row, Timeline
 
 Flags = npt.NDArray[np.bool_]
@@ -169,7 +169,7 @@ class Entries:
                 self._walk(when, kind, amount, fee)
             return
         self._account.tally.count_all(fresh["amount"][trades])
-        self._account.fees += sum(fresh["fee"][trades].tolist())
+        self._account.fees += total(fresh["fee"][trades])
         self._behind = self._stale = self._moved = True
         if not later:
             self.rewrites += 1

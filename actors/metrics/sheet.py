@@ -16,7 +16,7 @@ from actors.metrics.base import Base
 from actors.metrics.block import Block, packed
 from actors.metrics.figures import Tally
 from actors.metrics.options import LedgerOptions
-from actors.metrics.summary import MARK, TRADE, Amounts, exact, opened, trace
+from actors.metrics.summary import MARK, TRADE, Amounts, exact, opened, total, trace
 from actors.metrics.timeline import BLOCK_FILL, Columns, Timeline
 
 NEEDED = ("when", "kind", "amount")
@@ -64,13 +64,6 @@ class Sheet(Struct, frozen=True):
         timeline.restore(blocks)
         timeline.base = self.base
         return timeline
-
-
-def total(amounts: Amounts) -> int:
-    """The exact sum: of 64-bit integers in halves, which cannot overflow."""
-    if amounts.dtype == object:
-        return sum(amounts.tolist())
-    return (int((amounts >> 32).sum()) << 32) + int((amounts & 0xFFFF_FFFF).sum())
 
 
 def merged(sheets: Sequence[Sheet], options: LedgerOptions) -> Sheet:

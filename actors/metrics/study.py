@@ -2,7 +2,7 @@
 
 It works on copies: of the live ledgers' columns, or for an instant in the past of those that the
 journal gives. All work on them is done in a worker thread, so that events, alerts and pages go on
-meanwhile, one study at a time. A million trades take about a second of CPU, from the journal four.
+meanwhile, one study at a time.
 """
 
 from __future__ import annotations

@@ -141,6 +141,13 @@ def exact(amount: Amounts, beside: int = 0) -> Amounts:
     return amount.astype(object)
 
 
+def total(amounts: Amounts) -> int:
+    """The exact sum: of 64-bit integers in halves, which cannot overflow."""
+    if amounts.dtype == object:
+        return sum(amounts.tolist())
+    return (int((amounts >> 32).sum()) << 32) + int((amounts & 0xFFFF_FFFF).sum())
+
+
 def equities(kind: Kinds, amount: Amounts, opening: int) -> Amounts:
     """Equity after each entry; `amount` as `exact` gives it with `opening`."""
     marks = kind == MARK

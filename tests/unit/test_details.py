@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -13,14 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.messages import Equity, Flow, Trade
-from actors.metrics import figures, risk
+from actors.metrics import breakdown, figures, risk
+from actors.metrics.breakdown import local_times
 from actors.metrics.details import WANTED, details, record
 from actors.metrics.details import study as worked_out
 from actors.metrics.families import FAMILIES, family
 from actors.metrics.ledger import Ledger, LedgerOptions
-from actors.metrics.money import floats
+from actors.metrics.money import floats, micros
 from actors.metrics.portfolio import portfolio
 from actors.metrics.sheet import merged
+from actors.metrics.summary import total
 
 FIRST = datetime(2024, 3, 1, tzinfo=UTC)
 NOW = FIRST + timedelta(days=50)
@@ -369,3 +372,31 @@ def test_it_tells_a_portfolio_in_detail():
     assert found.trades == 3
     assert [(group.name, group.pnl_total) for group in found.by_symbol] == [("BTC", 6), ("ETH", -2)]
     assert found.months[0].value == pytest.approx(4 / 2_000)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu"])
+def test_it_tells_local_times_as_the_zone_does(zone):
+    dice = random.Random(zone)
+    first = datetime(1970, 1, 3, tzinfo=UTC)
+    instants = sorted(
+        [first + timedelta(hours=dice.randrange(9 * 24 * 365), minutes=dice.randrange(60))]
+        + [datetime(2024, 10, 27, tzinfo=UTC) + timedelta(minutes=15 * n) for n in range(96)]
+        + [first + timedelta(seconds=dice.randrange(2_000_000_000)) for _ in range(400)]
+    )
+    hours, weekdays = local_times(np.array(list(map(micros, instants))), zone)
+    local = [instant.astimezone(ZoneInfo(zone)) for instant in instants]
+    assert hours.tolist() == [one.hour for one in local]
+    assert weekdays.tolist() == [one.weekday() for one in local]
+    assert [len(one) for one in local_times(np.zeros(0, np.int64), zone)] == [0, 0]
+
+
+@pytest.mark.parametrize("kind", [np.int64, object])
+def test_it_sums_groups_exactly_at_any_size(monkeypatch, kind):
+    monkeypatch.setattr(breakdown, "PART", 7)
+    dice = random.Random(4)
+    place = np.array([dice.randrange(3) for _ in range(40)])
+    large = [dice.randrange(-(2**63), 2**63) for _ in range(40)]
+    amounts = np.array(large, kind)
+    sums = [sum(large[at] for at in range(40) if place[at] == group) for group in range(4)]
+    assert breakdown._sums(place, amounts, 4) == sums
+    assert total(amounts) == sum(large)
