@@ -118,6 +118,12 @@ class Account(Struct):
         if self.equity is not None:
             self.equity += after
 
+    def resume(self, when: int, known: Account, days: int) -> None:
+        """Go on at the beginning of a day, after the first `days` returns of another account."""
+        self._begin_day(when)
+        self.returns, self.logs = known.returns[:days], known.logs[:days]
+        self.first_day, self.returns_from = known.first_day, known.returns_from
+
     def day_return(self) -> float:
         """The running day's return: P&L / equity at the day's open, NaN where that is no base.
 

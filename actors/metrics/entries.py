@@ -24,6 +24,8 @@ from actors.metrics.series import Chart
 from actors.metrics.summary import MARK, TRADE, Standing, opened, total
 from actors.metrics.timeline import Columns, Place, Row, Timeline
 
+LATER = 2**62  # than any entry
+
 Flags = npt.NDArray[np.bool_]
 
 
@@ -53,6 +55,7 @@ class Entries:
         self._moved = False  # and not by a shift of all levels alone
         self._shift = 0
         self._stale = False  # the other figures are not what the timeline says
+        self._since = LATER  # from this instant on
         self._week = (0, 0)
 
     @property
@@ -71,8 +74,8 @@ class Entries:
         """The account as all entries leave it; to be read only."""
         account = self._standing()
         if self._stale:
-            restate.history(account, self.timeline, self._start())
-            self._stale = False
+            restate.history(account, self.timeline, self._start(), self._since)
+            self._stale, self._since = False, LATER
         return account
 
     @property
@@ -170,6 +173,7 @@ class Entries:
             return
         self._account.tally.count_all(fresh["amount"][trades])
         self._account.fees += total(fresh["fee"][trades])
+        self._since = 0
         self._behind = self._stale = self._moved = True
         if not later:
             self.rewrites += 1
@@ -246,6 +250,7 @@ class Entries:
         self.rewrites += 1
         self._behind = self._stale = True
         self._chart.late(row.when)
+        self._since = min(self._since, row.when)
         self._count(row, sign)
         base = self.timeline.base.summary
         if (
@@ -283,6 +288,7 @@ class Entries:
         else:
             self._account.tally.multiply(factor)
             self._account.fees *= factor
+            self._since = 0
             self._behind = self._stale = self._moved = True
         return scaled(amount, finer, field) or 0
 

@@ -18,7 +18,7 @@ from actors.messages import Equity, EquityPoint, Flow, Metrics, Risk, Trade
 from actors.metrics import report
 from actors.metrics.account import Account
 from actors.metrics.base import Base
-from actors.metrics.entries import Entries
+from actors.metrics.entries import LATER, Entries
 from actors.metrics.horizon import refusal
 from actors.metrics.identities import Id, Index, canonical_id
 from actors.metrics.money import SCALE, micros, moment, money, scale_for, scaled
@@ -62,6 +62,7 @@ class Ledger(Entries):
         ledger._account = ledger._opened()
         ledger._account.tally, ledger._account.fees = sheet.tally(), sheet.fees()
         ledger._behind = ledger._stale = ledger._moved = len(sheet) > 0
+        ledger._since = 0
         return ledger
 
     def __repr__(self) -> str:
@@ -213,6 +214,7 @@ class Ledger(Entries):
         self._day_end = packed["day_end"] if same else None
         self._account = self._opened()
         self._behind = self._stale = self._moved = not same and len(timeline) > 0
+        self._since = LATER if same else 0
         self.horizon = timeline.base.cut
         return self._account
 

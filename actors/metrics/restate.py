@@ -66,14 +66,17 @@ def shift(account: Account, timeline: Timeline, by: int, start: Standing | None)
     account.streak = _streak(timeline)
 
 
-def history(account: Account, timeline: Timeline, start: Standing | None) -> None:
-    """Set all that `position` leaves: returns, largest drawdowns, longest streaks, the window."""
+def history(account: Account, timeline: Timeline, start: Standing | None, since: int = 0) -> None:
+    """Set all that `position` leaves: returns, largest drawdowns, longest streaks, the window.
+
+    Nothing changed before the instant `since`, so the days before its day stay as they are.
+    """
     _drawdowns(account, timeline, start)
     runs = timeline.base.streaks
     for block in timeline.blocks:
         runs = follow(runs, block.streaks())
     account.longest_win_streak, account.longest_loss_streak = runs.wins, runs.losses
-    _returns(account, timeline, start)
+    _returns(account, timeline, start, since)
     _window(account, timeline, start)
 
 
@@ -141,13 +144,41 @@ def days(timeline: Timeline, calendar: Calendar, start: Standing | None) -> Acco
     return walk
 
 
-def _returns(account: Account, timeline: Timeline, start: Standing | None) -> None:
-    walk = days(timeline, account.calendar, start)
+def _returns(account: Account, timeline: Timeline, start: Standing | None, since: int) -> None:
+    walk = _resumed(account, timeline, start, since) or days(timeline, account.calendar, start)
     account.returns, account.logs = walk.returns, walk.logs
     account.first_day, account.returns_from = walk.first_day, walk.returns_from
     account.cut_equity = walk.cut_equity
     account.cut_return, account.cut_log = walk.cut_return, walk.cut_log
     account.closed.clear()
+
+
+def _resumed(
+    account: Account, timeline: Timeline, start: Standing | None, since: int
+) -> Account | None:
+    """As `days`, from the day of the last entry before the day of `since` on.
+
+    None where there is none, or no return yet.
+    """
+    calendar = account.calendar
+    if account.returns_from is None:
+        return None
+    morning = timeline.since(calendar.start_of(calendar.day_of(since)))
+    if morning == (0, 0):
+        return None
+    day = calendar.day_of(timeline.when(timeline.before(morning)))
+    begins = calendar.start_of(day)
+    place = timeline.since(begins)
+    opening = standing(timeline.until(place), start)
+    if opening is None or day < account.returns_from or begins < timeline.base.cut:
+        return None
+    walk = open_account(calendar, opening.equity, 1)
+    walk.resume(begins, account, day - account.returns_from)
+    for block in timeline.blocks[place[0] :]:
+        for piece in block.pieces(calendar):
+            if piece.when >= begins:
+                walk.condensed(piece)
+    return walk
 
 
 def _window(account: Account, timeline: Timeline, start: Standing | None) -> None:

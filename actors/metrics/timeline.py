@@ -322,6 +322,11 @@ class Timeline:
         """The blocks, latest first."""
         return reversed(self.blocks)
 
+    def before(self, place: Place) -> Place:
+        """The place of the entry before another, which is not the first."""
+        number, inside = place
+        return (number, inside - 1) if inside else (number - 1, len(self.blocks[number - 1]) - 1)
+
     def when(self, place: Place) -> int:
         """The instant of an entry."""
         return self.blocks[place[0]].when[place[1]]
