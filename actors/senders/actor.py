@@ -8,7 +8,7 @@ urgent and oldest first; another channel's outage is not noticed here.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from random import Random
 
@@ -21,13 +21,21 @@ from actors.alerts.triggers import Internal
 from actors.leaving import Left, brief
 from actors.messages import AlertChanged, Notice, SendTest, TestResult, Wake
 from actors.senders import retry
-from actors.senders.channel import ATTEMPT_S, Channel, Recalls, Receipt, SendError
+from actors.senders.channel import (
+    ATTEMPT_S,
+    Channel,
+    Incidents,
+    Recalls,
+    Receipt,
+    SendError,
+)
+from actors.senders.rollup import TOGETHER_MAX, Load, alone_max, load, together
+from actors.senders.trouble import Trouble
 from runtime.actor import Actor
 from runtime.ref import Ref
 from runtime.store import Job, Store, StoreError, Tx
 from runtime.timers import Timer
 
-TROUBLE_AFTER_PROBES = 4  # failures in a row before the other channels hear of it
 JUMP_S = 0.5
 EMERGENCY_MAX = 1_000
 TRIM_EVERY = 500
@@ -82,7 +90,6 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._handover = handover or Handover()
         self._channel = channel
         self._store = store
-        self._alerts = alerts
         self._broadcaster = broadcaster
         self._random = random
         self._faults = faults
@@ -92,7 +99,8 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._next_s = float("-inf")
         self._timer: Timer | None = None
         self._from_memory: deque[str] = deque(maxlen=EMERGENCY_MAX)
-        self._troubled: bool | None = None  # None: an earlier life may have told of trouble
+        self._trouble = Trouble(name, alerts)
+        self._one_by_one = isinstance(channel, Incidents)
         self._attempts = 0
         self._unmarked = False
         self._taken_over = False
@@ -141,33 +149,34 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         if clock.monotonic() < self._next_s:
             self._wake_at(self._next_s - clock.monotonic())
             return
-        job = self._handover.fetch() or await self._next_job()
-        if job is not None:
-            await self._attempt(job)
+        given = self._handover.fetch()
+        jobs = [given] if given is not None else await self._next_jobs()
+        if jobs:
+            await self._attempt(load(jobs))
             self._wake_at(max(0.0, self._next_s - clock.monotonic()))
 
-    async def _next_job(self) -> Job | None:
-        """Claim the next job; where none is due, wake for the next one that will be."""
+    async def _next_jobs(self) -> list[Job]:
+        """Claim for one message; where nothing is due, wake for the next one that will be."""
         now = self.ctx.clock.now().timestamp()
         doubt = self._handover.clear_doubt()
         try:
             # No fsync: a claim that a power cut takes back is what the next start does anyway.
-            job, due = await self._store.note(lambda tx: self._claim(tx, now, doubt=doubt))
+            jobs, due = await self._store.note(lambda tx: self._claim(tx, now, doubt=doubt))
         except StoreError as error:
             if doubt:
                 self._handover.doubt()
             self.ctx.system.report("storage_failed", self.ctx.name, error)
             self._wake_at(1.0)
-            return None
+            return []
         self._unmarked, self._taken_over = False, True
-        if job is None:
+        if not jobs:
             self._handover.open()
             if due is not None:
                 self._wake_at(max(0.05, due - now))
-        return job
+        return jobs
 
-    def _claim(self, tx: Tx, now: float, *, doubt: bool) -> tuple[Job | None, float | None]:
-        """Return the claimed job, or when the next one is due."""
+    def _claim(self, tx: Tx, now: float, *, doubt: bool) -> tuple[list[Job], float | None]:
+        """Return what was claimed for one message, or when the next job is due."""
         if not self._taken_over:
             self._take_over(tx, now)
         # Nobody has what is in flight here: we could not mark it, or were never given it.
@@ -177,37 +186,41 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         if wall_s < self._wall_s - JUMP_S:  # else a clock set back by an hour delays by an hour
             tx.queue.put_back_in_time(self._name, now)
         self._wall_s = wall_s
-        if self._breaker.down_since is not None:
+        down = self._breaker.down_since is not None
+        if down:
             tx.queue.hasten(self._name, now, 1)
-        for job in tx.queue.claim(self._name, now):
-            return job, None
-        return None, tx.queue.next_due(self._name)
+        alone = alone_max(self._channel.rate_s)
+        if down or self._one_by_one or alone is None or tx.queue.waits(self._name, alone) <= alone:
+            jobs = tx.queue.claim(self._name, now)
+        else:
+            known = list(self._from_memory)
+            jobs = tx.queue.claim(self._name, now, TOGETHER_MAX, lambda due: together(due, known))
+        return jobs, None if jobs else tx.queue.next_due(self._name)
 
     def _wake_at(self, delay_s: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self.ctx.after(delay_s, Wake())
 
-    async def _attempt(self, job: Job) -> None:
-        notice = outbox.notice_of(job)
+    async def _attempt(self, carried: Load) -> None:
         clock = self.ctx.clock
         began = clock.monotonic()
-        if notice.id in self._from_memory:
-            await self._delivered(job, notice, "sent while storage failed", 0.0)
+        if carried.notice.id in self._from_memory:
+            await self._delivered(carried, "sent while storage failed", 0.0)
             return
         self._faults("sender.claimed")
         try:
-            receipt = await self._send(notice)
+            receipt = await self._send(carried.notice)
         except SendError as error:
             self._faults("sender.failed")
-            await self._failed(job, notice, error, (clock.monotonic() - began) * 1_000)
+            await self._failed(carried, error, (clock.monotonic() - began) * 1_000)
             return
         except Left:
             return  # it stays in flight, and the next start sends it again
         self._faults("sender.sent")
         self._next_s = clock.monotonic() + self._channel.rate_s
         await self._recovered()
-        await self._delivered(job, notice, receipt.detail, (clock.monotonic() - began) * 1_000)
+        await self._delivered(carried, receipt.detail, (clock.monotonic() - began) * 1_000)
         self._faults("sender.marked")
 
     async def _send(self, notice: Notice) -> Receipt:
@@ -222,19 +235,23 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             limit_s = ATTEMPT_S + GRACE_S
         raise SendError(f"no answer within {limit_s:g} s", permanent=False)
 
-    async def _delivered(self, job: Job, notice: Notice, detail: str, ms: float) -> None:
+    async def _delivered(self, carried: Load, answer: str, ms: float) -> None:
         now = self.ctx.clock.now().timestamp()
 
-        def mark(tx: Tx) -> None:
-            tx.queue.done(job.topic, job.id, now, detail)
-            self._record(tx, job, notice, detail, ms, ok=True)
+        def mark(tx: Tx, job: Job) -> None:
+            tx.queue.done(job.topic, job.id, now, carried.detail(answer))
 
-        if not await self._mark(mark, notice) and notice.id not in self._from_memory:
-            self._from_memory.append(notice.id)
+        if not await self._mark(mark, carried, answer, ms, ok=True):
+            known = set(self._from_memory)
+            ids = [outbox.notice_of(job).id for job in carried.jobs]
+            self._from_memory.extend(id_ for id_ in ids if id_ not in known)
 
-    async def _failed(self, job: Job, notice: Notice, error: SendError, ms: float) -> None:
+    async def _failed(self, carried: Load, error: SendError, ms: float) -> None:
         clock = self.ctx.clock
         stamp = clock.now()
+        parks = error.permanent and len(carried.jobs) == 1
+        if error.permanent and not parks:
+            self._one_by_one = True  # what is refused together may be taken by itself
         self._note(self._name, error.reason)
         if error.permanent:
             self._next_s = clock.monotonic() + self._channel.rate_s
@@ -249,32 +266,35 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             self._next_s = clock.monotonic() + delay_s
         due = (stamp + timedelta(seconds=max(0.0, self._next_s - clock.monotonic()))).timestamp()
 
-        def mark(tx: Tx) -> None:
-            if error.permanent:
+        def mark(tx: Tx, job: Job) -> None:
+            if parks:
                 tx.queue.dead(job.topic, job.id, stamp.timestamp(), error.reason)
             else:
                 tx.queue.retry(job.topic, job.id, stamp.timestamp(), due, error.reason)
-            self._record(tx, job, notice, error.reason, ms, ok=False)
 
-        await self._mark(mark, notice)
-        if error.permanent or self._breaker.probes >= TROUBLE_AFTER_PROBES:
-            await self._in_trouble(error)
+        await self._mark(mark, carried, error.reason, ms, ok=False)
+        if parks or not error.permanent:
+            await self._trouble.failed(error, self._breaker.probes)
 
-    def _record(
-        self, tx: Tx, job: Job, notice: Notice, answer: str, ms: float, *, ok: bool
-    ) -> None:
+    def _record(self, tx: Tx, job: Job, answer: str, ms: float, *, ok: bool) -> None:
+        notice = outbox.notice_of(job)
         attempt = Attempt(
             notice.id, notice.alert_id, self._name, job.attempts, ok, answer, round(ms, 2)
         )
-        at = self.ctx.clock.now().timestamp()
-        record.append(tx, attempt, at)
+        record.append(tx, attempt, self.ctx.clock.now().timestamp())
         self._attempts += 1
         if self._attempts % TRIM_EVERY == 0:
             tx.journal.trim(record.STREAM, record.KEPT)
 
-    async def _mark(self, mark: Callable[[Tx], None], notice: Notice) -> bool:
+    async def _mark(
+        self, mark: Callable[[Tx, Job], None], carried: Load, answer: str, ms: float, *, ok: bool
+    ) -> bool:
+        """Write what became of each job, with its attempt; say whether that is on disk."""
+
         def all_of_it(tx: Tx) -> None:
-            mark(tx)
+            for job in carried.jobs:
+                mark(tx, job)
+                self._record(tx, job, answer, ms, ok=ok)
             self._keep(tx)
 
         try:
@@ -284,10 +304,19 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             self._unmarked = True
             self.ctx.system.report("storage_failed", self.ctx.name, error)
             return False
-        alert = await self._store.read(lambda tx: outbox.view(tx, notice.alert_id))
-        if alert is not None:
-            await self._broadcaster.tell(AlertChanged(alert, new=False))
+        await self._show(dict.fromkeys(job.group for job in carried.jobs))
         return True
+
+    async def _show(self, ids: Iterable[str]) -> None:
+        """Tell browsers; where the read fails they see it when they ask next."""
+        try:
+            alerts = await self._store.read(lambda tx: [outbox.view(tx, id_) for id_ in ids])
+        except StoreError as error:  # a crash would forget what went out from memory
+            self.ctx.system.report("storage_failed", self.ctx.name, error)
+            return
+        for alert in alerts:
+            if alert is not None:
+                await self._broadcaster.tell(AlertChanged(alert, new=False))
 
     def _keep(self, tx: Tx) -> None:
         """Store what the channel has learnt, such as where its chat has moved."""
@@ -298,36 +327,10 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
 
     # ------------------------------------------------------------ trouble
 
-    async def _in_trouble(self, error: SendError) -> None:
-        if self._troubled:
-            return
-        self._troubled = True
-        what = "refuses messages" if error.permanent else "is down"
-        await self._alerts.tell(
-            Internal(
-                trigger="channel",
-                subject=self._name,
-                severity="critical",
-                title=f"Channel {self._name} {what}",
-                text=f"{error.reason}. Its alerts wait, and are shown on the page.",
-            )
-        )
-
     async def _recovered(self) -> None:
         self._note(self._name, "")
         self._breaker = retry.after_success(self._breaker)
-        if self._troubled is not False:
-            self._troubled = False
-            await self._alerts.tell(
-                Internal(
-                    trigger="channel",
-                    subject=self._name,
-                    severity="critical",
-                    title=f"Channel {self._name}",
-                    text="It delivers again.",
-                    holds=False,
-                )
-            )
+        await self._trouble.over()
 
     async def _test(self, notice: Notice) -> TestResult:
         """Send through the real channel; a success tries parked work again."""

@@ -98,6 +98,16 @@ class Recalls(Protocol):
         ...
 
 
+@runtime_checkable
+class Incidents(Protocol):
+    """A channel that keeps an incident for each alert, which each message is about.
+
+    It is told of acknowledgements, and nothing of several alerts in one message.
+    """
+
+    incidents: bool
+
+
 class Answer(Struct, frozen=True):
     """An HTTP answer: status, at most 64 KiB of body, and Retry-After in seconds if given."""
 

@@ -56,6 +56,7 @@ class PagerDutyChannel:
 
     name = "pagerduty"
     rate_s = 0.5
+    incidents = True
 
     def __init__(
         self,

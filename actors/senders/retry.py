@@ -1,8 +1,9 @@
 """Retry schedule: a channel that is down is probed often at first, then ever more calmly.
 
 Probes follow failures by 0.5, 1, 2 and 4 s, then by at most 4 s in the first minute, 15 s until
-minute 10, 60 s until the first hour, then 5 min. Jitter only lengthens a delay, by at most a
-tenth, so that a provider's Retry-After is never undercut.
+minute 10, then at most 30 s: half of the minute in which all is to be delivered on its return.
+Jitter only lengthens a delay, by at most a tenth, so that a provider's Retry-After is never
+undercut.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from msgspec import Struct
 FIRST_PROBES_S = (0.5, 1.0, 2.0, 4.0)
 # (while the outage is younger than this many seconds, delay in seconds). 3.4 s never exceeds 4 s
 # with jitter, and the median wait after a recovery is 1.8 s.
-CADENCE_S = ((60.0, 3.4), (600.0, 15.0), (3_600.0, 60.0))
-SLOWEST_S = 300.0
+CADENCE_S = ((60.0, 3.4), (600.0, 15.0))
+SLOWEST_S = 27.0
 JITTER = 0.1
 
 

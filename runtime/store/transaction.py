@@ -8,7 +8,7 @@ Times are unix seconds (UTC). `data` is bytes that the store does not look into.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from runtime.store.journal import Journal
@@ -70,15 +70,24 @@ class Queue:
         )
         return done.rowcount == 1
 
-    def claim(self, topic: str, now: float, limit: int = 1) -> list[Job]:
-        """Take due work: highest priority first, oldest first within it; counts an attempt."""
+    def claim(
+        self,
+        topic: str,
+        now: float,
+        limit: int = 1,
+        choose: Callable[[list[Job]], list[Job]] = list,
+    ) -> list[Job]:
+        """Take due work: highest priority first, oldest first within it; counts an attempt.
+
+        `choose` says which of what was found, at most `limit`.
+        """
         jobs = self._jobs(
             "topic = ? AND state = 'queued' AND due <= ? ORDER BY priority DESC, created, id"
             " LIMIT ?",
             (topic, now, limit),
         )
         claimed = []
-        for job in jobs:
+        for job in choose(jobs) if jobs else ():
             self._link.execute(
                 "UPDATE queue SET state = 'inflight', attempts = attempts + 1, updated = ?"
                 " WHERE topic = ? AND id = ?",
@@ -86,6 +95,14 @@ class Queue:
             )
             claimed.append(job._replace(state="inflight", attempts=job.attempts + 1, updated=now))
         return claimed
+
+    def waits(self, topic: str, limit: int) -> int:
+        """Return how much queued work a topic has; more than `limit` counts as one more."""
+        sql = (
+            "SELECT count(*) FROM"
+            " (SELECT 1 FROM queue WHERE topic = ? AND state = 'queued' LIMIT ?)"
+        )
+        return int(self._link.execute(sql, (topic, limit + 1)).fetchone()[0])
 
     def replace(self, topic: str, id: str, data: bytes) -> bool:  # noqa: A002
         """Change waiting work that nobody has claimed; false when it is too late for that."""

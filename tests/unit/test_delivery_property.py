@@ -200,14 +200,15 @@ class Schedule:
         def arrived(identity):
             while identity not in sent and details.get(identity, "").startswith("told in "):
                 where = details[identity].removeprefix("told in ")
-                identity = f"{where[7:]}.1" if where.startswith("digest ") else where
+                kind, _, what = where.rpartition(" ")
+                identity = f"{what}.1" if kind == "digest" else what
             return identity in sent
 
         total = 0
         for job, message in jobs:
             assert job.state == "done", (job.state, job.detail)
             assert arrived(message.id), (job.detail, message.title)
-            if job.detail.startswith("told in digest "):
+            if job.detail.startswith(("told in digest ", "told in roll-up ")):
                 total += message.fresh + message.suppressed
             elif not job.detail.startswith("told in ") and message.kind != "digest":
                 # A digest's parts are counted one by one, what was folded by who told it.
