@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from actors.metrics.ledgers import Ledgers
 from actors.metrics.queries import SheetsQuery
@@ -106,7 +107,12 @@ async def measure(path: Path, at: datetime | None) -> list[Cost]:
         ledgers.update(NOW)
 
     async def live(query: SheetsQuery) -> dict[str, Sheet]:
-        return ledgers.sheets(query)
+        """Copy as the metrics actor does."""
+        found: dict[str, Sheet] = {}
+        for one in ledgers.copying(query):
+            await checkpoint()
+            found.update([] if one is None else [one])
+        return found
 
     studies = Studies(store, options, live)
 

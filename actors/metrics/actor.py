@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import msgspec
+from anyio.lowlevel import checkpoint
 from msgspec.structs import replace
 
 from actors.codec import happened
@@ -32,6 +33,7 @@ from actors.metrics.ledgers import Ledgers
 from actors.metrics.options import LedgerOptions
 from actors.metrics.queries import HistoryQuery, MetricsQuery, SeriesQuery, SheetsQuery
 from actors.metrics.replay import READER, replay
+from actors.metrics.sheet import Sheet
 from actors.place import Position
 from runtime.actor import Actor
 from runtime.ref import Ref
@@ -148,13 +150,23 @@ class MetricsActor(Actor[Message]):
         elif isinstance(message, HistoryQuery):
             return self._ledgers.history(message)
         elif isinstance(message, SheetsQuery):
-            return self._ledgers.sheets(message)
+            return await self._copies(message)
         else:
             return [
                 EquitySeries(bot, ledger.series(message.points))
                 for bot, ledger in sorted(self._ledgers.of.items())
             ]
         return None
+
+    async def _copies(self, query: SheetsQuery) -> dict[str, Sheet]:
+        """Copy columns, one after the other, because a million trades take 3 ms each."""
+        found: dict[str, Sheet] = {}
+        for one in self._ledgers.copying(query):
+            if one is None:
+                await checkpoint()
+            else:
+                found.update([one])
+        return found
 
     async def _record(self, message: Recorded | RecordedRun) -> None:
         began = self.ctx.clock.monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
 
 from msgspec.structs import replace
@@ -132,22 +132,27 @@ class Ledgers:
 
     def sheets(self, query: SheetsQuery) -> dict[str, Sheet]:
         """Return copies of columns, those of one currency with one base. Raises TooLarge."""
+        return dict(one for one in self.copying(query) if one is not None)
+
+    def copying(self, query: SheetsQuery) -> Iterator[tuple[str, Sheet] | None]:
+        """The same a column at a time, each with a None; nothing may change meanwhile."""
         chosen = {
             bot: ledger
             for bot, ledger in sorted(self.of.items())
             if query.bot in ("", bot) and query.currency in ("", ledger.options.currency)
         }
         bounded(chosen.values(), EVENTS_MAX)
-        if query.bot:
-            return {bot: ledger.sheet(*query.columns) for bot, ledger in chosen.items()}
         bases = {
             currency: self._whole(currency, bots).compacted([self.of[bot] for bot in bots])
             for currency, bots in self._currencies().items()
+            if not query.bot
         }
-        return {
-            bot: ledger.sheet(*query.columns, base=bases[ledger.options.currency])
-            for bot, ledger in chosen.items()
-        }
+        for bot, ledger in chosen.items():
+            sheet = ledger.sheet(base=bases.get(ledger.options.currency))
+            for name in query.columns:
+                sheet.columns.update(ledger.sheet(name, base=sheet.base).columns)
+                yield None
+            yield bot, sheet
 
     def loader(self, wanted: Wanted | None = None) -> Loader:
         """Return what takes in a journal (or what is wanted of it) in bulk."""

@@ -26,8 +26,15 @@ from actors.metrics.actor import MetricsActor
 from actors.metrics.as_of import as_of
 from actors.metrics.ledger import Ledger, LedgerOptions
 from actors.metrics.ledgers import Ledgers
-from actors.metrics.queries import HistoryQuery, MetricsQuery, SeriesQuery
+from actors.metrics.queries import (
+    HistoryQuery,
+    MetricsQuery,
+    SeriesQuery,
+    SheetsQuery,
+    TooLarge,
+)
 from actors.metrics.replay import READER, STREAMS
+from actors.metrics.sheet import NEEDED
 from actors.place import Position, cursor_key, poison_key
 from actors.rush import Rush
 from runtime.store import Entry
@@ -447,3 +454,34 @@ async def test_it_draws_so_many_points_of_all_bots_together(tmp_path, monkeypatc
         assert 10 < len(one["alpha"].points) <= 30
         monkeypatch.setattr(ledgers_module, "POINTS_MAX", 1)
         assert len(await table.ref("tested").ask(HistoryQuery())) == 3
+
+
+async def test_it_hands_out_copies_that_later_events_do_not_change(tmp_path):
+    async with measuring(tmp_path) as table:
+        await record(table, trade(1, 5), trade(2, 7, bot="euro"))
+        ask = table.ref("tested").ask
+        sheets = await ask(SheetsQuery(NEEDED, currency="USD"))
+        await record(table, trade(0, 9))
+        assert {bot: sheet.columns["amount"].tolist() for bot, sheet in sheets.items()} == {
+            "alpha": [50_000]
+        }
+        assert list(await ask(SheetsQuery(NEEDED))) == ["alpha", "euro"]
+        assert await ask(SheetsQuery(NEEDED, bot="nobody")) == {}
+
+
+async def test_it_refuses_too_large_a_copy_and_lives_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledgers_module, "EVENTS_MAX", 1)
+    async with measuring(tmp_path) as table:
+        await record(table, trade(1, 5), trade(2, 7))
+        with pytest.raises(TooLarge, match=r"^bot: more than 1 events: ask for one$"):
+            await table.ref("tested").ask(SheetsQuery(NEEDED))
+        assert (await figures(table)).bots["alpha"].trades == 2
+        assert table.actor("tested").crashed == 0
+
+
+def test_it_copies_a_column_at_a_time():
+    ledgers = Ledgers(options)
+    for n in range(3):
+        ledgers.apply(trade(n, n))
+    pieces = list(ledgers.copying(SheetsQuery(NEEDED)))
+    assert [one is None for one in pieces] == [True, True, True, False]
