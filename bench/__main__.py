@@ -27,6 +27,8 @@ FILES = (
     "metrics",
     "replay",
     "study",
+    "retention",
+    "retention",
     "conditions",
     "recompute",
     "stop",

@@ -44,7 +44,8 @@ class Entries:
         self.rewrites = 0
         self.index = Index()
         self.past = Past()  # ids of compacted trades
-        self._dead = 0  # trades compacted, of which index and heap still know
+        self._dead = 0  # entries compacted, of which index and heap still know
+        self._heap_is_old = False
         self._timeline = Timeline()
         self._staged: list[Columns] = []
         self._calendar = Calendar(options.zone)
@@ -106,6 +107,10 @@ class Entries:
         """
         self._standing()
         timeline = self.timeline
+        if self._heap_is_old:
+            timeline.purge_heap()
+            self._heap_is_old = False
+            return True
         cut = compaction.slice_until(timeline, 0, min(until, self._needed_from()), most)
         place = timeline.since(cut)
         if place in {(0, 0), timeline.end()}:
@@ -117,8 +122,7 @@ class Entries:
         self._dead += len(gone["ids"])
         if self._dead > len(timeline) // 2:
             self.index.purge(cut)
-            timeline.purge_heap()
-            self._dead = 0
+            self._dead, self._heap_is_old = 0, True  # one of the two at a time
         return True
 
     def _needed_from(self) -> int:
