@@ -215,11 +215,12 @@ class Entries:
     # ---------------------------------------------------------- one by one
 
     def _find(self, identity: Id) -> Place | None:
+        timeline = self.timeline  # first: only now the index knows of what was staged
         candidates = self.index.candidates(identity)
         if not candidates:
             return None
         for when in candidates:
-            place = self.timeline.find(when, TRADE, identity)
+            place = timeline.find(when, TRADE, identity)
             if place is not None:
                 return place
         return None

@@ -106,6 +106,19 @@ def rows(ledger):
     return names, {name: column.tolist() for name, column in columns.items()}
 
 
+def test_it_corrects_a_trade_of_an_earlier_piece():
+    first = trade(random.Random(1), 16, "alpha", MONDAY, Decimal(1))
+    first = msgspec.structs.replace(first, currency=None, revision=0)
+    again = msgspec.structs.replace(first, pnl=Decimal(5), revision=2)
+    ledgers = Ledgers(options)
+    loader = ledgers.loader()
+    for event in (first, again):
+        loader.take(journaled([event], 1), set(), 10)
+    loader.finish()
+    found = ledgers.of["alpha"].metrics(NOW)
+    assert (found.trades, found.pnl_total) == (1, 5)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_it_loads_what_applying_each_event_in_turn_would_give(seed):
     dice = random.Random(seed)
