@@ -397,7 +397,7 @@ class HealthUpdate(Struct, frozen=True):
 Severity = Literal["info", "warning", "critical"]
 AlertState = Literal["open", "acknowledged", "resolved"]
 DeliveryState = Literal["queued", "inflight", "delivered", "parked", "held"]
-NoticeKind = Literal["fired", "resolved", "digest", "reminder", "test"]
+NoticeKind = Literal["fired", "resolved", "digest", "reminder", "acknowledged", "test"]
 
 
 class Notice(Struct, frozen=True):

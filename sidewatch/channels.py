@@ -146,6 +146,9 @@ CHANNELS: dict[str, Callable[[Settings], Channel]] = {
 }
 
 
+INCIDENTS = frozenset({"pagerduty"})  # each keeps an incident for each alert
+
+
 def builders(settings: Settings) -> dict[str, Builder]:
     """Return how to build each channel that is switched on."""
     return {name: lambda name=name: CHANNELS[name](settings) for name in settings.channels}  # type: ignore[misc]

@@ -9,6 +9,7 @@ from actors.messages import Severity
 from config.alerting import Routes, Rule, Trigger, chosen
 from config.names import refusal
 from config.settings import Bot, Settings
+from sidewatch.channels import INCIDENTS
 
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 
@@ -18,6 +19,7 @@ def policy(settings: Settings) -> Policy:
     on = settings.channels
     return Policy(
         enabled=on,
+        incidents=INCIDENTS & set(on),
         debounce_s=settings.alerts.debounce_s,
         routes=_routes(settings.routes, on),
         rules={name: _rule(trigger, on) for name, trigger in settings.triggers.items()},

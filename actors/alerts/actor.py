@@ -33,7 +33,7 @@ from actors.alerts.disk import SILENCES
 from actors.alerts.dispatch import HELD_MAX
 from actors.alerts.handover import Claims, Handover
 from actors.alerts.limits import LimitState
-from actors.alerts.step import Step
+from actors.alerts.step import Moment, Step
 from actors.alerts.triggers import Finding, Internal, Limits
 from actors.alerts.watch import Own, Watch
 from actors.messages import (
@@ -340,12 +340,15 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
             if known is None:
                 raise Unknown(f"there is no alert {command.alert_id[:64]!r}")
             raise Declined(f"alert {command.alert_id!r} is over")
-        alert = replace(alert, state="acknowledged", updated=self.ctx.clock.now())
+        at = Moment(self.ctx.clock.now(), self.ctx.clock.monotonic())
+        again = alert.state == "acknowledged"
+        alert = replace(alert, state="acknowledged", updated=at.now)
         book.open[alert.id] = alert
         for key, state_ in book.states.items():
             if state_.alert == alert.id:
                 book.acknowledge(key)
-        self._decided.append(Step("change", alert, None))
+        step = Step("change", alert, None) if again else book.dispatch.acknowledged(alert, at)
+        self._decided.append(step)
         await self._commit()
         return alert
 

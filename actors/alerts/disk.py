@@ -95,7 +95,7 @@ def _press(book: Book, tx: Tx, stamp: float, tick: float) -> None:
     for channel in book.policy.enabled:
         for job in tx.queue.undone(channel, outbox.PRIORITY["critical"], PRESSING_MAX):
             notice = outbox.notice_of(job)
-            if notice.kind == "resolved":
+            if notice.kind in ("resolved", "acknowledged"):
                 continue
             waited_s = min(max(stamp - job.created, 0.0), book.failover.after_s)
             known = book.pressing.get(notice.id)

@@ -85,6 +85,16 @@ class Dispatch:
         )
         return Step(action, alert, notice, channels, bool(why_held), why_held)
 
+    def acknowledged(self, alert: Alert, at: Moment) -> Step:
+        """Tell the channels that keep an incident of an alert that somebody has taken it on."""
+        went = self.went.get(alert.id, set()) & self.policy.incidents
+        channels = self._enabled(went)
+        if not channels:
+            return Step("change", alert, None)
+        number = self.numbers[alert.id] = self.numbers.get(alert.id, 0) + 1
+        notice = replace(message.of("change", alert, TriggerState(), at), id=f"{alert.id}.{number}")
+        return Step("change", alert, notice, channels)
+
     def _link(self, alert_id: str) -> str:
         """Return the address of an alert on the page; empty where the page has none."""
         return f"{self.url.rstrip('/')}/#alert-{alert_id}" if self.url else ""

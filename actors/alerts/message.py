@@ -9,7 +9,12 @@ from actors.alerts.facts import SINCE, instant
 from actors.alerts.step import Action, Moment
 from actors.messages import Alert, Notice, NoticeKind
 
-KINDS: dict[Action, NoticeKind] = {"fire": "fired", "repeat": "reminder", "resolve": "resolved"}
+KINDS: dict[Action, NoticeKind] = {
+    "fire": "fired",
+    "repeat": "reminder",
+    "resolve": "resolved",
+    "change": "acknowledged",
+}
 
 
 def of(

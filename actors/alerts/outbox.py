@@ -148,6 +148,7 @@ def resolve(
         topics.setdefault(job.topic, []).append(job)
     for channel, jobs in topics.items():
         waiting = [job for job in jobs if job.state in ("queued", "held")]
+        waiting = [job for job in waiting if not _overtaken(tx, job, now)]
         if waiting:
             _fold(tx, waiting, combined, now)
         elif channel in enabled:
@@ -163,6 +164,7 @@ def repeat(tx: Tx, notice: Notice, channels: list[str], now: float) -> None:
     urgency = PRIORITY[notice.severity]
     for channel in channels:
         own = [job for job in jobs if job.topic == channel and job.state == "queued"]
+        own = [job for job in own if notice_of(job).kind != "acknowledged"]
         waiting = next((job for job in own if job.priority >= urgency), None)
         if waiting is None:
             enqueue(tx, notice, [channel], now, held=False)
@@ -190,7 +192,7 @@ def expire(tx: Tx, channels: list[str], now: float) -> int:
     found = set()
     for channel in channels:
         waiting = tx.queue.stale(channel, now - OWED_S, PRIORITY["critical"], EXPIRED_MAX)
-        waiting = [job for job in waiting if notice_of(job).kind != "digest"]
+        waiting = [job for job in waiting if notice_of(job).kind not in ("digest", "acknowledged")]
         for place, job in enumerate(waiting):
             old = job.created < now - EXPIRES_S
             if old or place < len(waiting) - OWED_MAX:
@@ -210,6 +212,14 @@ def fail_over(tx: Tx, notice: Notice, channels: list[str], now: float) -> None:
         waits = {job.topic for job in tx.queue.group(notice.alert_id) if job.state == "queued"}
         elsewhere = [channel for channel in channels if channel not in waits]
         enqueue(tx, as_it_stands, elsewhere, now, held=False)
+
+
+def _overtaken(tx: Tx, job: Job, now: float) -> bool:
+    """Say whether a waiting job says only that the alert was acknowledged; it need not go now."""
+    if notice_of(job).kind != "acknowledged":
+        return False
+    tx.queue.done(job.topic, job.id, now, "not sent: the alert is over")
+    return True
 
 
 def _fold(tx: Tx, waiting: list[Job], combined: Notice, now: float) -> None:

@@ -46,6 +46,7 @@ class Policy(Struct, frozen=True):
 
     `own` has the operator's own triggers, each with its bots (none: every bot); `subjects` what
     some triggers can be about at all: a channel or an exchange that is gone has no trouble left.
+    `incidents` are channels that keep an incident for each alert, and hear who takes it on.
     """
 
     enabled: Channels
@@ -55,6 +56,7 @@ class Policy(Struct, frozen=True):
     bots: dict[str, BotPolicy] = {}
     own: dict[str, frozenset[str]] = {}
     subjects: dict[str, frozenset[str]] = {}
+    incidents: frozenset[str] = frozenset()
 
     @property
     def triggers(self) -> list[str]:

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.senders.channel import SendError
+from actors.senders.channel import Incidents, SendError
 from actors.senders.pagerduty import PagerDutyChannel, dedup_key, event
 from actors.senders.wording import word
+from sidewatch.channels import INCIDENTS
 from tests.fakes.notices import notice
 from tests.fakes.pagerduty import KEY, Drop, FakePagerDuty, Hang, RateLimit, Status, check
 from tests.fakes.wire import Wire, said
@@ -107,6 +108,20 @@ async def test_it_resolves_at_once_what_began_and_ended_in_one_message(anyio_bac
     # Not resolved: the whole is tried again, on the same incident.
     pagerduty = wire(accepted(), said(500))
     assert not (await pagerduty.refusal(over=True)).permanent
+
+
+async def test_it_resolves_a_test_at_once_and_leaves_a_one_off_to_its_owner(anyio_backend):
+    pagerduty = wire(accepted(), accepted())
+    await pagerduty.send(kind="test")
+    assert [one["event_action"] for one in pagerduty.sent] == ["trigger", "resolve"]
+    pagerduty = wire(accepted())
+    await pagerduty.send(kind="fired", trigger="position_rejected")
+    assert [one["event_action"] for one in pagerduty.sent] == ["trigger"]
+
+
+def test_it_is_known_as_a_channel_that_keeps_incidents():
+    assert isinstance(PagerDutyChannel(KEY), Incidents)
+    assert {"pagerduty"} == INCIDENTS
 
 
 def test_it_keeps_one_incident_for_each_alert():

@@ -135,6 +135,61 @@ async def test_it_stops_reminders_of_an_acknowledged_alert_even_after_a_restart(
         assert (await alerts.history())[0].state == "acknowledged"
 
 
+PAGED = Policy(["slack", "pagerduty"], incidents=frozenset({"pagerduty"}))
+
+
+async def test_it_tells_of_an_acknowledgement_where_an_incident_is_kept(tmp_path):
+    alerts = Alerts(policy=PAGED)
+    async with run(alerts, tmp_path) as table:
+        await alerts.risk(0.06)
+        (alert,) = await alerts.history()
+        for channel in PAGED.enabled:
+            await take(table, channel)
+        for _ in range(2):
+            await alerts.ref.ask(Acknowledge(alert.id))
+        assert [n.kind for _, n in await alerts.jobs("slack")] == ["fired"]
+        jobs = await alerts.jobs("pagerduty")
+        assert [(j.state, n.kind, n.id) for j, n in jobs] == [
+            ("done", "fired", f"{alert.id}.1"),
+            ("queued", "acknowledged", f"{alert.id}.2"),
+        ]
+    alerts = Alerts(policy=PAGED)
+    async with run(alerts, tmp_path) as table:
+        await anyio.sleep(60)  # nobody is asked in its place
+        assert [n.kind for _, n in await alerts.jobs("slack")] == ["fired"]
+        await alerts.risk(0.01)
+        jobs = await alerts.jobs("pagerduty")
+        assert [(j.state, n.kind) for j, n in jobs] == [
+            ("done", "fired"),
+            ("done", "acknowledged"),
+            ("queued", "resolved"),
+        ]
+        assert jobs[1][0].detail == "not sent: the alert is over"
+
+
+async def test_it_grows_no_acknowledgement_that_waits(tmp_path):
+    alerts = Alerts(policy=PAGED)
+    async with run(alerts, tmp_path) as table:
+        await alerts.risk(0.06)
+        (alert,) = await alerts.history()
+        await take(table, "pagerduty")
+        await alerts.ref.ask(Acknowledge(alert.id))
+        await alerts.risk(0.11)
+        jobs = await alerts.jobs("pagerduty")
+        assert [n.kind for _, n in jobs] == ["fired", "acknowledged", "reminder"]
+
+
+async def take(table, channel):
+    """Deliver what waits on a channel."""
+    now = START.timestamp()
+
+    def deliver(tx):
+        for job in tx.queue.claim(channel, now + 3_600, 10):
+            tx.queue.done(channel, job.id, now, "202")
+
+    await table.store.write(deliver)
+
+
 async def test_it_declines_to_acknowledge_what_is_over_or_unknown(alerts):
     await alerts.risk(0.06)
     await alerts.risk(0.01)

@@ -9,7 +9,7 @@ export type AlertState = "acknowledged" | "open" | "resolved";
 
 export type DeliveryState = "delivered" | "held" | "inflight" | "parked" | "queued";
 
-export type NoticeKind = "digest" | "fired" | "reminder" | "resolved" | "test";
+export type NoticeKind = "acknowledged" | "digest" | "fired" | "reminder" | "resolved" | "test";
 
 /** The ratios over one window; definitions in docs/metrics.md. */
 export interface Ratios {
