@@ -28,6 +28,8 @@ from actors.alerts.triggers import Finding
 from actors.messages import Alert
 from runtime.store import Job, Tx
 
+ROLLED_UP_MAX = 256  # keys that one look goes through after a storm, those with a count first
+
 
 class Book:
     """The state of alerts. `now` is the wall clock, `tick` monotonic seconds."""
@@ -93,7 +95,8 @@ class Book:
         """
         steps = []
         states = list(self.states.items())
-        for key in sorted(k for k, s in states if s.event and tick >= s.quiet_until):
+        over = sorted((not s.suppressed, k) for k, s in states if _is_over(s, tick))
+        for _, key in over[:ROLLED_UP_MAX]:
             steps += self._rolled_up(key, now, tick)
         for key, state in states:
             last = self.last.get(key)
@@ -104,8 +107,8 @@ class Book:
             if state.holds and (edge or finding.band == 0):
                 steps += self._judged(state, finding, now, tick)
             elif state.flapping:
-                over = replace(finding, band=0)
-                steps += self._decided(settled(state, tick), over, now, tick)
+                calm = replace(finding, band=0)
+                steps += self._decided(settled(state, tick), calm, now, tick)
             if self.states[key].chase is not None:
                 steps += self._chased(key, finding, now, tick)
         return steps
@@ -266,3 +269,8 @@ class Book:
         """Tell in one message what is held; see `Dispatch.digest`."""
         self.changed = True
         return self.dispatch.digest(jobs, unwritten, now)
+
+
+def _is_over(state: TriggerState, tick: float) -> bool:
+    """Whether the quiet time is over of what only happens."""
+    return bool(state.event) and tick >= state.quiet_until

@@ -169,6 +169,19 @@ def test_it_tells_how_often_an_event_happened_when_its_quiet_time_ends(restarted
     desk.link.close()
 
 
+def test_it_rolls_up_a_bounded_number_in_each_look_what_was_counted_first(desk, monkeypatch):
+    monkeypatch.setattr("actors.alerts.book.ROLLED_UP_MAX", 3)
+    events = [replace(other(n), trigger="actor_refused", once=True) for n in range(8)]
+    desk.take(*events, events[7])
+    desk.now_s += 300
+    left = []
+    for _ in range(3):
+        desk.look()
+        left.append(len(desk.book.dispatch.events))
+    assert left == [6, 3, 1]  # one was told again: it is quiet for another while
+    assert desk.jobs()[-1][1].suppressed == 1
+
+
 def test_it_counts_an_event_in_the_message_that_still_waits(desk):
     event = replace(BAD, trigger="position_rejected", once=True)
     desk.take(event, event, event)
