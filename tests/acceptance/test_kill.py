@@ -24,22 +24,24 @@ def hears(slack, condition):
 
 def acknowledged(_slack):
     """Kill at once: the bot has its answer, no alert has been decided yet."""
+    return lambda: None
 
 
 def on_its_way(slack):
     """Kill while the channel holds the request and does not answer."""
     slack.down = Hang()
     before = len(slack.arrivals)
-    hears(slack, lambda: len(slack.arrivals) > before)
+    return lambda: hears(slack, lambda: len(slack.arrivals) > before)
 
 
 def delivered(slack):
     """Kill as soon as the channel has it: the mark may be on disk or not."""
     slack.down = None
     before = len(slack.messages)
-    hears(slack, lambda: len(slack.messages) > before)
+    return lambda: hears(slack, lambda: len(slack.messages) > before)
 
 
+# Each is called before the event is posted, and returns what waits until the kill.
 POINTS = [on_its_way, acknowledged, delivered, acknowledged]
 
 
@@ -49,8 +51,9 @@ def test_it_104_loses_no_critical_alert_to_kills_at_any_point(tmp_path, slack):
         for number, point in enumerate(POINTS):
             at = trade(number, 0)["closed_at"]
             event = {"type": "circuit_breaker", "bot": f"breaker-{number}", "at": at, "open": True}
+            wait = point(slack)
             sidewatch.post({**event, "reason": "tripped"})
-            point(slack)
+            wait()
             sidewatch.restart_after_kill()
         slack.down = None
 
