@@ -28,7 +28,6 @@ FILES = (
     "replay",
     "study",
     "retention",
-    "retention",
     "conditions",
     "recompute",
     "stop",

@@ -26,7 +26,7 @@ from actors.metrics.past import Past
 from actors.metrics.timeline import Timeline
 from actors.metrics.window import Segment
 
-FORMAT: Final = f"5 {sys.byteorder}"
+FORMAT: Final = f"6 {sys.byteorder}"
 GROUP_BLOCKS: Final = 16
 HEAP_BYTES: Final = 1 << 20
 RUN_ENTRIES: Final = 1 << 16
@@ -59,13 +59,21 @@ class Group:
         self.count = count
 
 
+class _Cut(NamedTuple):
+    """A heap as it was cut into parts: the last one may have been short of its full length."""
+
+    heap: Heap
+    refs: list[Ref]
+    length: int
+
+
 class Depot:
     """Numbers parts. `fresh` are those that nobody has written yet."""
 
     def __init__(self, following: int = 1) -> None:
         self.following = following
         self.fresh: dict[int, bytes] = {}
-        self._heaps: dict[str, tuple[Heap, list[Ref]]] = {}
+        self._heaps: dict[str, _Cut] = {}
         self._runs: dict[int, tuple[Run, list[Ref]]] = {}
 
     def put(self, data: bytes) -> Ref:
@@ -76,16 +84,15 @@ class Depot:
         return ref
 
     def heap(self, name: str, heap: Heap) -> list[Ref]:
-        """The parts of a heap, which only grows: all but the last stay as they are.
+        """The parts of a heap, which only grows: those that were full stay as they are.
 
         Once ids are forgotten there is another heap.
         """
-        data, kept = heap.data, self._heaps.get(name)
-        if kept is None or kept[0] is not heap:
-            kept = self._heaps[name] = heap, []
-        refs = kept[1]
-        whole = len(data) // HEAP_BYTES
-        del refs[whole:]
+        data, cut = heap.data, self._heaps.get(name)
+        if cut is None or cut.heap is not heap:
+            cut = _Cut(heap, [], 0)
+        refs = cut.refs[: cut.length // HEAP_BYTES]
+        self._heaps[name] = _Cut(heap, refs, len(data))
         for number in range(len(refs), -(-len(data) // HEAP_BYTES)):
             refs.append(self.put(bytes(data[number * HEAP_BYTES : (number + 1) * HEAP_BYTES])))
         return list(refs)
@@ -104,7 +111,8 @@ class Depot:
 
     def learn(self, packed: Packed, heap: Heap, runs: list[tuple[Run, list[list[int]]]]) -> None:
         """Know parts that are stored already."""
-        self._heaps[packed["name"]] = heap, [Ref(*ref) for ref in packed["heap"]]
+        parts = [Ref(*ref) for ref in packed["heap"]]
+        self._heaps[packed["name"]] = _Cut(heap, parts, len(heap.data))
         for run, refs in runs:
             self._runs[id(run)] = (run, [Ref(*ref) for ref in refs])
 

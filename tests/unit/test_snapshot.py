@@ -116,6 +116,17 @@ def test_it_refuses_a_snapshot_of_another_currency_or_with_a_broken_part():
         unpack(packed, options("alpha"), broken, Depot())
 
 
+def test_it_writes_a_part_of_the_ids_again_that_was_not_full():
+    events = [e for e in history(random.Random(2), 300) if e.bot == "alpha"]
+    ledgers, depot, parts = built(events[:9]), Depot(), {}
+    for event in events[9:]:
+        ledgers.apply(event)
+        restored, parts = again(ledgers, options, depot, parts)
+        heaps = [one.of["alpha"].timeline.heap.data for one in (restored, ledgers)]
+        assert heaps[0] == heaps[1]
+    assert len(heaps[0]) > 3 * snapshot.HEAP_BYTES
+
+
 def test_it_writes_again_only_what_changed():
     dice = random.Random(4)
     events = [e for e in history(dice, 600) if e.bot == "alpha"]
