@@ -1,10 +1,11 @@
 """Figures by other definitions, in detail and explained, over a real process."""
 
 import pytest
+from playwright.sync_api import expect
 
 from actors.metrics.definitions import DEFINITIONS
 from actors.metrics.details import Details
-from tests.acceptance.process import Sidewatch, bearer, trade
+from tests.acceptance.process import TOKENS, Sidewatch, bearer, trade
 
 READ = bearer("READ")
 REALTIME, DETAILS = "/api/v1/metrics/realtime", "/api/v1/metrics/details"
@@ -105,3 +106,16 @@ def test_it_explains_every_figure(sidewatch):
 def test_it_needs_the_read_scope(sidewatch):
     for path in (DETAILS, "/api/v1/metrics/definitions"):
         assert sidewatch.client.get(path).status_code == 401
+
+
+def test_it_draws_a_portfolios_own_drawdown_on_the_page(sidewatch, browser):
+    for bot, number, pnl in (("gamma", 1, "100"), ("delta", 1, "-50"), ("gamma", 2, "10")):
+        sidewatch.post({**trade(f"e{number}", pnl, bot=bot), "currency": "EUR"})
+    page = browser.new_page()
+    page.goto(f"{sidewatch.url}/#login={TOKENS['SIDEWATCH_READ_TOKEN']}")
+    page.get_by_test_id("selector").select_option("portfolio:EUR")
+    summary = page.get_by_test_id("chart-summary")
+    expect(summary).to_contain_text("2.38%")  # from 2,100 to 2,050: neither bot's own
+    sidewatch.post({**trade("e2", "-300", bot="delta"), "currency": "EUR"})
+    expect(summary).to_contain_text("16.19%")  # of 2,100, and 2,060 less 300 is 1,760
+    page.close()
