@@ -126,18 +126,22 @@ async def test_it_owes_little_after_a_day_of_outage_and_pays_within_a_minute(tmp
         # of the older ones.
         count = 25 + outbox.OWED_MAX + 1
         assert owed["queued"] == count
-        assert len(on.lines["slack"].tried) < 400
+        assert len(on.lines["slack"].tried) < 3_400  # a probe each 27 s
         on.lines["slack"].how = "ok"
-        await anyio.sleep(400)
+        await anyio.sleep(100)
         got = on.lines["slack"].got
-        assert len(got) == count
+        assert len(got) <= count  # what waits is told together, each by its id
         assert got[-1][0] - got[0][0] <= 60
-        criticals = [notice for _, notice in got[:25]]
-        assert {notice.severity for notice in criticals} == {"critical"}
-        ids = [notice.alert_id for notice in criticals]
-        assert ids == sorted(ids)
-        assert criticals[0].suppressed == 0  # reminders of what still holds are no news
-        assert all(notice.title.endswith("(over)") for notice in criticals[1:])
+        urgent = [notice for _, notice in got if notice.severity == "critical"]
+        assert [notice for _, notice in got[: len(urgent)]] == urgent
+        told = "\n".join(notice.text + f"[{notice.alert_id}]" for notice in urgent)
+        history = [a for a in reversed(await on.history()) if a.severity == "critical"]
+        assert len(history) == 25
+        places = [told.find(f"[{alert.id}]") for alert in history]
+        assert -1 not in places
+        assert places == sorted(places)
+        assert urgent[0].suppressed == 0  # reminders of what still holds are no news
+        assert told.count("(over)") + sum(notice.over for notice in urgent) >= 24
 
 
 # ---------------------------------------------------------------- parked work
