@@ -152,6 +152,8 @@ def is_url(text: str) -> bool:
         return False
     if parts.scheme not in {"http", "https"} or "@" in parts.netloc or parts.fragment:
         return False
+    if "%" in parts.netloc:  # an IPv6 zone: clients differ in how they read it
+        return False
     return is_host(parts.hostname or "") and port != 0
 
 
@@ -185,8 +187,14 @@ def is_zone(text: str) -> bool:
 LINES = Rule(lambda _text: None, lines=True)
 HOST = rule(is_host, "an IP address or a host name")
 HOST_PORT = rule(is_host_port, "a host or host:port")
-URL = rule(is_url, "an http:// or https:// URL with a host and no user name", shows=False)
-BASE = rule(is_base, "an http:// or https:// URL with a host and no user or query", shows=False)
+URL = rule(
+    is_url, "an http:// or https:// URL with a host and no user name or IPv6 zone (%)", shows=False
+)
+BASE = rule(
+    is_base,
+    "an http:// or https:// URL with a host and no user, query or IPv6 zone (%)",
+    shows=False,
+)
 EMAIL = rule(is_email, "an e-mail address such as name@example.com")
 MONEY = rule(is_money, "an amount from 0.00000001 to 1e15")
 ZONE = rule(is_zone, "an IANA time zone such as Europe/Berlin")

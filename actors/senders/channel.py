@@ -155,7 +155,8 @@ def is_http_url(url: str) -> bool:
         parts, parsed = urlsplit(url), httpx.URL(url)
     except (httpx.InvalidURL, TypeError, ValueError):
         return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname and parsed.host)
+    host = parts.hostname or ""
+    return parts.scheme in {"http", "https"} and bool(host and parsed.host) and "%" not in host
 
 
 def http_client() -> httpx.AsyncClient:

@@ -155,7 +155,11 @@ class WebhookChannel:
     def _at(self, address: str) -> httpx.URL:
         """Put an address in the name's place; the last one is kept, to parse a URL takes long."""
         if self._last is None or self._last[0] != address:
-            self._last = address, self._url.copy_with(host=address)
+            try:
+                self._last = address, self._url.copy_with(host=address)
+            except httpx.InvalidURL:
+                reason = redact(f"{self._host} is at {address}, which is no address")
+                raise SendError(reason, permanent=False, unsent=True) from None
         return self._last[1]
 
     async def _addresses(self) -> list[str]:

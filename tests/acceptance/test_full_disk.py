@@ -1,13 +1,16 @@
 """A disk that refuses: nothing is acknowledged that is not on it, and alerts go out all the same.
 
-The disk is full for the process alone (RLIMIT_FSIZE), or another holds the database's lock. A bot
+The disk is full for the process alone (RLIMIT_FSIZE), its volume really is (a small tmpfs, where a
+test may mount one), or another holds the database's lock. A bot
 falls silent meanwhile, which needs no event: its alert leaves from memory, says so, and is in the
 history, once, as soon as the disk takes writes again.
 """
 
+import os
 import resource
 import sqlite3
-from contextlib import contextmanager
+import subprocess
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -16,6 +19,7 @@ from tests.fakes.http import ThreadedFake
 from tests.fakes.slack import FakeSlack
 
 ANSWER_S = 30
+VOLUME_MIB = 16
 
 
 @contextmanager
@@ -35,6 +39,36 @@ def locked(sidewatch):
     yield
     link.execute("ROLLBACK")
     link.close()
+
+
+@contextmanager
+def no_space(sidewatch):
+    """Fill the volume to its last byte, as a log that nobody rotates would."""
+    ballast = sidewatch.data_dir / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        for size in (1_048_576, 4_096, 1):
+            with suppress(OSError):
+                while True:
+                    file.write(bytes(size))
+    assert os.statvfs(sidewatch.data_dir).f_bfree == 0
+    yield
+    ballast.unlink()
+
+
+@pytest.fixture
+def volume(tmp_path):
+    """A volume of its own; skips where this process may not mount one."""
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={VOLUME_MIB}m", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount command")
+    if done.returncode:
+        pytest.skip(f"no volume can be mounted: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def refused(sidewatch, event):
@@ -61,10 +95,15 @@ def is_told(alert):
 
 @pytest.mark.parametrize("trouble", [full, locked])
 def test_it_alerts_from_memory_and_loses_nothing_acknowledged(tmp_path, trouble):
-    with (
-        ThreadedFake(FakeSlack) as slack,
-        Sidewatch(tmp_path / "data", environ(slack)) as sidewatch,
-    ):
+    outlives(tmp_path / "data", trouble)
+
+
+def test_it_outlives_a_volume_that_is_full(volume):
+    outlives(volume / "data", no_space)
+
+
+def outlives(data_dir, trouble):
+    with ThreadedFake(FakeSlack) as slack, Sidewatch(data_dir, environ(slack)) as sidewatch:
         assert sidewatch.post(trade(1, 5))["accepted"] == 1
         sidewatch.post({"type": "heartbeat", "bot": "native", "at": instant()})
         with trouble(sidewatch):

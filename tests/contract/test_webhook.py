@@ -383,7 +383,10 @@ def test_it_refuses_a_malformed_secret_and_does_not_repeat_it(secret):
         WebhookChannel(URL, secret)
 
 
-@pytest.mark.parametrize("url", ["", "ftp://a.example/", f"https://[{PATH}"])
+@pytest.mark.parametrize(
+    "url",
+    ["", "ftp://a.example/", f"https://[{PATH}", "http://[fe80::1%25eth0]/", "http://[::1%1]/"],
+)
 def test_it_refuses_what_is_no_address(url):
     with pytest.raises(ValueError, match=r"^webhook url: must be an http"):
         WebhookChannel(url, SECRET)

@@ -5,6 +5,7 @@ import pytest
 
 from actors.messages import SendTest, Wake
 from actors.senders.actor import SendNow
+from runtime.store import StoreError
 from tests.fakes.notices import notice
 from tests.fakes.sender import TRANSIENT, FakeChannel, job, queue, sending
 
@@ -134,3 +135,23 @@ async def test_it_starts_again_after_a_crash_while_storage_fails(tmp_path):
         await anyio.sleep(5)
         assert channel.ids == ["n1", "n3", "n1", "n2"]  # the crash lost that n1 had gone
         assert [(await job(table, n)).state for n in ("n1", "n2")] == ["done", "done"]
+
+
+async def test_it_remembers_what_went_out_from_memory_when_a_read_fails(tmp_path):
+    channel = FakeChannel()
+    async with sending(tmp_path, channel) as table:
+        await table.ref("tested").tell(SendNow(notice(id="n1")))
+        await table.store.write(queue("n0", "n1"))
+        read = table.store.read
+
+        async def failing(_func):
+            table.store.read = read
+            raise StoreError("the read failed: disk I/O error")
+
+        table.store.read = failing
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(2)
+        assert table.actor("tested").restarts_total == 0
+        assert table.kinds("tested")[-1] == "storage_failed"
+        assert sorted(channel.ids) == ["n0", "n1"]
+        assert [(await job(table, n)).state for n in ("n0", "n1")] == ["done", "done"]
