@@ -167,6 +167,12 @@ class Block:
         for name in COLUMNS:
             del getattr(self, name)[:count]
 
+    def truncate(self, place: int) -> None:
+        """Take out the entries from this place on."""
+        self.changed()
+        for name in COLUMNS:
+            del getattr(self, name)[place:]
+
     def split(self) -> Block:
         """Keep the first half and return the second."""
         half = len(self) // 2

@@ -6,6 +6,8 @@ what triggers need is restated when it is asked for, all other figures with the 
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +18,7 @@ import numpy.typing as npt
 from actors.metrics import compaction, restate
 from actors.metrics.account import Account, open_account
 from actors.metrics.days import Calendar
+from actors.metrics.figures import Tally
 from actors.metrics.identities import Id, Index, Run
 from actors.metrics.money import SCALE, micros, scale_for, scaled
 from actors.metrics.options import LedgerOptions
@@ -25,6 +28,7 @@ from actors.metrics.summary import MARK, TRADE, Standing, opened, total
 from actors.metrics.timeline import Columns, Place, Row, Timeline
 
 LATER = 2**62  # than any entry
+REWRITES_KNOWN = 256
 
 Flags = npt.NDArray[np.bool_]
 
@@ -42,6 +46,7 @@ class Entries:
         if options.starting_equity is not None:
             self.scale = scale_for(options.starting_equity)
         self.rewrites = 0
+        self._rewritten: deque[int] = deque(maxlen=REWRITES_KNOWN)  # the instants of the last
         self.index = Index()
         self.past = Past()  # ids of compacted trades
         self._dead = 0  # entries compacted, of which index and heap still know
@@ -132,6 +137,55 @@ class Entries:
         window = compaction.window_from(self.timeline, self.options.rolling_trades)
         return min(window, compaction.week_of(last, self._calendar))
 
+    # ------------------------------------------- for whoever follows, or is followed
+
+    def changed_since(self, rewrites: int) -> int:
+        """The earliest instant that changed after so many rewrites: LATER for none, 0 for any."""
+        missed = self.rewrites - rewrites
+        if missed > len(self._rewritten):
+            return 0
+        last = itertools.islice(reversed(self._rewritten), missed)
+        return min(last, default=LATER)
+
+    def follow(self, when: int, kind: int, amount: int, fee: int) -> None:
+        """Take in an entry after all others, without an id."""
+        row = Row(when, kind, 0, amount, fee)
+        self.timeline.append(row)
+        if self._behind:
+            self._moved = True
+            self._count(row, 1)
+        else:
+            self._walk(when, kind, amount, fee)
+
+    def refine_to(self, scale: int) -> None:
+        """Measure in units of 10^-`scale` from the start; without entries."""
+        self.scale = scale
+        self._account = self._opened()
+
+    def adopt(self, timeline: Timeline) -> None:
+        """Take over entries; the sums are still to be counted."""
+        self._timeline = timeline
+        self._since = 0
+        self._behind = self._stale = self._moved = len(timeline) > 0
+
+    def rewrite(self, since: int, columns: Columns, tally: Tally, fees: int) -> None:
+        """Replace the entries from an instant on: `when`, `kind`, `amount`; the sums are all's."""
+        self.timeline.cut(self.timeline.since(since))
+        self.timeline.extend(columns)
+        self.count(tally, fees)
+        self._since = min(self._since, since)
+        self._behind = self._moved = self._stale = True
+        self._noted(since)
+
+    def count(self, tally: Tally, fees: int) -> None:
+        """Take over the sums over all trades."""
+        self._account.tally, self._account.fees = tally, fees
+
+    def _noted(self, when: int) -> None:
+        """Something else than the end changed, from an instant on."""
+        self.rewrites += 1
+        self._rewritten.append(when)
+
     # -------------------------------------------------------- many at once
 
     def stage(
@@ -180,7 +234,7 @@ class Entries:
         self._since = 0
         self._behind = self._stale = self._moved = True
         if not later:
-            self.rewrites += 1
+            self._noted(first)
             self._chart.late(first)
 
     def _known(
@@ -248,11 +302,14 @@ class Entries:
             self._account.flow(when, amount)
 
     def _remove(self, place: Place) -> None:
-        self._changed(self.timeline.remove(place), -1)
+        row = self.timeline.remove(place)
+        self._changed(row, -1)
+        if row.when > self.timeline.last:  # what comes now is in order, but not for who saw it
+            self._rewritten[-1] = self.timeline.last
 
     def _changed(self, row: Row, sign: int) -> None:
         """Something else than the end changed: sums at once, the rest when it is asked for."""
-        self.rewrites += 1
+        self._noted(row.when)
         self._behind = self._stale = True
         self._chart.late(row.when)
         self._since = min(self._since, row.when)
@@ -286,7 +343,7 @@ class Entries:
         factor = 10 ** (finer - self.scale)
         self.timeline.rescale(factor)
         self.scale = finer
-        self.rewrites += 1
+        self._noted(0)
         self._chart.clear()
         if self.first is None:
             self._account = self._opened()

@@ -88,6 +88,15 @@ class Tally(Struct):
         """The same once more."""
         return Tally(*[getattr(self, name) for name in self.__struct_fields__])
 
+    def merge(self, other: Tally, factor: int) -> None:
+        """Count all trades of another tally, whose unit is `factor` times as large."""
+        self.trades += other.trades
+        self.wins += other.wins
+        self.losses += other.losses
+        self.gross_win += other.gross_win * factor
+        self.gross_loss += other.gross_loss * factor
+        self.squares += other.squares * factor * factor
+
     def multiply(self, factor: int) -> None:
         """Go over to a smaller unit."""
         self.squares *= factor * factor

@@ -51,18 +51,22 @@ class Ledger(Entries):
         self._symbols: dict[str, int] = {}
 
     @classmethod
+    def begun(cls, options: LedgerOptions, start: int | None, scale: int) -> Ledger:
+        """An empty ledger that begins with an equity in units of 10^-`scale`, None: unknown."""
+        equity = None if start is None else money(start, scale)
+        ledger = cls(replace(options, starting_equity=equity))
+        ledger.refine_to(scale)
+        return ledger
+
+    @classmethod
     def of(cls, sheet: Sheet) -> Ledger:
         """A ledger of a sheet's entries: their figures and curves, but no ids, so none comes late.
 
         Of columns beside `sheet.NEEDED` only `fee` is taken, without it fees are 0.
         """
-        start = None if sheet.opening is None else money(sheet.opening, sheet.scale)
-        ledger = cls(replace(sheet.options, starting_equity=start))
-        ledger.scale, ledger._timeline = sheet.scale, sheet.timeline()
-        ledger._account = ledger._opened()
-        ledger._account.tally, ledger._account.fees = sheet.tally(), sheet.fees()
-        ledger._behind = ledger._stale = ledger._moved = len(sheet) > 0
-        ledger._since = 0
+        ledger = cls.begun(sheet.options, sheet.opening, sheet.scale)
+        ledger.adopt(sheet.timeline())
+        ledger.count(sheet.tally(), sheet.fees())
         return ledger
 
     def __repr__(self) -> str:
@@ -149,14 +153,16 @@ class Ledger(Entries):
         """
         return {name: self.timeline.column(name) for name in names}
 
-    def sheet(self, *names: str, base: Base | None = None, until: int = LATEST) -> Sheet:
-        """Copies of columns with all that makes an account of them, up to before an instant.
+    def sheet(
+        self, *names: str, base: Base | None = None, since: int = 0, until: int = LATEST
+    ) -> Sheet:
+        """Copies of columns with all that makes an account of them, from one instant to another.
 
         A `base` that is not the ledger's own must hold everything that is compacted here.
         """
         timeline, start = self.timeline, self._start()
         base = base or timeline.base.copy()
-        first, last = timeline.since(base.cut), timeline.since(until)
+        first, last = timeline.since(max(base.cut, since)), timeline.since(until)
         before = standing(timeline.until(first), start)
         return Sheet(
             options=self.options,

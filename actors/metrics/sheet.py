@@ -13,11 +13,10 @@ import numpy as np
 from msgspec import Struct
 
 from actors.metrics.base import Base
-from actors.metrics.block import Block, packed
 from actors.metrics.figures import Tally
 from actors.metrics.options import LedgerOptions
 from actors.metrics.summary import MARK, TRADE, Amounts, exact, opened, total, trace
-from actors.metrics.timeline import BLOCK_FILL, Columns, Timeline
+from actors.metrics.timeline import Columns, Timeline, laid
 
 NEEDED = ("when", "kind", "amount")
 
@@ -53,15 +52,8 @@ class Sheet(Struct, frozen=True):
 
     def timeline(self) -> Timeline:
         """A timeline of it that has only what equity and days follow from."""
-        blocks = []
-        for first in range(0, len(self), BLOCK_FILL):
-            block, part = Block(), slice(first, first + BLOCK_FILL)
-            block.when = packed(self.columns["when"][part])
-            block.kind = bytearray(self.columns["kind"][part].astype(np.uint8))
-            block.amount = packed(self.columns["amount"][part])
-            blocks.append(block)
         timeline = Timeline()
-        timeline.restore(blocks)
+        timeline.restore(laid(self.columns))
         timeline.base = self.base
         return timeline
 

@@ -28,6 +28,8 @@ BLOCK_MAX: Final = 1_024
 BLOCK_FILL: Final = 768  # what is appended leaves room for what comes late
 WIDE: Final = 4  # so many times fewer where amounts are Python's integers, which take longer
 
+FEW: Final = 8  # nodes of the tree are changed one by one up to so many
+
 Key = tuple[int, bool, Id]
 Place = tuple[int, int]
 
@@ -130,6 +132,35 @@ class Timeline:
         if inside:
             self.blocks[0].behead(inside)
         self._grown = True
+
+    def cut(self, first: Place) -> None:
+        """Take out the entries from a place on."""
+        number, inside = first
+        self._length = self.index(first)
+        if inside:
+            gone = self.blocks[number].kind.count(MARK, inside)
+            self.blocks[number].truncate(inside)
+            self._lasts[number] = self.blocks[number].when[-1]
+            self._stale.add(number)
+            number += 1
+            self.marks -= gone
+        removed = self.blocks[number:]
+        self.marks -= sum(block.kind.count(MARK) for block in removed)
+        del self.blocks[number:], self._lasts[number:]
+        self._stale = {one for one in self._stale if one < number}
+        self._grown = self._grown or len(removed) > FEW
+        if not self._grown:
+            for place in range(number, number + len(removed)):
+                self._tree.put(place, NOTHING)
+
+    def extend(self, columns: Columns) -> None:
+        """Put entries behind all others, of which only `when`, `kind` and `amount` are known."""
+        when, kind, amount = (columns[name].tolist() for name in ("when", "kind", "amount"))
+        if len(when) <= BLOCK_FILL:
+            for row in zip(when, kind, amount, strict=True):
+                self.append(Row(row[0], row[1], 0, row[2]))
+            return
+        self.restore([*self.blocks, *laid(columns)])
 
     def purge_heap(self) -> None:
         """Forget the ids that no entry has any more."""
@@ -400,6 +431,18 @@ class Timeline:
                 self._tree.put(number, self.blocks[number].summary())
         self._grown = False
         self._stale.clear()
+
+
+def laid(columns: Columns) -> list[Block]:
+    """Blocks that have only what equity and days follow from: `when`, `kind` and `amount`."""
+    blocks = []
+    for first in range(0, len(columns["when"]), BLOCK_FILL):
+        block, part = Block(), slice(first, first + BLOCK_FILL)
+        block.when = packed(columns["when"][part])
+        block.kind = bytearray(columns["kind"][part].astype(np.uint8))
+        block.amount = packed(columns["amount"][part])
+        blocks.append(block)
+    return blocks
 
 
 def _key(kind: int, identity: Id) -> Key:
