@@ -18,6 +18,7 @@ from actors.metrics.moments import Moments, moments
 
 CALENDAR_DAYS_PER_YEAR = 365
 SHARPE_DAYS_MIN = 2
+PART = 1 << 14  # trades that are counted in one step, or Python integers would hold up the loop
 CAGR_DAYS_MIN = 30
 # A spread below this fraction of the mean is the rounding of equal returns, not risk.
 VARIANCE_NOISE = 1e-12
@@ -70,8 +71,10 @@ class Tally(Struct):
 
     def count_all(self, pnls: npt.NDArray[np.int64]) -> None:
         """Count many trades; an array of shape (trades,)."""
-        if not len(pnls):
-            return
+        for first in range(0, len(pnls), PART):
+            self._count_part(pnls[first : first + PART])
+
+    def _count_part(self, pnls: npt.NDArray[np.int64]) -> None:
         largest = max(int(pnls.max()), -int(pnls.min()))
         few = 512  # so many squares, or so many amounts, add up to 64 bits at most
         amounts = pnls if largest * largest * few < 2**63 else pnls.astype(object)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 _FLOAT_EXACT = 2**53
+_PART = 1 << 14
 _POWER_EXACT = 22  # 10^22 is the largest power of ten that a float holds exactly
 SCALE = 4
 SCALE_STEP = 4
@@ -83,7 +84,11 @@ def floats(units: npt.NDArray[Any], scale: int) -> npt.NDArray[np.float64]:
     whole = 10**scale
     if units.dtype == np.int64 and scale <= _POWER_EXACT and _fit(units):
         return units.astype(np.float64) / float(whole)
-    return np.array([amount / whole for amount in units.tolist()], dtype=np.float64)
+    found = np.zeros(len(units))
+    for first in range(0, len(units), _PART):  # no step so long that it holds up the event loop
+        part = units[first : first + _PART].tolist()
+        found[first : first + _PART] = [amount / whole for amount in part]
+    return found
 
 
 def _fit(units: npt.NDArray[Any]) -> bool:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from actors.metrics.base import Base
 from actors.metrics.figures import Tally
 from actors.metrics.options import LedgerOptions
-from actors.metrics.summary import MARK, TRADE, Amounts, exact, opened, total, trace
+from actors.metrics.summary import EXACT_SUM, MARK, TRADE, Amounts, narrow, opened, total, traced
 from actors.metrics.timeline import Columns, Timeline, laid
 
 NEEDED = ("when", "kind", "amount")
@@ -66,7 +66,11 @@ def merged(sheets: Sequence[Sheet], options: LedgerOptions) -> Sheet:
     starts = [sheet.start for sheet in members]
     openings = [sheet.opening for sheet in members]
     known = [start for start in starts if start is not None]
-    parts = [{**sheet.columns, **_moves(rank, sheet)} for rank, sheet in enumerate(members)]
+    ranks = [np.full(len(sheet), rank, np.int64) for rank, sheet in enumerate(members)]
+    parts = [{**sheet.columns, "rank": rank} for sheet, rank in zip(members, ranks, strict=True)]
+    if any((sheet.columns["kind"] == MARK).any() for sheet in members):
+        most = EXACT_SUM // len(members)
+        parts = [part | _moves(sheet, most) for sheet, part in zip(members, parts, strict=True)]
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     order = np.lexsort((joined["rank"], joined["kind"], joined["when"]))
     rows = {name: column[order] for name, column in joined.items()}
@@ -101,26 +105,29 @@ def _in_units(sheet: Sheet, scale: int, symbols: Sequence[str]) -> Sheet:
     return Sheet(sheet.options, scale, symbols, opening, start, columns, sheet.base)
 
 
-def _moves(rank: int, sheet: Sheet) -> Columns:
-    """How each entry moves the member's known equity, and which makes it known."""
+def _moves(sheet: Sheet, most: int) -> Columns:
+    """How each entry moves the member's known equity, and which makes it known.
+
+    In 64 bits where no equity reaches `most`.
+    """
     kind, start = sheet.columns["kind"], sheet.start
-    path = trace(kind, sheet.columns["amount"], opened(start))
-    levels = exact(path.equity, abs(start or 0))
+    path = traced(kind, sheet.columns["amount"], opened(start))
+    levels = np.concatenate((narrow(np.array([start or 0], object)), path.equity))
+    small = max(int(levels.max()), -int(levels.min())) < most
+    levels = levels.astype(np.int64 if small else object)
     moved = np.zeros(len(kind), levels.dtype)
-    if len(levels):
-        moved[path.first :] = levels - np.concatenate(([start or 0], levels[:-1]))
+    moved[path.first :] = levels[1:] - levels[:-1]
     known = (np.arange(len(kind)) == path.first) & (start is None)
-    return {"rank": np.full(len(kind), rank, np.int64), "moved": moved, "known": known}
+    return {"moved": moved, "known": known}
 
 
 def _summed(rows: Columns, start: int, unknown: int) -> Columns:
     """The columns with each reported equity as the sum of all; `unknown`: how many are not yet."""
     columns = {name: rows[name] for name in rows if name not in ("rank", "moved", "known")}
-    marks = rows["kind"] == MARK
-    if not marks.any():
+    if "moved" not in rows:
         return columns
-    total = exact(rows["moved"], abs(start)).cumsum() + start
-    columns["amount"] = np.where(marks, total, rows["amount"])
+    marks = rows["kind"] == MARK
+    columns["amount"] = np.where(marks, rows["moved"].cumsum() + start, rows["amount"])
     keep = ~marks | (unknown - np.cumsum(rows["known"]) == 0)
     return {name: column[keep] for name, column in columns.items()}
 
@@ -129,4 +136,4 @@ def _times(amounts: Amounts, factor: int) -> Amounts:
     if factor == 1 or not len(amounts):
         return amounts
     largest = max(int(amounts.max()), -int(amounts.min()))
-    return (amounts if largest * factor < 2**62 else amounts.astype(object)) * factor
+    return (amounts if largest * factor < EXACT_SUM else amounts.astype(object)) * factor

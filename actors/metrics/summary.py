@@ -19,6 +19,9 @@ MARK: Final = 2
 # Integers below this have an exact float, so that a division by numpy is rounded as Python's is
 EXACT_MAX: Final = 2**53
 
+EXACT_SUM: Final = 2**62  # differences of 64-bit integers below it do not overflow
+STRETCH: Final = 1_024
+
 Amounts = npt.NDArray[Any]  # int64, or Python integers where those would not be exact
 Kinds = npt.NDArray[np.uint8]
 
@@ -205,6 +208,26 @@ def trace(kind: Kinds, amount: Amounts, opening: Standing | None) -> Path:
     start = levels[0] if opening is None else opening.peak
     peak = np.maximum.accumulate(np.maximum(levels, start)) + flows
     return Path(first, equity, peak)
+
+
+def traced(kind: Kinds, amount: Amounts, opening: Standing | None) -> Path:
+    """The same of any length: in stretches, whose sums stay small and whose steps are short."""
+    first, equity, peak = 0, [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for begin in range(0, len(kind), STRETCH):
+        path = trace(kind[begin : begin + STRETCH], amount[begin : begin + STRETCH], opening)
+        first += path.first
+        opening = path.end() or opening
+        equity.append(narrow(path.equity))
+        peak.append(narrow(path.peak))
+    return Path(first, np.concatenate(equity), np.concatenate(peak))
+
+
+def narrow(amounts: Amounts) -> Amounts:
+    """The same in 64 bits, where they fit and differences of them do."""
+    if amounts.dtype != object:
+        return amounts
+    small = not len(amounts) or max(int(amounts.max()), -int(amounts.min())) < EXACT_SUM
+    return amounts.astype(np.int64) if small else amounts
 
 
 class Streaks(NamedTuple):

@@ -1,7 +1,7 @@
 """The way of an account through its entries: what equity was before each, and each day's return.
 
-It follows them as live figures do, block by block and day by day, so that all that is told of an
-account comes from one reckoning.
+It follows them as live figures do, stretch by stretch and day by day, so that all that is told of
+an account comes from one reckoning.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from msgspec import Struct
 from actors.metrics import restate
 from actors.metrics.days import Calendar
 from actors.metrics.sheet import Sheet
-from actors.metrics.summary import Amounts, opened, trace
-from actors.metrics.timeline import Timeline
+from actors.metrics.summary import Amounts, narrow, opened, traced
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -47,26 +46,19 @@ class Walk(Struct, frozen=True):
 
 def walk(sheet: Sheet, now: int) -> Walk:
     """Follow a sheet's entries up to `now` (microseconds since 1970)."""
-    timeline, opening = sheet.timeline(), opened(sheet.start)
-    known, equities, peaks = 0, [], []
-    for block in timeline.blocks:
-        path = trace(block.kinds(), block.amounts(), opening)
-        known += path.first
-        if len(path.equity):
-            equities.append(path.equity)
-            peaks.append(path.equity == path.peak)
-            opening = path.end()
-    after = np.concatenate(equities) if equities else np.zeros(0, np.int64)
+    path = traced(sheet.columns["kind"], sheet.columns["amount"], opened(sheet.start))
+    after, at_peak = path.equity, np.asarray(path.equity == path.peak, np.bool_)
     # without a start the first reported equity is the base
     start = int(after[0]) if sheet.start is None and len(after) else sheet.start
-    before = np.concatenate((np.array([start], after.dtype), after[:-1])) if len(after) else after
-    at_peak = np.concatenate(peaks).astype(np.bool_) if peaks else np.zeros(0, np.bool_)
-    return Walk(known, start, before, after, at_peak, _days(timeline, sheet, now))
+    before = (
+        np.concatenate((narrow(np.array([start], object)), after[:-1])) if len(after) else after
+    )
+    return Walk(path.first, start, before, after, at_peak, _days(sheet, now))
 
 
-def _days(timeline: Timeline, sheet: Sheet, now: int) -> Days:
+def _days(sheet: Sheet, now: int) -> Days:
     calendar = Calendar(sheet.options.zone)
-    account = restate.days(timeline, calendar, opened(sheet.start))
+    account = restate.days(sheet.timeline(), calendar, opened(sheet.start))
     today = calendar.day_of(now)
     if account.returns_from is None:
         return Days(today, np.zeros(0))
