@@ -167,11 +167,11 @@ class Block:
         for name in COLUMNS:
             del getattr(self, name)[:count]
 
-    def truncate(self, place: int) -> None:
-        """Take out the entries from this place on."""
+    def cut(self, first: int, last: int | None = None) -> None:
+        """Take out the entries from one place to before another (None: to the end)."""
         self.changed()
         for name in COLUMNS:
-            del getattr(self, name)[place:]
+            del getattr(self, name)[first:last]
 
     def split(self) -> Block:
         """Keep the first half and return the second."""

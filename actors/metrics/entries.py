@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,13 @@ REWRITES_KNOWN = 256
 Flags = npt.NDArray[np.bool_]
 
 
+class Change(NamedTuple):
+    """An entry more (1) or less (-1) at an instant; 0: anything from there on."""
+
+    when: int
+    more: int
+
+
 class Entries:
     """The timeline of one bot, the index of its trades' ids, and its account.
 
@@ -46,7 +54,7 @@ class Entries:
         if options.starting_equity is not None:
             self.scale = scale_for(options.starting_equity)
         self.rewrites = 0
-        self._rewritten: deque[int] = deque(maxlen=REWRITES_KNOWN)  # the instants of the last
+        self._rewritten: deque[Change] = deque(maxlen=REWRITES_KNOWN)  # the last of them
         self.index = Index()
         self.past = Past()  # ids of compacted trades
         self._dead = 0  # entries compacted, of which index and heap still know
@@ -139,13 +147,12 @@ class Entries:
 
     # ------------------------------------------- for whoever follows, or is followed
 
-    def changed_since(self, rewrites: int) -> int:
-        """The earliest instant that changed after so many rewrites: LATER for none, 0 for any."""
+    def changed_since(self, rewrites: int) -> list[Change] | None:
+        """What changed after so many rewrites, None where that is not known any more."""
         missed = self.rewrites - rewrites
         if missed > len(self._rewritten):
-            return 0
-        last = itertools.islice(reversed(self._rewritten), missed)
-        return min(last, default=LATER)
+            return None
+        return list(itertools.islice(reversed(self._rewritten), missed))
 
     def follow(self, when: int, kind: int, amount: int, fee: int) -> None:
         """Take in an entry after all others, without an id."""
@@ -168,11 +175,18 @@ class Entries:
         self._since = 0
         self._behind = self._stale = self._moved = len(timeline) > 0
 
-    def rewrite(self, since: int, columns: Columns, tally: Tally, fees: int) -> None:
-        """Replace the entries from an instant on: `when`, `kind`, `amount`; the sums are all's."""
+    def rewrite(self, since: int, columns: Columns) -> None:
+        """Replace the entries from an instant on; `when`, `kind`, `amount` of each, no sums."""
         self.timeline.cut(self.timeline.since(since))
         self.timeline.extend(columns)
-        self.count(tally, fees)
+        self._rewrote(since)
+
+    def replace(self, when: int, columns: Columns) -> None:
+        """Replace the entries of one instant; without reported equities."""
+        self.timeline.replace(when, columns)
+        self._rewrote(when)
+
+    def _rewrote(self, since: int) -> None:
         self._since = min(self._since, since)
         self._behind = self._moved = self._stale = True
         self._noted(since)
@@ -181,10 +195,10 @@ class Entries:
         """Take over the sums over all trades."""
         self._account.tally, self._account.fees = tally, fees
 
-    def _noted(self, when: int) -> None:
-        """Something else than the end changed, from an instant on."""
+    def _noted(self, when: int, more: int = 0) -> None:
+        """Something else than the end changed: see `Change`."""
         self.rewrites += 1
-        self._rewritten.append(when)
+        self._rewritten.append(Change(when, more))
 
     # -------------------------------------------------------- many at once
 
@@ -305,11 +319,11 @@ class Entries:
         row = self.timeline.remove(place)
         self._changed(row, -1)
         if row.when > self.timeline.last:  # what comes now is in order, but not for who saw it
-            self._rewritten[-1] = self.timeline.last
+            self._rewritten[-1] = Change(self.timeline.last, 0)
 
     def _changed(self, row: Row, sign: int) -> None:
         """Something else than the end changed: sums at once, the rest when it is asked for."""
-        self._noted(row.when)
+        self._noted(row.when, sign)
         self._behind = self._stale = True
         self._chart.late(row.when)
         self._since = min(self._since, row.when)

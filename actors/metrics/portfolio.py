@@ -1,9 +1,9 @@
 """Ledgers of one currency, each of its own bot, as if they were one account.
 
-Events in order cost O(1) each. After anything else (a late trade, a correction, one bot's event
-after a later one of another's) the accounts are merged anew from its instant on, by numpy, 0.2 us
-an entry; when a bot joins, from the start. One bot alone is its own portfolio and costs nothing.
-What is compacted is merged before the members forget it.
+Events in order cost O(1) each. One that comes late, or a correction, is put in its place; where
+equities were reported, everything from its instant on is merged anew by numpy, about 0.3 us an
+entry, and when a bot joins, everything. One bot alone is its own portfolio and costs nothing. What
+is compacted is merged before the members forget it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
 
@@ -20,11 +21,13 @@ from actors.metrics.base import Base
 from actors.metrics.common import Common, advanced, starting, together
 from actors.metrics.entries import LATER
 from actors.metrics.figures import Tally
-from actors.metrics.ledger import Ledger
+from actors.metrics.ledger import LATEST, Ledger
 from actors.metrics.money import SCALE
 from actors.metrics.options import LedgerOptions, terms
-from actors.metrics.sheet import NEEDED, merged, whole
+from actors.metrics.sheet import NEEDED, Sheet, merged, whole
 from actors.metrics.summary import MARK
+
+FEW: Final = 8  # instants that are merged one by one
 
 
 class Seen(Struct):
@@ -61,8 +64,8 @@ class Portfolio:
             self._members = members
             self._restart()
             self._merge(0)
-        elif (since := self._late()) < LATER:
-            self._merge(since)
+        elif (late := self._late()) is not None:
+            self._merge(*late)
         else:
             self._follow()
         self._shed()
@@ -103,20 +106,28 @@ class Portfolio:
 
     # ------------------------------------------------------------ in order
 
-    def _late(self) -> int:
-        """The earliest instant from which on the members are not as they were followed."""
-        late = LATER
+    def _late(self) -> tuple[int, set[int] | None] | None:
+        """From when on the members are not as they were followed; None: they are, but for more.
+
+        And which instants alone; None: all from there on, as each reported equity hangs on what
+        was before it.
+        """
+        since, instants, alone = LATER, set[int](), True
         for rank, (seen, ledger) in enumerate(zip(self._seen, self._members, strict=True)):
-            timeline = ledger.timeline
             if seen.rewrites != ledger.rewrites:
-                late = min(late, seen.last, ledger.changed_since(seen.rewrites))
-            elif seen.taken < timeline.base.entries:
-                return 0
-            else:
-                fresh = next(self._fresh(rank), None)
-                if fresh is not None and fresh[:3] < self._last:
-                    late = min(late, fresh[0])
-        return late
+                whens, fine = _changes(seen, ledger)
+                instants.update(whens)
+                since, alone = min(since, *whens), alone and fine
+            elif seen.taken < ledger.timeline.base.entries:
+                return 0, None
+            elif (fresh := next(self._fresh(rank), None)) is not None:
+                alone = False
+                if fresh[:3] < self._last:
+                    since = min(since, fresh[0])
+            alone = alone and not (ledger.timeline.marks or ledger.timeline.base.summary.known)
+        if since == LATER:
+            return None
+        return since, instants if alone and len(instants) <= FEW else None
 
     def _follow(self) -> None:
         fresh = [self._fresh(rank) for rank in range(len(self._members))]
@@ -146,14 +157,30 @@ class Portfolio:
 
     # ----------------------------------------------------- from an instant on
 
-    def _merge(self, since: int) -> None:
-        """Take in every entry of every member from an instant on, instead of what was there."""
-        members, first = self._members, self._whole.first
-        base = self.compacted(members)
+    def _merge(self, since: int, instants: set[int] | None = None) -> None:
+        """Take in the members' entries from an instant on, or some, instead of what was there."""
+        base, first = self.compacted(self._members), self._whole.first
         if first is None or since <= max(first, base.cut):
             since = 0
+        if not since:
+            self._whole = Ledger.of(self._rows(base, 0, LATEST))
+        elif instants is None:
+            self._whole.rewrite(since, self._rows(base, since, LATEST).columns)
+        else:
+            for when in instants:
+                self._whole.replace(when, self._rows(base, when, when + 1).columns)
+        self._take_stock()
+
+    def _rows(self, base: Base, since: int, until: int) -> Sheet:
+        sheets = [
+            ledger.sheet(*NEEDED, base=base, since=since, until=until) for ledger in self._members
+        ]
+        return merged(sheets, self.options)
+
+    def _take_stock(self) -> None:
+        """Take over sums from the members, and how far they are."""
         tally, fees = Tally(), 0
-        for rank, ledger in enumerate(members):
+        for rank, ledger in enumerate(self._members):
             account, factor = ledger.account(), 10 ** (self._scale - ledger.scale)
             tally.merge(account.tally, factor)
             fees += account.fees * factor
@@ -161,14 +188,8 @@ class Portfolio:
             timeline = ledger.timeline
             taken = timeline.base.entries + len(timeline)
             self._seen[rank] = Seen(taken, ledger.rewrites, timeline.last)
-        self._last = max(_last(rank, ledger) for rank, ledger in enumerate(members))
-        sheets = [ledger.sheet(*NEEDED, base=base, since=since) for ledger in members]
-        rows = merged(sheets, self.options)
-        if since:
-            self._whole.rewrite(since, rows.columns, tally, fees)
-        else:
-            self._whole = Ledger.of(rows)
-            self._whole.count(tally, fees)
+        self._last = max(_last(rank, ledger) for rank, ledger in enumerate(self._members))
+        self._whole.count(tally, fees)
 
     def _shed(self) -> None:
         """Let go of what was compacted since."""
@@ -176,6 +197,19 @@ class Portfolio:
         if base.cut > timeline.base.cut:
             timeline.drop(timeline.since(base.cut))
             timeline.base = base
+
+
+def _changes(seen: Seen, ledger: Ledger) -> tuple[list[int], bool]:
+    """Instants that changed in a member, and whether they alone did."""
+    changes = ledger.changed_since(seen.rewrites)
+    if changes is None:
+        return [0], False
+    whens = [change.when for change in changes]
+    timeline = ledger.timeline
+    taken = seen.taken + sum(change.more for change in changes)
+    if all(change.more for change in changes) and taken == timeline.base.entries + len(timeline):
+        return whens, True
+    return [*whens, seen.last], False
 
 
 def _last(rank: int, ledger: Ledger) -> tuple[int, int, int]:

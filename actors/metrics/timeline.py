@@ -87,6 +87,9 @@ class Timeline:
         if number == len(self.blocks) - 1 and place == len(self.blocks[number]):
             self.append(row)
             return None
+        return self._put(number, place, row)
+
+    def _put(self, number: int, place: int, row: Row) -> Place:
         block = self.blocks[number]
         if len(block) >= BLOCK_MAX // self._parts:
             self._split(number)
@@ -139,7 +142,7 @@ class Timeline:
         self._length = self.index(first)
         if inside:
             gone = self.blocks[number].kind.count(MARK, inside)
-            self.blocks[number].truncate(inside)
+            self.blocks[number].cut(inside)
             self._lasts[number] = self.blocks[number].when[-1]
             self._stale.add(number)
             number += 1
@@ -152,6 +155,32 @@ class Timeline:
         if not self._grown:
             for place in range(number, number + len(removed)):
                 self._tree.put(place, NOTHING)
+
+    def replace(self, when: int, columns: Columns) -> None:
+        """Put other entries, `when`, `kind` and `amount` of each, in the place of an instant's.
+
+        None of them is a reported equity.
+        """
+        while self.last >= when and self.when(self.since(when)) == when:
+            number, place = self.since(when)
+            block = self.blocks[number]
+            end = bisect_right(block.when, when)
+            if place == 0 and end == len(block):
+                del self.blocks[number], self._lasts[number]
+                self._length -= end
+                self._grown = True
+            else:
+                block.cut(place, end)
+                self._touched(number, place - end)
+        rows = zip(columns["kind"].tolist(), columns["amount"].tolist(), strict=True)
+        number, place = self.since(when)
+        for kind, amount in reversed(list(rows)):
+            row = Row(when, kind, 0, amount)
+            if number == len(self.blocks):
+                self.append(row)
+                number, place = len(self.blocks) - 1, len(self.blocks[-1]) - 1
+            else:
+                number, place = self._put(number, place, row)
 
     def extend(self, columns: Columns) -> None:
         """Put entries behind all others, of which only `when`, `kind` and `amount` are known."""
