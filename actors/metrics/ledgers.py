@@ -18,7 +18,7 @@ from actors.metrics.queries import DayPnl, History, HistoryQuery, SheetsQuery, T
 from actors.metrics.sheet import Sheet
 
 BOTS_MAX = 256
-POINTS_MAX = 50_000  # of a chart, of all bots together
+POINTS_MAX = 50_000  # of charts, of all bots (or portfolios) together
 EVENTS_MAX = 2_000_000
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 LATEST = datetime(2199, 12, 30, tzinfo=UTC)
@@ -126,8 +126,7 @@ class Ledgers:
     def history(self, query: HistoryQuery) -> dict[str, History]:
         """Return a part of the charts; of many bots with fewer points each."""
         names = [query.bot] if query.bot else sorted(self.of)
-        most = max(POINTS_MIN, POINTS_MAX // max(1, len(names)))
-        query = replace(query, points=min(query.points, most))
+        query = shared(query, len(names))
         return {bot: part(self.of[bot], query) for bot in names if bot in self.of}
 
     def sheets(self, query: SheetsQuery) -> dict[str, Sheet]:
@@ -193,6 +192,12 @@ def bounded(ledgers: Iterable[Ledger], most: int) -> None:
     """Raise TooLarge where the ledgers hold more entries than that together."""
     if sum(ledger.held for ledger in ledgers) > most:
         raise TooLarge(f"bot: more than {most:,} events: ask for one")
+
+
+def shared(query: HistoryQuery, charts: int) -> HistoryQuery:
+    """The query with as many points as each of so many charts may have."""
+    most = max(POINTS_MIN, POINTS_MAX // max(1, charts))
+    return replace(query, points=min(query.points, most))
 
 
 def part(ledger: Ledger, query: HistoryQuery) -> History:

@@ -21,7 +21,7 @@ from actors.metrics.as_of import as_of
 from actors.metrics.details import WANTED, Details, details, record, study
 from actors.metrics.families import family
 from actors.metrics.ledger import Ledger
-from actors.metrics.ledgers import EVENTS_MAX, LATEST, Ledgers, part
+from actors.metrics.ledgers import EVENTS_MAX, LATEST, Ledgers, part, shared
 from actors.metrics.options import LedgerOptions
 from actors.metrics.queries import History, HistoryQuery, SheetsQuery
 from actors.metrics.sheet import NEEDED, Sheet, merged
@@ -127,11 +127,10 @@ class Studies:
 
 
 def curves(sheets: Sheets, query: HistoryQuery) -> dict[str, History]:
-    """A part of the chart of each currency's portfolio."""
-    return {
-        currency: part(Ledger.of(_whole(members)), query)
-        for currency, members in _members(sheets).items()
-    }
+    """A part of the chart of each currency's portfolio; of many with fewer points each."""
+    whole = {currency: _whole(members) for currency, members in _members(sheets).items()}
+    query = shared(query, len(whole))
+    return {currency: part(Ledger.of(sheet), query) for currency, sheet in whole.items()}
 
 
 def _details(sheets: Sheets, now: datetime, *, alone: bool) -> Of[Details]:

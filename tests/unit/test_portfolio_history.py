@@ -186,3 +186,12 @@ def test_it_refuses_to_copy_more_than_fits(monkeypatch):
     with pytest.raises(TooLarge, match=r"^bot: more than 2 events: ask for one$"):
         found.sheets(SheetsQuery(NEEDED))
     assert found.sheets(SheetsQuery(NEEDED, bot="beta")) == {}
+
+
+def test_it_draws_so_many_points_of_all_portfolios_together(monkeypatch):
+    monkeypatch.setattr(module, "POINTS_MAX", 20)
+    events = [trade(bot, n, n, 1) for bot in ("alpha", "euro") for n in range(30)]
+    found = book(events, dict.fromkeys(["alpha", "euro"], Decimal(100)))
+    every = curves(found.sheets(SheetsQuery(NEEDED)), HistoryQuery(points=500))
+    assert [0 < len(one.points) <= 10 for one in every.values()] == [True, True]
+    assert len(drawn(found, HistoryQuery(points=500)).points) > 10
