@@ -85,7 +85,7 @@ class Ingest:
         self._store = store
         self._clock = clock
         self._seen = seen
-        self._horizon = horizon or Horizon()
+        self.horizon = horizon or Horizon()
         self.rush = rush or Rush(clock)
         self._rejected_since_trim = 0
 
@@ -121,8 +121,8 @@ class Ingest:
         self, good: list[tuple[int, Event]], bad: list[Bad], source: str, *, regular: bool = True
     ) -> Accepted:
         stamp = self._clock.now().timestamp()
-        if self._horizon.since is not None:
-            good, late = _settled(good, self._horizon.since)
+        if self.horizon.since is not None:
+            good, late = _settled(good, self.horizon.since)
             bad = sorted(bad + late, key=lambda item: item.index)
         events = [event for _, event in good]
         runs = [

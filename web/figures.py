@@ -55,11 +55,15 @@ class HistoryAnswer(Struct, frozen=True):
 
 
 class DefinitionsAnswer(Struct, frozen=True):
-    """Answer of GET /api/v1/metrics/definitions: what figures mean, and the options in force."""
+    """Answer of GET /api/v1/metrics/definitions: what figures mean, and the options in force.
+
+    What happened before `settled_before` (None: no retention) is compacted and cannot be corrected.
+    """
 
     figures: dict[str, Definition]
     families: dict[str, str]
     options: dict[str, LedgerOptions]
+    settled_before: datetime | None = None
 
 
 def figures(door: Door, services: Services) -> Blueprint:
@@ -104,7 +108,8 @@ def figures(door: Door, services: Services) -> Blueprint:
         update = await services.metrics.ask(MetricsQuery(""), timeout_s=ASK_S)
         options = {bot: services.studies.options(bot) for bot in update.bots}
         sources = {name: module.SOURCE for name, module in FAMILIES.items()}
-        return answer(DefinitionsAnswer(DEFINITIONS, sources, options))
+        since = services.ingest.horizon.since
+        return answer(DefinitionsAnswer(DEFINITIONS, sources, options, since))
 
     return routes
 

@@ -27,7 +27,7 @@ from actors.messages import (
     RiskUpdate,
     Trade,
 )
-from actors.metrics.horizon import Horizon
+from actors.metrics.horizon import Horizon, Patience
 from actors.metrics.keep import Keeper
 from actors.metrics.ledgers import Ledgers
 from actors.metrics.options import LedgerOptions
@@ -104,6 +104,7 @@ class MetricsActor(Actor[Message]):
         self._broadcaster = broadcaster
         self._watched = watched
         self._horizon = horizon or Horizon()
+        self._patience = Patience()
         self._compacting = False
         self._ledgers = Ledgers(options)
         self._keeper = Keeper(store, READER)
@@ -243,9 +244,16 @@ class MetricsActor(Actor[Message]):
             await self._alerts.tell(replace(update, bots=bots))
 
     def _settle(self) -> None:
-        """Follow the horizon, and begin to compact once it moved."""
-        self._horizon.move(self.ctx.clock.now())
-        if self._ledgers.settle(self._horizon.at) and not self._compacting:
+        """Follow the horizon, with patience, and then begin to compact."""
+        if self._horizon.move(self.ctx.clock.now()):
+            self._patience = Patience()
+            return
+        if self._horizon.at <= self._ledgers.horizon:
+            return
+        if not self._patience.over(self._store.head(), self._position.told or 0):
+            return
+        self._ledgers.settle(self._horizon.at)
+        if not self._compacting:
             self._compacting = True
             self.ctx.after(COMPACT_EVERY_S, _Compact())
 

@@ -95,7 +95,8 @@ class Loader:
         """Take in consecutive runs, up to a seq, but the events left out."""
         for stream, some in itertools.groupby(runs, key=attrgetter("stream")):
             these = list(some)
-            if left_out or these[-1].last > until:
+            apart = not left_out.isdisjoint(range(these[0].seq, these[-1].last + 1))
+            if apart or these[-1].last > until:
                 rows = [row for run in these for row in run.rows() if row.seq <= until]
                 lines = [row.data for row in rows if row.seq not in left_out]
             else:

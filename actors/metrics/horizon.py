@@ -41,6 +41,30 @@ class Horizon:
         return True
 
 
+class Patience:
+    """The door refuses at once; ledgers follow when they have all that it let in before.
+
+    A process that starts may have events before it that were accepted long ago.
+    """
+
+    def __init__(self) -> None:
+        self._head: int | None = None
+        self._told = False
+
+    def over(self, head: int, told: int) -> bool:
+        """Whether ledgers may follow, asked at each turn of their mailbox.
+
+        `head` is the journal's, `told` up to where events were put into the mailbox.
+        """
+        if self._head is None:  # the turn before, a request may have passed the door already
+            self._head = head
+            return False
+        if not self._told:  # what was told is handled by the next turn
+            self._told = told >= self._head
+            return False
+        return True
+
+
 def refusal(field: str, what: str, when: datetime, since: datetime, verb: str = "is") -> str:
     """Why an event is refused that happened before the horizon, or corrects one that did."""
     return (

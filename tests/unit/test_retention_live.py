@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from actors import codec
+from actors.feed import Feed
 from actors.ingest import Ingest
 from actors.messages import Equity, Flow, Trade
 from actors.metrics import actor as metrics_module
@@ -26,12 +27,14 @@ from actors.metrics.replay import READER, STREAMS
 from actors.metrics.sheet import NEEDED
 from actors.metrics.study import Studies, curves
 from actors.place import Position, cursor_key, settled_key
+from actors.rush import Rush
 from tests.fakes.bench import bench, opened
 from tests.unit.test_metrics_actor import crash, journal, record
 
 pytestmark = pytest.mark.anyio
 START = datetime(2026, 1, 1, tzinfo=UTC)  # where the loop's clock begins
 DAYS = 30
+SETTLED_S = 3 * metrics_module.TURN_EVERY_S + 4
 
 
 def options(bot):
@@ -103,8 +106,7 @@ async def test_it_compacts_a_slice_at_a_time_and_each_day_one_more_day(tmp_path,
     monkeypatch.setattr(metrics_module, "COMPACT_ENTRIES", 50)
     events = past() + past("beta")
     async with keeping(tmp_path, *events) as table:
-        assert await compacted(table) == (0, 300)
-        await anyio.sleep(1.5 * metrics_module.COMPACT_EVERY_S)
+        await anyio.sleep(3 * metrics_module.TURN_EVERY_S + 1.5 * metrics_module.COMPACT_EVERY_S)
         assert await compacted(table) == (50, 250)
         await anyio.sleep(4)
         assert table.horizon.since == START - timedelta(days=DAYS)
@@ -128,7 +130,7 @@ async def test_it_refuses_a_correction_of_what_is_settled_for_good(tmp_path):
     events = past()
     moved = trade("alpha7", 1, 500, revision=1)  # that trade closed long ago
     async with keeping(tmp_path, *events) as table:
-        await anyio.sleep(5)
+        await anyio.sleep(SETTLED_S)
         await record(table, moved, trade("new", 1, 3))
         [report] = [report for report in table.reports if report.kind == "refused"]
         assert "alpha: closed_at: trade alpha7 of" in str(report)
@@ -147,9 +149,24 @@ async def test_it_refuses_a_correction_of_what_is_settled_for_good(tmp_path):
         assert b",500," not in csv
 
 
+async def test_it_counts_what_the_door_let_in_before_retention_was_on(tmp_path):
+    events = past()
+    async with keeping(tmp_path, *events, cursor=0) as table:  # alerts have heard of nothing yet
+        feed = Feed(table.store, Rush(table.clock), [(table.place, table.ref("tested"))])
+        await anyio.sleep(SETTLED_S)
+        assert table.horizon.since == START - timedelta(days=DAYS)
+        while table.place.told < 300:
+            await feed._hand_on_some(table.place.told)
+        await anyio.sleep(SETTLED_S)
+        await counts(table, *events)
+        assert (await compacted(table))[0] > 200
+        assert table.place.poisoned == set()
+        assert table.kinds("tested") == ["started"]
+
+
 async def test_a_bot_that_is_only_refused_has_no_figures(tmp_path):
     async with keeping(tmp_path, *past()) as table:
-        await anyio.sleep(5)
+        await anyio.sleep(SETTLED_S)
         late = trade(1, 99, 5, bot="late")
         await record(table, msgspec.structs.replace(late, currency="EUR"))
         assert table.place.poisoned == {301}
@@ -195,7 +212,7 @@ async def test_it_studies_the_journal_where_trades_are_compacted(tmp_path):
             await studies.details("", None, now),
             await studies.families(["freqtrade"], "", None, now),
         )
-        await anyio.sleep(5)
+        await anyio.sleep(SETTLED_S)
         assert (await compacted(table))[0] > 100
         assert await studies.details("", None, now) == whole[0]
         assert await studies.families(["freqtrade"], "", None, now) == whole[1]
