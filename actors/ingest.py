@@ -152,10 +152,14 @@ class Ingest:
         self, repeated: list[tuple[int, Event]], earlier: bytes, source: str
     ) -> list[Rejected]:
         """Return the repeats that say something else; they are kept beside what was refused."""
-        found = repeat.conflicts(repeated, earlier) if repeated else []
+        found: list[tuple[int, str]] = []
+        for piece in repeat.conflicts(repeated, earlier):
+            found += piece
+            await checkpoint()
+        found.sort()
         if found:
-            events = dict(repeated)
-            bad = [Bad(index, error, codec.encode(events[index])) for index, error in found]
+            events, kept_of = dict(repeated), found[:REJECTED_PER_BATCH_MAX]
+            bad = [Bad(index, error, codec.encode(events[index])) for index, error in kept_of]
             kept = self._rejected(bad, source)
             await self._store.write(lambda tx: self._keep(tx, kept))
         return [Rejected(index, error) for index, error in found]

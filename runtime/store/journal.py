@@ -19,15 +19,18 @@ NEXT_SEQ = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'journal'), 0
 NOTE = f"INSERT OR IGNORE INTO keys VALUES (?2, {NEXT_SEQ})"
 REMEMBER = f"INSERT OR IGNORE INTO keys SELECT value, {NEXT_SEQ} FROM json_each(?2)"
 KNOWN = "SELECT json_group_array(value) FROM json_each(?) WHERE value IN (SELECT key FROM keys)"
-# The runs whose first seqs are known of some keys, oldest first, until they hold enough bytes.
+# The runs that hold the seqs noted for some keys, oldest first, until they hold enough bytes.
 EARLIER = """
-SELECT group_concat(CAST(data AS TEXT), char(10)) FROM journal WHERE seq IN (
+SELECT CAST(group_concat(data, char(10)) AS BLOB) FROM journal WHERE seq IN (
     SELECT seq FROM (
-        SELECT seq, sum(length(data)) OVER (ORDER BY seq) AS held FROM journal WHERE seq IN (
-            SELECT (SELECT min(seq) FROM journal WHERE seq >= keys.seq) FROM keys
+        SELECT seq, sum(length(data)) OVER (ORDER BY seq) - length(data) AS before
+        FROM journal WHERE seq IN (
+            SELECT run.seq FROM keys JOIN journal AS run
+                ON run.seq = (SELECT min(seq) FROM journal WHERE seq >= keys.seq)
+                AND run.seq - run.n < keys.seq
             WHERE keys.seq > 0 AND key IN (SELECT value FROM json_each(?1))
         )
-    ) WHERE held <= ?2
+    ) WHERE before < ?2
 )
 """
 # In the order of the key, in which alone the inner query finds its rows
@@ -160,11 +163,12 @@ class Journal:
     def earlier(self, keys: Sequence[str], bytes_max: int) -> bytes:
         """Return the runs that these keys came with, one event a line, among them others.
 
-        Empty where they are gone; at most `bytes_max`, so that many keys cost no more.
+        Without those that are gone. No further run once they hold `bytes_max`: so many keys cost
+        no more than that and one run, and what a single run holds is found whatever its size.
         """
         text = json.dumps([key for key in keys if "\0" not in key], ensure_ascii=False)
         found = self._link.execute(EARLIER, (text, bytes_max)).fetchone()[0]
-        return b"" if found is None else str(found).encode()
+        return b"" if found is None else bytes(found)
 
     def trim(self, stream: str, keep: int) -> int:
         """Delete all but the newest `keep` rows of a stream; returns how many went."""

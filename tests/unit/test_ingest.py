@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from actors import codec, ingest
+from actors import codec, ingest, repeat
 from actors.codec import BadBatch
 from actors.ingest import Accepted, Ingest, Rejected, RejectedEvent
 from actors.messages import CircuitBreaker, Seen, Trade
@@ -115,6 +115,29 @@ async def test_it_tells_apart_the_repeats_within_a_batch(door):
         (2, True)
     ]
     assert "conflicts" not in json.loads(msgspec.json.encode(await door.post(trade(1))))
+
+
+async def test_it_tells_a_conflict_with_an_event_of_a_run_beyond_the_bound(door, monkeypatch):
+    monkeypatch.setattr(repeat, "EARLIER_BYTES_MAX", 1)
+    await door.post(*(trade(n) for n in range(20)))
+    answer = await door.post(trade(19, pnl="7"))
+    assert [item.index for item in answer.conflicts] == [0]
+
+
+async def test_it_lets_others_go_on_while_it_compares(door, monkeypatch):
+    monkeypatch.setattr(repeat, "PIECE", 2)
+    turns = []
+    paused = ingest.checkpoint
+
+    async def counted():
+        turns.append(1)
+        await paused()
+
+    await door.post(*(trade(n) for n in range(8)))
+    monkeypatch.setattr(ingest, "checkpoint", counted)
+    answer = await door.post(*(trade(7 - n, pnl="7") for n in range(8)))
+    assert [item.index for item in answer.conflicts] == list(range(8))
+    assert len(turns) == 1 + 4  # reading, and a piece each
 
 
 async def test_it_counts_a_plain_duplicate_where_the_first_is_no_longer_known(door):

@@ -139,7 +139,20 @@ def test_it_finds_no_more_than_a_bound_of_bytes(journal):
     for n in range(1, 6):
         journal.append([Entry("trade", b"%d" % n * 10, 1.0, f"k{n}")])
     assert journal.earlier(keys(1, 5), 30) == b"\n".join(b"%d" % n * 10 for n in (1, 2, 3))
-    assert journal.earlier(keys(1, 5), 9) == b""
+    assert journal.earlier(keys(1, 5), 9) == b"1" * 10
+
+
+def test_it_finds_one_run_whatever_its_size(journal):
+    journal.append_run("trade", 1.0, lines(1, 40), keys(1, 40))
+    assert journal.earlier(["k40"], 9) == lines(1, 40)
+
+
+def test_it_takes_no_other_run_for_one_that_is_gone(journal):
+    journal.append_run("trade", 1.0, b"1\n2", ["k1", "k2"])
+    journal.append_run("equity", 2.0, b"3\n4", ["k3", "k4"])
+    journal.trim("trade", 0)
+    assert journal.earlier(["k1", "k2"], 100) == b""
+    assert journal.earlier(["k2", "k3"], 100) == b"3\n4"
 
 
 def test_it_finds_no_key_with_a_nul_and_none_whose_run_is_gone(journal):

@@ -24,8 +24,12 @@ TRADE = Trade(
 FLOW = Flow(bot="b", at=AT, id="f", amount=Decimal(1))
 
 
+def compared(repeated, earlier):
+    return [one for piece in repeat.conflicts(repeated, earlier) for one in piece]
+
+
 def told(event, *first):
-    return repeat.conflicts([(3, event)], codec.encode_lines(list(first)))
+    return compared([(3, event)], codec.encode_lines(list(first)))
 
 
 @pytest.mark.parametrize(
@@ -68,4 +72,21 @@ def test_it_looks_for_the_very_revision_and_type():
 def test_it_says_nothing_of_what_it_no_longer_knows():
     assert told(replace(TRADE, pnl=Decimal(9))) == []
     assert told(replace(TRADE, id="8"), TRADE) == []
-    assert repeat.conflicts([(0, TRADE)], b'{"type":"?"}\nbroken') == []
+    assert compared([(0, TRADE)], b'{"type":"?"}\nbroken') == []
+    unknown = codec.encode(TRADE).replace(b'"side"', b'"sides"')
+    assert compared([(0, replace(TRADE, pnl=Decimal(9)))], unknown) == []
+
+
+def test_it_reads_only_what_was_repeated_and_no_more_than_a_piece_at_a_time(monkeypatch):
+    decoded = []
+    known = codec.known
+    monkeypatch.setattr(codec, "known", lambda line: decoded.append(line) or known(line))
+    first = [replace(TRADE, id=f"é{n}") for n in range(3 * repeat.PIECE + 1)]
+    lines = codec.encode_lines(first)
+    changed = replace(first[-1], side="short")
+    pieces = list(repeat.conflicts([(0, first[5]), (1, changed)], lines))
+    assert [[index for index, _ in piece] for piece in pieces] == [[], [], [], [1]]
+    assert decoded == [codec.encode(first[-1])]
+    again = [(n, replace(trade, side="short")) for n, trade in enumerate(first)]
+    assert max(map(len, repeat.conflicts(again, lines))) == repeat.PIECE
+    assert len(decoded) == 1 + len(first)
