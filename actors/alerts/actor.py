@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
+from anyio.lowlevel import checkpoint
 from msgspec.structs import replace
 
 from actors.alerts import disk, outbox, shown, triggers
@@ -220,6 +221,8 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         self._book.written()
         self._backlog = []
         self._degraded = False
+        for _ in claims.jobs and (1, 2):  # to their first byte, then browsers
+            await checkpoint()
         for place, step in enumerate(todo):
             new = step.action == "fire" and place >= told
             alert = changed.get(step.alert.id) or shown.fired(step, claims.jobs, now.timestamp())

@@ -159,6 +159,14 @@ def is_http_url(url: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(host and parsed.host) and "%" not in host
 
 
+class _Client(httpx.AsyncClient):
+    """A client over one kept connection, for those who want more of httpx than a post."""
+
+    def __init__(self, direct: Direct) -> None:
+        super().__init__(transport=direct, timeout=_TIMEOUT, follow_redirects=False)
+        self.direct = direct
+
+
 def http_client() -> httpx.AsyncClient:
     """Make a client for one provider: TLS 1.2 or newer, verified, no redirects, two connections.
 
@@ -166,9 +174,10 @@ def http_client() -> httpx.AsyncClient:
     """
     tls = httpx.create_ssl_context()
     tls.minimum_version = TLSVersion.TLSv1_2
+    if not getproxies():
+        return _Client(Direct(tls))
     return httpx.AsyncClient(
         verify=tls,
-        transport=None if getproxies() else Direct(tls),
         timeout=_TIMEOUT,
         limits=httpx.Limits(max_connections=2, max_keepalive_connections=1),
         follow_redirects=False,
@@ -200,7 +209,7 @@ async def post_json(
             headers={**_HEADERS, **(headers or {})},
             extensions=extensions,
         )
-        response = await client.send(request, stream=True, follow_redirects=False)
+        response = await _sent(client, request)
         try:
             return Answer(
                 status=response.status_code,
@@ -215,6 +224,13 @@ async def post_json(
         failure = SendError(reason, permanent=False, unsent=unsent)
     # Raised outside the handler: chained to httpx's error, a traceback would show the URL.
     raise failure
+
+
+async def _sent(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """Send as the client would, without its rounds of redirects, cookies and logging."""
+    if isinstance(client, _Client):
+        return await client.direct.handle_async_request(request)
+    return await client.send(request, stream=True, follow_redirects=False)
 
 
 def retry_after(headers: httpx.Headers) -> float | None:
