@@ -94,6 +94,13 @@ class Block:
         self.risk = array("d")
         self.changed()
 
+    @classmethod
+    def bare(cls) -> Block:
+        """A block whose columns are still to be set, every one of them."""
+        block = cls.__new__(cls)
+        block.changed()
+        return block
+
     def __len__(self) -> int:
         return len(self.when)
 

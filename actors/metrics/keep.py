@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Final, NamedTuple
 
 from actors.metrics.common import packed, unpacked
@@ -25,6 +26,7 @@ PREFIX: Final = "snapshot/metrics/"
 MANIFEST: Final = f"{PREFIX}manifest"
 SAVE_EVERY: Final = 20_000  # events that a start then has to replay
 PARTS_AT_ONCE: Final = 4
+PARTS_READ: Final = 8  # at a start, when nobody else needs the disk
 
 
 class _Pending(NamedTuple):
@@ -127,11 +129,10 @@ class Keeper:
 
     async def _ledger(self, packed: Packed, options: LedgerOptions) -> Ledger:
         parts: dict[int, bytes] = {}
-        for ref in _refs(packed):
-            key = _key(ref[0])
-            data = await self._store.read(lambda tx, key=key: tx.state.get(key))  # type: ignore[misc]
-            if data is not None:
-                parts[ref[0]] = data
+        numbers = iter([ref[0] for ref in _refs(packed)])
+        while some := list(itertools.islice(numbers, PARTS_READ)):
+            found = await self._store.read(partial(_get, some))
+            parts.update((number, data) for number, data in found if data is not None)
         ledger = unpack(packed, options, parts, self._depot)
         self._stored |= parts.keys()
         return ledger
@@ -163,6 +164,10 @@ def _refs(packed: Packed) -> Iterator[list[int]]:
 
 def _key(number: int) -> str:
     return f"{PREFIX}{number}"
+
+
+def _get(numbers: list[int], tx: Tx) -> list[tuple[int, bytes | None]]:
+    return [(number, tx.state.get(_key(number))) for number in numbers]
 
 
 def _put(tx: Tx, parts: list[tuple[int, bytes]]) -> None:

@@ -288,7 +288,7 @@ def _blocks(data: bytes, ref: Sequence[int]) -> list[Block]:
     group = Group(Ref(ref[0], ref[1]), len(lengths))
     blocks, first = [], 0
     for length in lengths:
-        block = Block()
+        block = Block.bare()
         for name, column in columns.items():
             setattr(block, name, _column(name, column, first, first + length))
         block.group = group
