@@ -122,8 +122,9 @@ class Ingest:
     ) -> Accepted:
         stamp = self._clock.now().timestamp()
         if self.horizon.since is not None:
-            good, late = _settled(good, self.horizon.since)
-            bad = sorted(bad + late, key=lambda item: item.index)
+            late = await self._late(good, self.horizon.since)
+            good = [item for item in good if item[0] not in late]
+            bad = sorted([*bad, *late.values()], key=lambda item: item.index)
         events = [event for _, event in good]
         runs = [
             (places, codec.stream(run[0]), stamp, codec.encode_lines(run), codec.keys(run))
@@ -147,6 +148,21 @@ class Ingest:
         conflicts = await self._conflicts([good[place] for place in repeated], earlier, source)
         rejected = [Rejected(item.index, item.error) for item in bad]
         return Accepted(len(events) - len(repeated), len(repeated), rejected, conflicts)
+
+    async def _late(self, good: list[tuple[int, Event]], since: datetime) -> dict[int, Bad]:
+        """Return what figures are no longer open for, by its index; not what was said before."""
+        late = [
+            (index, event)
+            for index, event in good
+            if isinstance(event, Trade | Equity | Flow) and codec.happened(event) < since
+        ]
+        keys = [key for _, event in late if (key := codec.key(event)) is not None]
+        known = await self._store.read(lambda tx: tx.journal.known(keys)) if keys else set()
+        return {
+            index: Bad(index, _refusal(event, since), codec.encode(event))
+            for index, event in late
+            if codec.key(event) not in known
+        }
 
     async def _conflicts(
         self, repeated: list[tuple[int, Event]], earlier: bytes, source: str
@@ -192,21 +208,10 @@ class Ingest:
         return entries
 
 
-def _settled(
-    good: list[tuple[int, Event]], since: datetime
-) -> tuple[list[tuple[int, Event]], list[Bad]]:
-    """Return the events that figures are still open for, and the others as refused."""
-    left, late = [], []
-    for index, event in good:
-        if isinstance(event, Trade | Equity | Flow) and codec.happened(event) < since:
-            field = "closed_at" if isinstance(event, Trade) else "at"
-            named = getattr(event, "id", "")
-            what = f"{codec.stream(event)} {named}".rstrip()
-            error = refusal(field, what, codec.happened(event), since)
-            late.append(Bad(index, error, codec.encode(event)))
-        else:
-            left.append((index, event))
-    return left, late
+def _refusal(event: Trade | Equity | Flow, since: datetime) -> str:
+    field = "closed_at" if isinstance(event, Trade) else "at"
+    what = f"{codec.stream(event)} {getattr(event, 'id', '')}".rstrip()
+    return refusal(field, what, codec.happened(event), since)
 
 
 def _runs(events: list[Event]) -> list[tuple[range, list[Event]]]:

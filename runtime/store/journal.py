@@ -160,6 +160,14 @@ class Journal:
         self._link.execute(REMEMBER, (1, text))
         return duplicates
 
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Return which of these keys were said before."""
+        plain = json.dumps([key for key in keys if "\0" not in key], ensure_ascii=False)
+        found: set[str] = set(json.loads(self._link.execute(KNOWN, (plain,)).fetchone()[0]))
+        one = "SELECT key FROM keys WHERE key = ?"
+        others = [self._link.execute(one, (key,)).fetchone() for key in keys if "\0" in key]
+        return found | {row[0] for row in others if row}
+
     def earlier(self, keys: Sequence[str], bytes_max: int) -> bytes:
         """Return the runs that these keys came with, one event a line, among them others.
 

@@ -11,7 +11,7 @@ import pytest
 
 from actors import codec
 from actors.feed import Feed
-from actors.ingest import Ingest
+from actors.ingest import Accepted, Ingest
 from actors.messages import Equity, Flow, Trade
 from actors.metrics import actor as metrics_module
 from actors.metrics import keep
@@ -22,6 +22,7 @@ from actors.metrics.horizon import Horizon
 from actors.metrics.keep import MANIFEST, Keeper
 from actors.metrics.ledger import LedgerOptions
 from actors.metrics.ledgers import Ledgers
+from actors.metrics.money import micros
 from actors.metrics.queries import HistoryQuery, MetricsQuery, SheetsQuery
 from actors.metrics.replay import READER, STREAMS
 from actors.metrics.sheet import NEEDED
@@ -275,3 +276,18 @@ async def test_the_door_refuses_what_happened_before_the_horizon(tmp_path):
         assert "at: flow f of 2025-12-01T23:59:59+00:00 is settled" in told.rejected[2].error
         kept = await store.read(lambda tx: tx.journal.last("rejected", 9))
         assert len(kept) == 3
+
+
+async def test_what_the_door_knows_is_a_duplicate_however_old(tmp_path):
+    horizon = Horizon()
+    async with opened(tmp_path) as (store, clock):
+        door = Ingest(store, clock, lambda _seen: None, horizon=horizon)
+        events = [trade(1, 40, 5), trade("\0", 40, 5), Flow("alpha", START, "f", Decimal(5))]
+        body = b"[" + b",".join(map(codec.encode, events)) + b"]"
+        assert (await door.events(body, "application/json")).accepted == 3
+        horizon.reach(micros(START + timedelta(days=1)))
+        assert await door.events(body, "application/json") == Accepted(0, 3, [])
+        again = await door.events(codec.encode(trade(1, 40, 6)), "application/json")
+        assert (again.duplicates, again.rejected, len(again.conflicts)) == (1, [], 1)
+        told = await door.events(codec.encode(trade(1, 40, 6, revision=1)), "application/json")
+        assert (told.accepted, told.duplicates, len(told.rejected)) == (0, 0, 1)
