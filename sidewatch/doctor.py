@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -16,7 +17,7 @@ import click
 import httpx
 
 from config import secret
-from config.settings import Auth, Settings, SettingsError
+from config.settings import Auth, Secret, Settings, SettingsError
 from sidewatch import mark
 from sidewatch.demo import data_dir as demo_dir
 from sidewatch.lasting import DATABASE
@@ -24,6 +25,12 @@ from sidewatch.operator import base_url
 from web.app import STATIC
 
 TIMEOUT_S = 3.0
+REFUSED = (401, 403)
+CAUSES = {
+    429: ": too many wrong logins or requests from here, try again in a minute",
+    503: ": it is starting, stopping or overloaded",
+}
+GIVE_ONE = "SIDEWATCH_OPERATE_TOKEN gives one, and its channels can be asked for"
 COLOURS = {"ok": None, "note": "yellow", "BAD": "red"}
 
 
@@ -50,15 +57,24 @@ def _findings(settings: Settings, url: str | None) -> Iterator[Finding]:
     if settings.email.enabled:
         yield _reachable(settings.email.smtp_host, settings.email.smtp_port)
     running = base_url(settings, url)
-    try:
-        alive = httpx.get(f"{running}/livez", timeout=TIMEOUT_S).is_success
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        yield Finding("BAD", f"nothing serves at {running}: {type(error).__name__}")
+    trouble = _livez(running)
+    if trouble:
+        yield Finding("BAD", trouble)
         yield _channels(settings.channels)
         return
-    yield _judged(alive, f"Sidewatch {'serves' if alive else 'is not what serves'} at {running}")
-    if alive:
-        yield from _running(settings, running)
+    yield Finding("ok", f"Sidewatch serves at {running}")
+    yield from _running(settings, running, url)
+
+
+def _livez(running: str) -> str:
+    """Return why nothing is known to serve there, empty where something does."""
+    try:
+        answer = httpx.get(f"{running}/livez", timeout=TIMEOUT_S)
+    except (httpx.ReadTimeout, httpx.WriteTimeout):
+        return f"{running} gives no answer within {TIMEOUT_S:g} s"
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return f"nothing serves at {running}: {type(error).__name__}"
+    return "" if answer.is_success else f"{running}/livez: {_status(answer)}"
 
 
 def _judged(good: object, text: str) -> Finding:
@@ -84,11 +100,30 @@ def _channels(names: list[str], whose: str = "channels") -> Finding:
     return _judged(names, f"{whose}: {', '.join(names) or none}")
 
 
-def _running(settings: Settings, running: str) -> Iterator[Finding]:
-    """Ask the running one for its channels; the demo has a data directory of its own."""
+def _status(answer: httpx.Response) -> str:
+    return f"HTTP {answer.status_code}{CAUSES.get(answer.status_code, '')}"
+
+
+def _running(settings: Settings, running: str, url: str | None) -> Iterator[Finding]:
+    """Ask the running one for its channels; the demo has a data directory of its own.
+
+    What a data directory keeps goes to this machine alone, as at another `url` may serve who will;
+    a token that the settings themselves give goes there, too.
+    """
     own, demo = settings.storage.data_dir, demo_dir(os.environ)
-    for folder, auth in ((own, settings.auth), (demo, _drawn(demo))):
-        names = _running_channels(running, auth)
+    offers = [(own, settings.auth), (demo, _drawn(demo))]
+    if not _on_this_machine(running):
+        if url is not None and settings.auth.operate_token in (None, _drawn(own).operate_token):
+            yield Finding("note", f"no stored token is sent to {running}: {GIVE_ONE}")
+            return
+        offers = offers[:1]
+    for folder, auth in offers:
+        if auth.operate_token is None:
+            continue
+        names, trouble = _running_channels(running, auth.operate_token)
+        if trouble:
+            yield Finding("BAD", f"{running} was asked for its channels: {trouble}")
+            return
         if names is None:
             continue
         if folder != own:
@@ -105,19 +140,36 @@ def _drawn(folder: Path) -> Auth:
     return Auth()
 
 
-def _running_channels(running: str, auth: Auth) -> list[str] | None:
-    """Return the running one's channels; None where it does not take our token."""
-    if auth.operate_token is None:
-        return None
-    headers = {"Authorization": f"Bearer {auth.operate_token.reveal()}"}
+def _on_this_machine(running: str) -> bool:
+    host = httpx.URL(running).host
+    if host == "localhost":
+        return True
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return False
+
+
+def _running_channels(running: str, token: Secret) -> tuple[list[str] | None, str]:
+    """Return the running one's channels, None where it does not take the token; or what failed."""
+    headers = {"Authorization": f"Bearer {token.reveal()}"}
     try:
         answer = httpx.get(f"{running}/api/v1/supervisor", headers=headers, timeout=TIMEOUT_S)
+    except httpx.TimeoutException:
+        return None, f"no answer within {TIMEOUT_S:g} s"
+    except httpx.HTTPError as error:
+        return None, type(error).__name__
+    if answer.status_code in REFUSED:
+        return None, ""
+    if not answer.is_success:
+        return None, _status(answer)
+    try:
         parts: list[dict[str, Any]] = answer.json()["root"]["children"]
-        return [
+        found = [
             child["id"] for part in parts if part["id"] == "senders" for child in part["children"]
         ]
-    except (httpx.HTTPError, ValueError, LookupError, TypeError):
-        return None
+    except (ValueError, LookupError, TypeError):
+        return None, "the answer is not Sidewatch's: is it Sidewatch that serves there?"
+    return found, ""
 
 
 def _reachable(host: str, port: int) -> Finding:
