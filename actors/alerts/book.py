@@ -57,6 +57,7 @@ class Book:
         self.last: dict[str, Finding] = {}
         self.pressing: dict[str, Pressing] = {}  # by the notice's id
         self.apart: set[str] = set()  # alerts that ended while a message of them was in hand
+        self.apart_next: set[str] = set()  # the same once the last `write` is committed
         self.unsaved: set[str] = set()
         self.changed = False
 
@@ -263,6 +264,7 @@ class Book:
     def written(self) -> None:
         """Note that the last `write` was committed."""
         self.unsaved.clear()
+        self.apart = self.apart_next
         self.changed = self.hush.changed = False
 
     def digest(self, jobs: list[Job], unwritten: list[Step], now: datetime) -> Step | None:

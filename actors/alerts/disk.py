@@ -115,9 +115,10 @@ def write(book: Book, tx: Tx, steps: list[Step], now: datetime, tick: float) -> 
     """Write steps with the states that led to them, and the cursors, all in one."""
     for alert_id in book.apart:
         again.reunite(tx, alert_id, now.timestamp())
-    book.apart = {alert_id for alert_id in book.apart if again.is_apart(tx, alert_id)}
     for step in steps:
         _write_step(book, tx, step, now.timestamp(), tick)
+    ended = {step.alert.id for step in steps if step.action == "resolve" and step.notice}
+    book.apart_next = {id_ for id_ in book.apart | ended if again.is_apart(tx, id_)}
     shift = now.timestamp() - tick
     for key in book.unsaved:
         state = book.states[key]
@@ -158,7 +159,8 @@ def _write_step(book: Book, tx: Tx, step: Step, stamp: float, tick: float) -> No
     if step.action == "failover":
         outbox.fail_over(tx, step.notice, step.channels, stamp)
     elif step.action == "resolve":
-        _write_end(book, tx, step.notice, step.why_held, stamp)
+        over = again.over(step.notice)
+        outbox.resolve(tx, step.notice, over, book.policy.enabled, stamp, why_held=step.why_held)
     elif step.alert.trigger == "digest":
         _write_digest(tx, step.notice, step.channels, stamp)
     elif step.after and not step.held:
@@ -172,12 +174,6 @@ def _write_step(book: Book, tx: Tx, step: Step, stamp: float, tick: float) -> No
     if step.pressing and step.action != "failover":
         waits = [tick, *(p.since for p in book.pressing.values() if p.alert == step.after)]
         book.pressing[step.notice.id] = Pressing(step.alert.id, min(waits))
-
-
-def _write_end(book: Book, tx: Tx, end: Notice, why_held: str, stamp: float) -> None:
-    outbox.resolve(tx, end, again.over(end), book.policy.enabled, stamp, why_held=why_held)
-    if again.is_apart(tx, end.alert_id):
-        book.apart.add(end.alert_id)
 
 
 def _write_digest(tx: Tx, notice: Notice, channels: list[str], stamp: float) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from random import Random
 
+import anyio
 import msgspec
 
 from actors.alerts import outbox, record
@@ -37,6 +38,7 @@ from runtime.store import Job, Store, StoreError, Tx
 from runtime.timers import Timer
 
 JUMP_S = 0.5
+SOON_S = 1.0
 EMERGENCY_MAX = 1_000
 TRIM_EVERY = 500
 GRACE_S = 2.0
@@ -121,6 +123,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             return await self._test(message.notice)
         if isinstance(message, SendNow):
             await self._send_now(message.notice)
+            self._look_soon()
             return None
         await self._deliver()
         return None
@@ -201,6 +204,12 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self.ctx.after(delay_s, Wake())
+
+    def _look_soon(self) -> None:
+        """See to it that the outbox is looked into: a Wake may have found no room meanwhile."""
+        known = self._timer
+        if known is None or not known.alive or known.due > anyio.current_time() + SOON_S:
+            self._wake_at(0.0)
 
     async def _attempt(self, carried: Load) -> None:
         clock = self.ctx.clock

@@ -19,7 +19,7 @@ from sidewatch.tree import SENDER
 from tests.fakes.bench import bench
 from tests.fakes.core import running
 from tests.fakes.notices import notice
-from tests.fakes.sender import NEIGHBOURS, FakeChannel, NoJitter
+from tests.fakes.sender import NEIGHBOURS, FakeChannel, NoJitter, job, queue
 
 pytestmark = pytest.mark.anyio
 SETTINGS = load(None, {})
@@ -146,3 +146,18 @@ async def test_it_starts_a_sender_again_whose_mailbox_is_full(tmp_path):
         assert (table.actor("tested").restarts_total, len(channel.sent)) == (1, 5)
         letters = [(letter.actor, letter.reason) for letter in table.system.dead_letters]
         assert letters == [("tested", "no room")]
+
+
+async def test_it_sends_what_a_wake_without_room_was_to_tell_of(tmp_path):
+    channel = FakeChannel(takes_s=1)
+    async with sending(tmp_path, channel) as table:
+        await anyio.sleep(1)
+        count = 0
+        while table.ref("tested").offer(SendNow(notice(id=f"m{count}"))):
+            count += 1
+        await table.store.write(queue("n1"))
+        table.ref("tested").post(Wake())
+        assert table.system.dead_letter_count == 1
+        await anyio.sleep(count + 5)
+        assert (await job(table)).state == "done"
+        assert (len(channel.sent), channel.ids[-1]) == (count + 1, "n1")
