@@ -310,6 +310,30 @@ def test_it_is_two_messages_when_the_attempt_succeeds_during_which_it_ended(desk
     assert not desk.book.dirty
 
 
+def failing(desk, steps):
+    """Let a transaction of these steps fail: nothing of it is on the disk."""
+    desk.link.execute("BEGIN")
+    desk.book.write(desk.tx, steps, desk.now, desk.tick)
+    desk.link.execute("ROLLBACK")
+
+
+def test_it_is_one_message_though_the_transaction_that_made_it_so_failed(desk):
+    desk.take(BAD)
+    job = in_hand(desk)
+    desk.tx.queue.retry("mail", job.id, desk.now.timestamp(), desk.now.timestamp() + 4, "500")
+    failing(desk, [])
+    desk.look()
+    assert desk.sent("mail") == [("fired", "Drawdown (over)")]
+    assert not desk.book.dirty
+
+
+def test_it_notes_no_end_in_hand_that_never_came_to_the_disk(desk):
+    desk.take(BAD)
+    desk.tx.queue.claim("mail", desk.now.timestamp(), 1)
+    failing(desk, desk.book.consider([OVER], desk.now, desk.tick))
+    assert not desk.book.apart
+
+
 # ---------------------------------------------------------------- flapping
 
 
