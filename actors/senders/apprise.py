@@ -133,7 +133,8 @@ def _notify(service: Apprise, wording: Wording, notice: Notice) -> bool:
         "warning": NotifyType.WARNING,
         "info": NotifyType.INFO,
     }
-    kind = NotifyType.SUCCESS if notice.kind == "resolved" else kinds[notice.severity]
+    over = notice.over or notice.kind == "resolved"
+    kind = NotifyType.SUCCESS if over else kinds[notice.severity]
     plugin: Any = service[0]
     title_max = plugin.title_maxlen or 256  # 0: Apprise puts the title above the body
     title = fit(inert(wording.title), title_max)

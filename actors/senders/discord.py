@@ -133,7 +133,8 @@ def versioned(url: httpx.URL) -> httpx.URL:
 
 def payload(wording: Wording, notice: Notice) -> Json:
     """Build the message: the title as content, which phones show, and the rest as one embed."""
-    colour = "resolved" if notice.kind == "resolved" else notice.severity
+    over = notice.over or notice.kind == "resolved"
+    colour = "resolved" if over else notice.severity
     footer = fit(wording.footer, FOOTER_CHARS_MAX, utf16_units)
     text = escape(fit(wording.text, TEXT_CHARS_MAX, _size))
     used = utf16_units(text) + utf16_units(footer) + CLOSING_CHARS_MAX

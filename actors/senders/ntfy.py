@@ -114,7 +114,7 @@ class NtfyChannel:
 
 def message(topic: str, wording: Wording, notice: Notice) -> Json:
     """Build the JSON to publish, whole within 4,096 bytes; the text is what gives way."""
-    calm = notice.kind in {"resolved", "test"}
+    calm = notice.over or notice.kind in {"resolved", "test"}
     made: Json = {
         "topic": topic,
         "title": fit(wording.title, TITLE_BYTES_MAX - SPARE_BYTES, _bytes),

@@ -51,6 +51,7 @@ async def test_it_sends_title_text_and_severity(anyio_backend):
         ({"severity": "warning"}, "warning"),
         ({"severity": "info"}, "info"),
         ({"kind": "resolved"}, "success"),
+        ({"kind": "fired", "over": True}, "success"),
     ],
 )
 async def test_it_tells_apprise_how_bad_it_is(anyio_backend, changes, type_):

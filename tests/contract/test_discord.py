@@ -277,6 +277,12 @@ def test_it_colours_the_end_green():
     assert len(colours) == 4
 
 
+def test_it_colours_what_is_over_green():
+    ends = (notice(kind="resolved"), notice(kind="fired", over=True))
+    first, second = (payload(word(end), end)["embeds"][0]["color"] for end in ends)
+    assert first == second
+
+
 def test_it_escapes_punctuation_and_no_letter():
     assert escape("a_b -8.1 % https://x.y") == r"a\_b -8.1 % https:\/\/x.y"
 

@@ -85,6 +85,11 @@ def test_it_rings_as_loud_as_it_is_severe(kind, severity, priority):
     assert made["priority"] == priority
 
 
+def test_it_does_not_ring_for_what_is_over():
+    made = notice(kind="fired", severity="critical", over=True)
+    assert message(TOPIC, word(made), made)["priority"] == 3
+
+
 async def test_it_reports_429_with_its_retry_after(anyio_backend):
     answer = refused(429, 42908, "limit reached: too many messages")
     answer.headers["retry-after"] = "7"
