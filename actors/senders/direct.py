@@ -149,7 +149,10 @@ def _alive(link: _Link) -> bool:
     if anyio.current_time() >= link.until:
         return False
     poll = select.poll()
-    poll.register(link.stream.extra(SocketAttribute.raw_socket), select.POLLIN)  # noqa: S610
+    try:
+        poll.register(link.stream.extra(SocketAttribute.raw_socket), select.POLLIN)  # noqa: S610
+    except ValueError:  # the loop has closed the socket behind our back: it has no number any more
+        return False
     return not poll.poll(0)
 
 

@@ -84,6 +84,22 @@ async def test_it_uses_a_connection_again(anyio_backend):
         assert server.connections == 1
 
 
+async def readable(transport):
+    """Wait until the other side of the kept connection has closed, or spoken."""
+    with transport._kept.stream.extra(SocketAttribute.raw_socket).dup() as own:
+        with anyio.fail_after(5):
+            await anyio.wait_readable(own)
+
+
+async def test_it_connects_anew_where_the_loop_has_closed_the_socket(anyio_backend):
+    async with served([OK], [OK]) as (server, transport, post):
+        assert await post() == (200, b"ok")
+        raw = transport._kept.stream.extra(SocketAttribute.raw_socket)
+        getattr(raw, "_sock", raw).close()  # asyncio gives its own wrapping
+        assert await post() == (200, b"ok")
+        assert server.connections == 2
+
+
 @pytest.mark.parametrize(
     "first",
     [
@@ -93,9 +109,10 @@ async def test_it_uses_a_connection_again(anyio_backend):
     ],
 )
 async def test_it_connects_anew_once_the_server_has_closed(anyio_backend, first):
-    async with served(first, [OK]) as (server, _, post):
+    async with served(first, [OK]) as (server, transport, post):
         assert await post() == (200, b"ok")
-        await anyio.sleep(0.05)
+        if transport._kept is not None:
+            await readable(transport)
         assert await post() == (200, b"ok")
         assert server.connections == 2
 
@@ -109,9 +126,10 @@ async def test_it_does_not_trust_a_connection_for_ever(anyio_backend, monkeypatc
 
 @pytest.mark.parametrize("unasked", [[OK, OK], [OK + OK]])
 async def test_it_does_not_trust_a_server_that_speaks_unasked(anyio_backend, unasked):
-    async with served(unasked, [OK]) as (server, _, post):
+    async with served(unasked, [OK]) as (server, transport, post):
         assert await post() == (200, b"ok")
-        await anyio.sleep(0.05)
+        if transport._kept is not None:
+            await readable(transport)
         assert await post() == (200, b"ok")
         assert server.connections == 2
 
