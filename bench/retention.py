@@ -16,7 +16,7 @@ from zlib import crc32
 import msgspec
 import numpy as np
 
-from actors.metrics.actor import COMPACT_ENTRIES
+from actors.metrics.compaction import SLICE_MAX
 from actors.metrics.ledgers import Ledgers
 from actors.metrics.money import micros
 from actors.metrics.options import LedgerOptions
@@ -80,7 +80,7 @@ def main() -> None:
     slices = []
     for _ in itertools.count():
         began = time.perf_counter()
-        more = ledgers.compact(COMPACT_ENTRIES)
+        more = ledgers.compact(SLICE_MAX)
         slices.append((time.perf_counter() - began) * 1e3)
         if not more:
             break
@@ -94,7 +94,7 @@ def main() -> None:
         statistics.median(slices),
         "ms",
         "<= 20",
-        against=f"{COMPACT_ENTRIES:,} of {TRADES:,} trades; {sum(slices) / 1e3:.1f} s for all",
+        against=f"{SLICE_MAX:,} of {TRADES:,} trades; {sum(slices) / 1e3:.1f} s for all",
         n=len(slices),
         spread=slices,
     )

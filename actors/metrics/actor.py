@@ -27,6 +27,7 @@ from actors.messages import (
     RiskUpdate,
     Trade,
 )
+from actors.metrics.compaction import Slice
 from actors.metrics.horizon import Horizon, Patience
 from actors.metrics.keep import Keeper
 from actors.metrics.ledgers import Ledgers
@@ -44,7 +45,6 @@ FLUSH_EVERY_S = 0.05
 HISTORY_AGE = timedelta(days=1)  # older than this when it arrives, an event is no news
 HISTORY_QUIET_S = 1.0  # without more of it, a history has ended
 HISTORY_MAX_S = 30.0
-COMPACT_ENTRIES = 2_048  # hold the loop for some milliseconds
 COMPACT_EVERY_S = 0.05
 
 
@@ -106,6 +106,7 @@ class MetricsActor(Actor[Message]):
         self._horizon = horizon or Horizon()
         self._patience = Patience()
         self._compacting = False
+        self._slice = Slice()
         self._ledgers = Ledgers(options)
         self._keeper = Keeper(store, READER)
         self._changed: set[str] = set()
@@ -258,7 +259,9 @@ class MetricsActor(Actor[Message]):
             self.ctx.after(COMPACT_EVERY_S, _Compact())
 
     def _compact(self) -> None:
-        self._compacting = self._ledgers.compact(COMPACT_ENTRIES)
+        began = self.ctx.clock.monotonic()
+        self._compacting = self._ledgers.compact(self._slice.most)
+        self._slice.took(self.ctx.clock.monotonic() - began)
         if self._compacting:
             self.ctx.after(COMPACT_EVERY_S, _Compact())
 

@@ -12,6 +12,22 @@ from actors.metrics.summary import MARK, TRADE
 from actors.metrics.timeline import Timeline
 
 NEVER: Final = 2**62
+SLICE_MAX: Final = 2_048  # entries, of all bots of a currency together
+SLICE_MIN: Final = 256
+SLICE_S: Final = 0.01  # how long one slice is to hold the loop
+
+
+class Slice:
+    """How many entries are compacted at once: as many as fit their time."""
+
+    def __init__(self) -> None:
+        self.most = SLICE_MAX
+
+    def took(self, seconds: float) -> None:
+        """Note how long a slice took. Many bots, or many days, make each entry dearer."""
+        if seconds > 0:
+            fitting = int(self.most * SLICE_S / seconds)
+            self.most = min(SLICE_MAX, max(SLICE_MIN, fitting))
 
 
 def window_from(timeline: Timeline, trades: int) -> int:

@@ -102,7 +102,7 @@ class Ledgers:
         return sum(ledger.timeline.base.entries for ledger in self.of.values())
 
     def compact(self, most: int) -> bool:
-        """Compact about `most` entries of each bot of one currency; whether there was anything."""
+        """Compact about `most` entries of the bots of one currency; whether there was anything."""
         return any(
             self._whole(currency, names).compact(
                 [self.of[bot] for bot in names], self.horizon, most

@@ -72,13 +72,14 @@ class Portfolio:
         return report.metrics(self._whole.account(), terms(self.options, self._scale), now)
 
     def compact(self, ledgers: Sequence[Ledger], until: int, most: int) -> bool:
-        """Compact about `most` entries of each ledger from before an instant; whether it did.
+        """Compact about `most` entries of all ledgers from before an instant; whether it did.
 
         The whole goes first, as it needs of each what it has not seen yet.
         """
         members = self._ordered(ledgers)
         if len(members) == 1:
             return members[0].compact(until, most)
+        most = max(1, most // len(members))
         self.common = together(members, self.common)
         more = advanced(self.common, members, self.options, until, most)
         self.common = more or self.common

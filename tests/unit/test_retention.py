@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.messages import Equity, Flow, Trade
-from actors.metrics import timeline
+from actors.metrics import compaction, timeline
 from actors.metrics.base import _largest
 from actors.metrics.ledger import Ledger, LedgerOptions, Settled
 from actors.metrics.ledgers import Ledgers
@@ -317,3 +317,33 @@ def test_a_bot_may_join_with_what_happened_just_after_the_horizon():
     assert plain.apply(joins)
     now = MONDAY + timedelta(days=90)
     assert bits(compacted.update(now)) == bits(plain.update(now))
+
+
+def test_it_shares_a_slice_among_the_bots_of_a_currency():
+    ledgers = Ledgers(lambda _: LedgerOptions(Decimal(99), rolling_trades=2))
+    dice = random.Random(1)
+    for bot in range(10):
+        for n in range(60):
+            when = MONDAY + timedelta(hours=n)
+            ledgers.apply(trade(dice, n, when, Decimal(n - 3), bot=f"bot{bot}"))
+    ledgers.settle(micros(MONDAY + timedelta(days=2)))
+    for day in range(40, 44):
+        for bot in range(10):
+            when = MONDAY + timedelta(days=day)
+            ledgers.apply(trade(dice, 100 + day, when, Decimal(1), bot=f"bot{bot}"))
+    assert ledgers.compact(100)
+    assert 0 < ledgers.compacted() <= 100
+    assert 0 < ledgers.commons()["USD"].base.entries <= 100
+
+
+def test_a_slice_has_as_many_entries_as_fit_its_time():
+    one = compaction.Slice()
+    assert one.most == compaction.SLICE_MAX
+    one.took(2 * compaction.SLICE_S)
+    assert one.most == compaction.SLICE_MAX // 2
+    one.took(9.0)
+    assert one.most == compaction.SLICE_MIN
+    one.took(0.0)
+    assert one.most == compaction.SLICE_MIN
+    one.took(compaction.SLICE_S / 100)
+    assert one.most == compaction.SLICE_MAX

@@ -14,7 +14,7 @@ from actors.feed import Feed
 from actors.ingest import Accepted, Ingest
 from actors.messages import Equity, Flow, Trade
 from actors.metrics import actor as metrics_module
-from actors.metrics import keep
+from actors.metrics import compaction, keep
 from actors.metrics.actor import MetricsActor
 from actors.metrics.as_of import as_of
 from actors.metrics.export import Wanted, trades_csv
@@ -104,7 +104,7 @@ async def counts(table, *events):
 
 
 async def test_it_compacts_a_slice_at_a_time_and_each_day_one_more_day(tmp_path, monkeypatch):
-    monkeypatch.setattr(metrics_module, "COMPACT_ENTRIES", 50)
+    monkeypatch.setattr(compaction, "SLICE_MAX", 100)  # of two bots
     events = past() + past("beta")
     async with keeping(tmp_path, *events) as table:
         await anyio.sleep(3 * metrics_module.TURN_EVERY_S + 1.5 * metrics_module.COMPACT_EVERY_S)
