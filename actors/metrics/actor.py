@@ -118,14 +118,13 @@ class MetricsActor(Actor[Message]):
         """Rebuild from the journal, up to where an earlier life (or process) had come."""
         until = await self._position.find(self._store)
         left_out = self._position.poisoned
-        after = await self._keeper.load(until, left_out, self._ledgers)
+        self._horizon.move(self.ctx.clock.now())  # ledgers follow with the turns
+        after = await self._keeper.load(until, left_out, self._ledgers, self._horizon.at)
         if self._keeper.passed_over:
             self.ctx.system.report("replayed", self.ctx.name, self._keeper.passed_over)
         loader = self._ledgers.loader()
         await replay(self._store, loader, left_out, after=after, until=until)
         self._position.begin(until)
-        self._horizon.reach(self._ledgers.horizon)
-        self._settle()
         self._changed.update(self._ledgers.of)
         self.ctx.after(0.0, _Flush())
         self.ctx.every(TURN_EVERY_S, _Turn())

@@ -3,7 +3,8 @@
 A snapshot stands for one seq. Its parts are written a few at a time between events; its manifest,
 which makes it count, only once alerts' cursor has come as far, because a start must not know more
 than alerts were told. A manifest that does not fit (another format, other quarantined events, a
-broken part, another currency) is passed over, and the whole journal gives the same figures.
+broken part, another currency, days compacted that are open now) is passed over and dropped, and the
+whole journal gives the same figures.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final, NamedTuple
 
-from actors.metrics.common import packed, unpacked
+from actors.metrics.common import Common, packed, unpacked
+from actors.metrics.entries import LATER
 from actors.metrics.ledger import Ledger
-from actors.metrics.ledgers import Ledgers
+from actors.metrics.ledgers import Ledgers, cut_of
 from actors.metrics.options import LedgerOptions
 from actors.metrics.snapshot import FORMAT, Depot, Packed, Unusable, fits, pack, unpack
 from actors.place import cursor_key
@@ -46,11 +48,15 @@ class Keeper:
         self._saved = 0
         self._compacted = 0
         self._pending: _Pending | None = None
+        self._stale = False  # a manifest that was passed over is still there
         self.passed_over = ""  # why the last snapshot was not used
 
-    async def load(self, until: int, left_out: set[int], ledgers: Ledgers) -> int:
+    async def load(
+        self, until: int, left_out: set[int], ledgers: Ledgers, horizon: int = LATER
+    ) -> int:
         """Fill in the ledgers of the last snapshot, and return its seq; 0 without a usable one.
 
+        One that has compacted what is after the `horizon` is not: the journal opens it again.
         Raises StoreError.
         """
         manifest = await self._store.read(lambda tx: tx.state.get(MANIFEST))
@@ -66,6 +72,7 @@ class Keeper:
             for one in given["bots"]:
                 if one["currency"] in commons:
                     fits(one, options(one["name"]))
+            _settled(kept, commons, horizon)
         except (Unusable, ValueError, LookupError, TypeError, AttributeError) as error:
             self.passed_over = str(error) or type(error).__name__
             await self._forget()
@@ -77,6 +84,8 @@ class Keeper:
 
     async def step(self, ledgers: Ledgers, seq: int, left_out: set[int]) -> None:
         """Do a little of the work there is: begin a snapshot, write some parts, or end it."""
+        if self._stale and not await self._drop():
+            return
         pending = self._pending
         if pending is None:
             more = max(seq - self._saved, ledgers.compacted() - self._compacted)
@@ -142,6 +151,15 @@ class Keeper:
         keys = await self._store.read(lambda tx: tx.state.keys(PREFIX))
         self._stored = {int(key.removeprefix(PREFIX)) for key in keys if key != MANIFEST}
         self._depot = Depot(max(self._stored, default=0) + 1)
+        await self._drop()
+
+    async def _drop(self) -> bool:
+        """Delete a manifest that was passed over; whether the disk took it.
+
+        What the journal takes from now on may be of days that it has compacted.
+        """
+        self._stale = not await self._store.try_write(lambda tx: tx.state.delete(MANIFEST))
+        return not self._stale
 
 
 def _read(manifest: bytes, until: int, left_out: set[int]) -> Packed:
@@ -153,6 +171,11 @@ def _read(manifest: bytes, until: int, left_out: set[int]) -> Packed:
     if packed["left_out"] != sorted(seq for seq in left_out if seq <= packed["seq"]):
         raise Unusable("other events are in quarantine now")
     return packed
+
+
+def _settled(ledgers: dict[str, Ledger], commons: dict[str, Common], horizon: int) -> None:
+    if cut_of(ledgers.values(), commons.values()) > horizon:
+        raise Unusable("it has compacted what metrics.retention_days keeps open now")
 
 
 def _refs(packed: Packed) -> Iterator[list[int]]:

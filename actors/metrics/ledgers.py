@@ -115,8 +115,7 @@ class Ledgers:
         self.of.update(ledgers)
         for currency, bots in self._currencies().items():
             self._whole(currency, bots).common = commons.get(currency)
-        cuts = [ledger.timeline.base.cut for ledger in ledgers.values()]
-        self.settle(max([*cuts, *(common.base.cut for common in commons.values())], default=0))
+        self.settle(cut_of(ledgers.values(), commons.values()))
 
     def commons(self) -> dict[str, Common]:
         """What is compacted of currencies with several bots."""
@@ -186,6 +185,12 @@ class Ledgers:
         if whole is None:
             whole = self._portfolios[currency] = Portfolio(self.of[bots[0]].options)
         return whole
+
+
+def cut_of(ledgers: Iterable[Ledger], commons: Iterable[Common]) -> int:
+    """The instant before which something is compacted, 0: nothing is."""
+    cuts = [ledger.timeline.base.cut for ledger in ledgers]
+    return max([*cuts, *(common.base.cut for common in commons)], default=0)
 
 
 def bounded(ledgers: Iterable[Ledger], most: int) -> None:

@@ -231,6 +231,40 @@ async def test_it_studies_the_journal_where_trades_are_compacted(tmp_path):
         )
 
 
+@pytest.mark.parametrize("days", [0, 190])
+async def test_it_opens_settled_days_again_once_retention_keeps_them(tmp_path, monkeypatch, days):
+    monkeypatch.setattr(keep, "SAVE_EVERY", 100)
+    events, late = past(), trade("late", 180, 77)
+    async with keeping(tmp_path, *events) as table:
+        await anyio.sleep(60)
+        await record(table, trade("alpha7", 1, 500, revision=1))  # refused for good
+        assert (await compacted(table))[0] > 200
+    monkeypatch.setattr(keep, "SAVE_EVERY", 10_000)  # so that no snapshot replaces the old one
+    async with keeping(tmp_path, days=days, cursor=301) as table:
+        await counts(table, *events)
+        [report] = [report for report in table.reports if report.kind == "replayed"]
+        assert "it has compacted what metrics.retention_days keeps open now" in str(report)
+        assert (table.horizon.since or START) == START - timedelta(days=days)
+        await anyio.sleep(60)
+        await record(table, late)
+        await counts(table, *events, late)
+    async with keeping(tmp_path, cursor=302) as table:
+        await counts(table, *events, late)
+
+
+async def test_it_drops_a_snapshot_that_was_passed_over_once_the_disk_works(tmp_path, monkeypatch):
+    monkeypatch.setattr(keep, "SAVE_EVERY", 100)
+    async with keeping(tmp_path, *past()) as table:
+        await anyio.sleep(60)
+        keeper, ledgers = Keeper(table.store, READER), Ledgers(options)
+        table.break_disk()
+        assert await keeper.load(300, set(), ledgers, horizon=0) == 0
+        table.mend_disk()
+        assert await table.store.read(lambda tx: tx.state.get(MANIFEST)) is not None
+        await keeper.step(ledgers, 0, set())
+        assert await table.store.read(lambda tx: tx.state.get(MANIFEST)) is None
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
