@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from msgspec import Struct
-from msgspec.structs import replace
 from quart import Blueprint, Response, request
 
-from actors.messages import Family, Metrics, MetricsUpdate
+from actors.messages import Family, Metrics
 from actors.metrics.definitions import DEFINITIONS, Definition
 from actors.metrics.details import Details
 from actors.metrics.families import FAMILIES, chosen
@@ -23,6 +22,8 @@ from web.guard import Refusal
 from web.services import Services
 
 POINTS_MAX = 5_000
+
+Families = tuple[dict[str, dict[str, Family]], dict[str, dict[str, Family]]]
 
 
 class MetricsAnswer(Struct, frozen=True, omit_defaults=True):
@@ -46,12 +47,16 @@ class DetailsAnswer(Struct, frozen=True):
     portfolio: dict[str, Details]
 
 
-class HistoryAnswer(Struct, frozen=True):
-    """Answer of GET /api/v1/metrics/history."""
+class HistoryAnswer(Struct, frozen=True, omit_defaults=True):
+    """Answer of GET /api/v1/metrics/history.
+
+    `portfolio_left_out` says why portfolios that nobody asked for by name are missing.
+    """
 
     at: datetime
     bots: dict[str, History]
     portfolio: dict[str, History]
+    portfolio_left_out: str = ""
 
 
 class DefinitionsAnswer(Struct, frozen=True):
@@ -73,17 +78,8 @@ def figures(door: Door, services: Services) -> Blueprint:
     @routes.get("/api/v1/metrics/realtime")
     @scoped(door, "read")
     async def get_metrics() -> Response:
-        definitions = _definitions()
-        bot, at = request.args.get("bot", ""), given("at")
-        update = await _update(services, bot, at)
-        whole = MetricsAnswer(update.at, update.bots, update.portfolio)
-        if definitions is None:
-            return answer(whole)
-        try:
-            bots, portfolio = await services.studies.families(definitions, bot, at, update.at)
-        except (TooLarge, StudiesBusy) as error:
-            raise _refusal(error) from error
-        return answer(replace(whole, families=bots, portfolio_families=portfolio))
+        bot, definitions = request.args.get("bot", ""), _definitions()
+        return answer(await _figures(services, bot, given("at"), definitions))
 
     @routes.get("/api/v1/metrics/details")
     @scoped(door, "read")
@@ -114,6 +110,23 @@ def figures(door: Door, services: Services) -> Blueprint:
     return routes
 
 
+async def _figures(
+    services: Services, bot: str, at: datetime | None, definitions: tuple[str, ...]
+) -> MetricsAnswer:
+    found: Families = ({}, {})
+    try:
+        if at is not None:
+            update, found = await services.studies.figures(bot, at, definitions)
+        else:
+            update = await services.metrics.ask(MetricsQuery(bot), timeout_s=ASK_S)
+        _known(bot, update.bots)
+        if at is None and definitions:
+            found = await services.studies.families(definitions, bot, None, update.at)
+    except (TooLarge, StudiesBusy) as error:
+        raise _refusal(error) from error
+    return MetricsAnswer(update.at, update.bots, update.portfolio, *found)
+
+
 async def _history(services: Services) -> HistoryAnswer:
     bot, currency = request.args.get("bot", ""), request.args.get("currency", "")
     if bot and currency:
@@ -121,29 +134,22 @@ async def _history(services: Services) -> HistoryAnswer:
     query = HistoryQuery(bot, *span(), _points())
     bots: dict[str, History] = {}
     portfolio: dict[str, History] = {}
+    left_out = ""
     if not currency:
         bots = await services.metrics.ask(query, timeout_s=ASK_S)
         _known(bot, bots)
     if not bot:
         try:
             portfolio = await services.studies.curves(currency, query)
-        except (TooLarge, StudiesBusy) as error:
+        except TooLarge as error:
+            if currency:
+                raise _refusal(error) from error
+            left_out = str(error).replace("bot:", "currency:")
+        except StudiesBusy as error:
             raise _refusal(error) from error
         if currency and currency not in portfolio:
             raise Refusal(404, f"currency: no bot trades in {currency[:64]!r}")
-    return HistoryAnswer(services.clock.now(), bots, portfolio)
-
-
-async def _update(services: Services, bot: str, at: datetime | None) -> MetricsUpdate:
-    if at is None:
-        update: MetricsUpdate = await services.metrics.ask(MetricsQuery(bot), timeout_s=ASK_S)
-    else:
-        try:
-            update = await services.studies.figures(bot, at)
-        except StudiesBusy as error:
-            raise _refusal(error) from error
-    _known(bot, update.bots)
-    return update
+    return HistoryAnswer(services.clock.now(), bots, portfolio, left_out)
 
 
 def _known(bot: str, bots: Mapping[str, object]) -> None:
@@ -165,10 +171,10 @@ def _points() -> int:
     return int(text)
 
 
-def _definitions() -> tuple[str, ...] | None:
+def _definitions() -> tuple[str, ...]:
     text = request.args.get("definition")
     if text is None:
-        return None
+        return ()
     try:
         return chosen(text)
     except ValueError as error:

@@ -38,7 +38,7 @@ async def as_of(
     async def aside(work: Callable[..., None], *given: Any) -> None:
         await anyio.to_thread.run_sync(work, *given)
         if most is not None:
-            bounded(ledgers.of.values(), most)
+            bounded(ledgers.of.values(), most, bot)
 
     await replay(store, loader, left_out, until=store.head(), work=aside)
     return ledgers

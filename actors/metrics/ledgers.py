@@ -139,7 +139,7 @@ class Ledgers:
             for bot, ledger in sorted(self.of.items())
             if query.bot in ("", bot) and query.currency in ("", ledger.options.currency)
         }
-        bounded(chosen.values(), EVENTS_MAX)
+        bounded(chosen.values(), EVENTS_MAX, query.bot, query.currency)
         bases = {
             currency: self._whole(currency, bots).compacted([self.of[bot] for bot in bots])
             for currency, bots in self._currencies().items()
@@ -193,10 +193,17 @@ def cut_of(ledgers: Iterable[Ledger], commons: Iterable[Common]) -> int:
     return max([*cuts, *(common.base.cut for common in commons)], default=0)
 
 
-def bounded(ledgers: Iterable[Ledger], most: int) -> None:
-    """Raise TooLarge where the ledgers hold more entries than that together."""
-    if sum(ledger.held for ledger in ledgers) > most:
-        raise TooLarge(f"bot: more than {most:,} events: ask for one")
+def bounded(ledgers: Iterable[Ledger], most: int, bot: str = "", currency: str = "") -> None:
+    """Raise TooLarge where the ledgers hold more entries than that together.
+
+    `bot` or `currency` is what was asked for, if one was.
+    """
+    if sum(ledger.held for ledger in ledgers) <= most:
+        return
+    if bot or currency:
+        field = "bot" if bot else "currency"
+        raise TooLarge(f"{field}: more than {most:,} events, too many for one answer")
+    raise TooLarge(f"bot: more than {most:,} events: ask for one")
 
 
 def shared(query: HistoryQuery, charts: int) -> HistoryQuery:

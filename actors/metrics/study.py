@@ -31,12 +31,12 @@ T = TypeVar("T")
 Sheets = dict[str, Sheet]
 Of = tuple[dict[str, T], dict[str, T]]  # of each bot, and of each currency's portfolio
 
-READING_MAX = 8
+READING_MAX = 8  # the one being worked on among them
 COPYING_MAX = 64
 
 
 class StudiesBusy(Exception):
-    """Enough questions wait already."""
+    """Enough questions are asked already."""
 
 
 class Turns:
@@ -51,7 +51,7 @@ class Turns:
     async def one(self) -> AsyncIterator[None]:
         """Wait for a turn and take it. Raises StudiesBusy."""
         if self._there >= self._most:
-            raise StudiesBusy(f"{self._most} questions wait for {self._what} already")
+            raise StudiesBusy(f"{self._most} questions of {self._what} are asked already")
         self._there += 1
         try:
             async with self._turn:
@@ -77,11 +77,17 @@ class Studies:
         self._reading = Turns(READING_MAX, "the journal")
         self._copying = Turns(COPYING_MAX, "the ledgers")
 
-    async def figures(self, bot: str, at: datetime) -> MetricsUpdate:
-        """The figures of one bot, or of all (""), as of an instant. Raises StudiesBusy."""
+    async def figures(
+        self, bot: str, at: datetime, definitions: Iterable[str] = ()
+    ) -> tuple[MetricsUpdate, Of[dict[str, Family]]]:
+        """The figures of one bot, or of all (""), as of an instant, and the families named.
+
+        The journal is read once for both. Raises TooLarge, StudiesBusy.
+        """
         async with self._reading.one():
-            ledgers = await as_of(self._store, self.options, bot, at)
-            return await anyio.to_thread.run_sync(ledgers.update, at)
+            ledgers = await as_of(self._store, self.options, bot, at, EVENTS_MAX)
+            work = partial(_figures, ledgers, bot, at, tuple(definitions))
+            return await anyio.to_thread.run_sync(work)
 
     async def details(self, bot: str, at: datetime | None, now: datetime) -> Of[Details]:
         """The details of one bot, or of all ("") and each currency, as of `at` or now.
@@ -135,6 +141,16 @@ def curves(sheets: Sheets, query: HistoryQuery) -> dict[str, History]:
 
 def _details(sheets: Sheets, now: datetime, *, alone: bool) -> Of[Details]:
     return _of_all(sheets, lambda sheet: details(study(sheet, now), now), alone=alone)
+
+
+def _figures(
+    ledgers: Ledgers, bot: str, at: datetime, definitions: tuple[str, ...]
+) -> tuple[MetricsUpdate, Of[dict[str, Family]]]:
+    update = ledgers.update(at)
+    if not definitions:
+        return update, ({}, {})
+    sheets = ledgers.sheets(SheetsQuery(WANTED, bot))
+    return update, _families(sheets, at, definitions, alone=bool(bot))
 
 
 def _families(

@@ -123,11 +123,26 @@ async def test_it_refuses_what_would_not_fit(tmp_path, monkeypatch):
         events = [trade(n, n) for n in range(1, 6)]
         of = await studies(store, *map(entry, events), live=events)
         for at in (None, LATER):
-            with pytest.raises(TooLarge, match=r"^bot: more than 4 events"):
+            with pytest.raises(TooLarge, match=r"^bot: more than 4 events: ask for one$"):
                 await of.details("", at, START)
+            with pytest.raises(TooLarge, match=r"^bot: more than 4 events, too many for one"):
+                await of.details("alpha", at, START)
+        with pytest.raises(TooLarge, match=r"^bot: more than 4 events"):
+            await of.figures("", LATER)
+        with pytest.raises(TooLarge, match=r"^currency: more than 4 events, too many for one"):
+            await of.curves("USD", HistoryQuery("", None, None, 500))
         # and lets the next one in
         assert (await of.details("", START, START)) == ({}, {})
-        assert (await of.figures("", LATER)).bots["alpha"].trades == 5
+        assert (await of.figures("", START))[0].bots == {}
+
+
+async def test_it_reads_the_journal_once_for_figures_and_families(tmp_path):
+    async with opened(tmp_path) as (store, _):
+        of = await studies(store, *(entry(trade(n, n)) for n in range(1, 6)))
+        update, families = await of.figures("", LATER, ("empyrical",))
+        assert update.bots["alpha"].trades == 5
+        assert families == await of.families(("empyrical",), "", LATER, LATER)
+        assert families[0]["alpha"]["empyrical"]
 
 
 async def test_it_does_one_study_at_a_time(tmp_path, monkeypatch):
@@ -177,7 +192,7 @@ async def test_it_lets_only_so_many_wait(tmp_path, monkeypatch, question):
             for _ in range(4):
                 group.start_soon(ask)
         what = "journal" if question in ("details", "figures") else "ledgers"
-        assert refused == [f"2 questions wait for the {what} already"] * 2
+        assert refused == [f"2 questions of the {what} are asked already"] * 2
         await ask()
     assert len(refused) == 2
 
