@@ -231,7 +231,11 @@ def _check_place(data_dir: Path) -> None:
     while not place.exists() and place != place.parent:
         place = place.parent
     if not os.access(place, os.W_OK | os.X_OK):
-        raise _unusable(data_dir / FILE_NAME, f"{place} is not writable", "write")
+        raise _unusable(
+            data_dir / FILE_NAME,
+            f"{printable(str(place), PATH_CHARS_MAX)} is not writable",
+            "write",
+        )
 
 
 def _unusable(path: Path, why: str, what: str = "read") -> SettingsError:

@@ -228,13 +228,17 @@ class Sender:
             raise OperatorError(f"{self._base}: {answer.status_code}: {answer.text[:200]}")
         try:
             result = answer.json()
-            report.accepted += result["accepted"]
-        except (ValueError, LookupError, TypeError):
+            refused = [
+                (batch[int(item["index"])].number, str(item["error"]))
+                for item in [*result["rejected"], *result.get("conflicts", ())]
+            ]
+            accepted, duplicates = int(result["accepted"]), int(result["duplicates"])
+        except (ValueError, LookupError, TypeError, AttributeError):
             said = f"{answer.status_code}: {answer.text[:200]}"
             raise OperatorError(f"{self._base}: {said}") from None
-        report.duplicates += result["duplicates"]
-        for item in [*result["rejected"], *result.get("conflicts", ())]:
-            report.refused.append((batch[item["index"]].number, item["error"]))
+        report.accepted += accepted
+        report.duplicates += duplicates
+        report.refused += refused
 
     def _post(self, body: bytes) -> httpx.Response:
         waits_s = [2.0**attempt for attempt in range(TRIES - 1)]

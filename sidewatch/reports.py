@@ -14,7 +14,7 @@ from runtime.store import OpenReport
 from runtime.system import Quarantined, Reported
 from sidewatch.lasting import Lasting
 
-FAULTS = {"gave_up", "quarantined", "zombie", "stuck", "blocked", "refused"}
+FAULTS = {"gave_up", "quarantined", "zombie", "stuck", "refused"}
 TELLERS = {"alerts", "reporter"}  # a fault of theirs would be told through them
 LOUD = {"refused", "dead_letter"}  # may come with each message: one line a minute for an actor
 LOUD_EVERY_S = 60.0
@@ -40,7 +40,7 @@ class Reports:
         if report.kind in LOUD and self._told_just_now(report):
             return
         log.warning(report.kind, actor=report.name, detail=report.detail)
-        if report.kind in FAULTS and report.name not in TELLERS and report.kind != "blocked":
+        if report.kind in FAULTS and report.name not in TELLERS:
             self.fault(
                 Internal(
                     trigger=f"actor_{report.kind}",

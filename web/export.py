@@ -11,22 +11,27 @@ from quart import Blueprint, Response, request
 from actors.metrics.export import Wanted, trades_csv
 from web.api import span
 from web.app import Door, scoped
+from web.guard import Refusal
 from web.services import Services
 
-AT_ONCE_MAX = 4  # each reads the whole journal, in turn with whoever writes
+READING_MAX = 4  # each reads the whole journal, in turn with whoever writes
+OPEN_MAX = 32  # a slow reader holds no turn, but what is corrected stays in memory for it
+RETRY_S = 10.0
 STREAM_S = 3_600.0  # a slow reader may take its time, but not for ever
 
 
 def exporting(door: Door, services: Services) -> Blueprint:
     """Routes that answer with a file."""
     routes = Blueprint("exporting", __name__)
-    turns = anyio.Semaphore(AT_ONCE_MAX)
+    exports = Exports(READING_MAX, OPEN_MAX)
 
     @routes.get("/api/v1/trades.csv")
     @scoped(door, "read")
     async def get_trades() -> Response:
         wanted = Wanted(request.args.get("bot", ""), *span())
-        pieces = _in_turn(turns, trades_csv(services.store, wanted))
+        if exports.full:
+            raise Refusal(503, f"{OPEN_MAX} exports are under way already", RETRY_S)
+        pieces = exports.stream(trades_csv(services.store, wanted))
         response = Response(pieces, content_type="text/csv; charset=utf-8")
         response.timeout = STREAM_S
         response.headers["Content-Disposition"] = 'attachment; filename="trades.csv"'
@@ -35,9 +40,29 @@ def exporting(door: Door, services: Services) -> Blueprint:
     return routes
 
 
-async def _in_turn(
-    turns: anyio.Semaphore, pieces: AsyncGenerator[bytes, None]
-) -> AsyncIterator[bytes]:
-    async with turns, aclosing(pieces):
-        async for piece in pieces:
-            yield piece
+class Exports:
+    """Lets so many exports read at once, and so many be open."""
+
+    def __init__(self, reading: int, open_: int) -> None:
+        self._turns = anyio.Semaphore(reading)
+        self._most = open_
+        self._open = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether no other may begin."""
+        return self._open >= self._most
+
+    async def stream(self, pieces: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+        """Give the pieces; each is read in a turn, and sent outside of it."""
+        self._open += 1
+        try:
+            async with aclosing(pieces):
+                while True:
+                    async with self._turns:
+                        piece = await anext(pieces, None)
+                    if piece is None:
+                        return
+                    yield piece
+        finally:
+            self._open -= 1

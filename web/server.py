@@ -26,6 +26,7 @@ from web.guard import HEADER_BYTES_MAX
 
 BACKLOG = 256
 STUCK_CLIENT_MS = 10_000
+MESSAGE_BYTES_MAX = 4_096  # of a browser's message; it only ever says where to resume
 STOP_S = 1.0
 FULL = b'{"error": "too many requests at once: see server.connections_max"}'
 
@@ -133,7 +134,7 @@ class ServerActor(Actor[None]):
         config.errorlog = None
         config.keep_alive_max_requests = 1_000_000
         config.h11_max_incomplete_size = HEADER_BYTES_MAX
-        config.websocket_max_message_size = 4_096
+        config.websocket_max_message_size = MESSAGE_BYTES_MAX
         config.websocket_ping_interval = 20.0
         config.read_timeout = 60
         config.graceful_timeout = STOP_S / 2

@@ -26,7 +26,6 @@ class Limits:
     batch_bytes_max: int = 1_048_576
     login_per_minute: int = 5
     test_per_minute: int = 3
-    websocket_bytes_max: int = 4_096
     body_s: float = 15.0
 
 

@@ -11,7 +11,6 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-REMIND_S = 1_800.0
 REMIND_S_MAX = 14_400.0
 DOUBLINGS_MAX = 16
 

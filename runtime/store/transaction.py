@@ -13,8 +13,6 @@ from typing import NamedTuple
 
 from runtime.store.journal import Journal
 
-FETCH_ROWS = 1_000
-
 
 class Job(NamedTuple):
     """One piece of work. `state`: queued, inflight, held, done, dead."""
@@ -260,11 +258,6 @@ class State:
         """Set a value."""
         sql = "INSERT INTO state VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET data = excluded.data"
         self._link.execute(sql, (key, data))
-
-    def put_new(self, key: str, data: bytes) -> bool:
-        """Set a value where there is none; false when there is."""
-        sql = "INSERT INTO state VALUES (?, ?) ON CONFLICT DO NOTHING"
-        return self._link.execute(sql, (key, data)).rowcount == 1
 
     def delete(self, key: str) -> None:
         """Remove a value; absent is fine."""

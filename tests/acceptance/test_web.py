@@ -400,7 +400,8 @@ def test_it_serves_on_both_event_loops(tmp_path, backend):
     ],
 )
 def test_it_refuses_to_start_and_names_the_setting(tmp_path, environ, named):
-    env = {"PATH": "/usr/bin:/bin", "SIDEWATCH_DATA_DIR": str(tmp_path), **TOKENS, **environ}
+    here = {"SIDEWATCH_PORT": "0", "SIDEWATCH_DATA_DIR": str(tmp_path)}
+    env = {"PATH": "/usr/bin:/bin", **here, **TOKENS, **environ}
     done = subprocess.run(
         [sys.executable, "-m", "sidewatch", "run"],
         env=env,

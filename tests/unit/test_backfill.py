@@ -97,7 +97,12 @@ def test_it_reports_the_conflicts_of_the_answer_with_their_lines():
     assert (report.duplicates, report.refused) == (2, [(4, "known")])
 
 
-@pytest.mark.parametrize("said", ["<html>a router</html>", "[]", "{}", "null"])
+STRAY = '{"accepted": 0, "duplicates": 0, "rejected": [{"index": 5, "error": "no such line"}]}'
+
+
+@pytest.mark.parametrize(
+    "said", ["<html>a router</html>", "[]", "{}", "null", '{"accepted": 1}', STRAY]
+)
 def test_it_says_when_what_answers_is_not_sidewatch(said):
     settings = load(None, {"SIDEWATCH_INGEST_TOKEN": "b7Qm2xV9kLr4Tz8WcYp6NdHs3FgJ5aEu"})
     sender = Sender(settings, "http://127.0.0.1:1")

@@ -145,29 +145,49 @@ async def test_it_does_not_read_on_past_where_it_began(tmp_path, monkeypatch):
 
 
 async def test_it_reads_the_journal_for_so_many_at_once_and_no_more():
-    inside, most, told = 0, 0, []
+    reading_now, most, told = 0, 0, []
 
     async def reading(number):
-        nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
-        try:
-            for _ in range(3):
-                await anyio.sleep(1)
-                yield number
-        finally:
-            inside -= 1
+        nonlocal reading_now, most
+        for _ in range(3):
+            reading_now += 1
+            most = max(most, reading_now)
+            await anyio.sleep(1)
+            reading_now -= 1
+            yield number
 
     async def read(number):
-        async with aclosing(route._in_turn(turns, reading(number))) as pieces:
+        async with aclosing(exports.stream(reading(number))) as pieces:
             async for piece in pieces:
                 told.append(piece)
                 if number == 0:
                     break  # this client leaves
 
-    turns = anyio.Semaphore(2)
+    exports = route.Exports(2, 6)
     async with anyio.create_task_group() as tasks:
         for number in range(6):
             tasks.start_soon(read, number)
-    assert (inside, most, turns.value) == (0, 2, 2)
+    assert (reading_now, most, exports.full, exports._turns.value) == (0, 2, False, 2)
     assert sorted(told) == [0] + [n for n in range(1, 6) for _ in range(3)]
+
+
+async def test_a_slow_reader_keeps_nobody_from_reading():
+    async def reading(number):
+        for _ in range(3):
+            yield number
+
+    exports = route.Exports(1, 3)
+    slow, quick = exports.stream(reading(0)), exports.stream(reading(1))
+    async with aclosing(slow), aclosing(quick):
+        assert await anext(slow) == 0
+        with anyio.fail_after(60):
+            assert [piece async for piece in quick] == [1, 1, 1]
+        third = exports.stream(reading(2))
+        await anext(third)
+        assert not exports.full
+        fourth = exports.stream(reading(3))
+        await anext(fourth)
+        assert exports.full
+        await third.aclose()
+        await fourth.aclose()
+        assert not exports.full
