@@ -13,6 +13,7 @@ from actors.messages import Event, Recorded, RecordedRun
 from runtime.store import Store, Tx
 
 POISONED_MAX = 100_000
+UNKEPT_MAX = 10_000  # seqs that wait for the disk; a reader waits with them then
 TOGETHER_MAX = 64  # events of one message
 TOGETHER_MIN = 8
 TOGETHER_S = 0.001  # how long one message is to hold the loop
@@ -24,7 +25,9 @@ class Position:
 
     `together_max`: how many events it takes at once. `told`: the feed's place, None until the
     reader has rebuilt its state once. `handled`: the last seq in the reader's state. `poisoned`:
-    seqs in quarantine, or that came too late to count, which a rebuild leaves out.
+    seqs in quarantine, or that came too late to count, which a rebuild leaves out. `unkept`: those
+    that are not on disk yet; alerts must not pass them, and `held_back` is the bot and the seq that
+    they hear of once they are.
     """
 
     reader: str
@@ -34,6 +37,8 @@ class Position:
     handled: int | None = None
     last_told: int = 0
     poisoned: set[int] = field(default_factory=set)
+    unkept: set[int] = field(default_factory=set)
+    held_back: tuple[str, int] | None = None
     untold: dict[str, int] = field(default_factory=dict)  # bot: seq of a history alerts wait for
 
     async def find(self, store: Store) -> int:
@@ -78,10 +83,26 @@ class Position:
             return Recorded(seq, event, message.after), left
         return message, None
 
-    async def leave_out(self, store: Store, seq: int) -> None:
-        """Let every rebuild leave out an event that came too late to count. Raises StoreError."""
-        await store.write(lambda tx: tx.state.put(settled_key(self.reader, seq), b""))
+    def leave_out(self, seq: int) -> None:
+        """Let every rebuild leave out an event that came too late to count, once it is kept."""
         self.poisoned.add(seq)
+        self.unkept.add(seq)
+
+    async def keep(self, store: Store) -> bool:
+        """Write down what is left out, all in one; whether the disk took it."""
+        waiting = sorted(self.unkept)
+        if waiting and not await store.try_write(lambda tx: _leave_out(tx, self.reader, waiting)):
+            return False
+        self.unkept.difference_update(waiting)
+        return True
+
+    def passes(self, bot: str, seq: int) -> int:
+        """Return which seq alerts may hear of: 0, the clock's, while something is not kept."""
+        if not seq or not self.unkept:
+            return seq
+        if self.held_back is None or seq > self.held_back[1]:
+            self.held_back = (bot, seq)
+        return 0
 
     def poison(self, seq: int) -> None:
         """Pass over a message that went to quarantine."""
@@ -112,6 +133,11 @@ async def settled(store: Store, reader: str) -> set[int]:
 async def poisoned(store: Store, reader: str) -> set[int]:
     """Return the seqs that a reader's rebuild leaves out."""
     return await store.read(lambda tx: _poisoned(tx, reader))
+
+
+def _leave_out(tx: Tx, reader: str, seqs: Sequence[int]) -> None:
+    for seq in seqs:
+        tx.state.put(settled_key(reader, seq), b"")
 
 
 def _kept(tx: Tx, reader: str) -> tuple[int, set[int]]:

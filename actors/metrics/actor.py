@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from datetime import timedelta
 
+import anyio
 import msgspec
 from anyio.lowlevel import checkpoint
 from msgspec.structs import replace
@@ -35,7 +36,7 @@ from actors.metrics.options import LedgerOptions
 from actors.metrics.queries import HistoryQuery, MetricsQuery, SeriesQuery, SheetsQuery
 from actors.metrics.replay import READER, replay
 from actors.metrics.sheet import Sheet
-from actors.place import Position
+from actors.place import UNKEPT_MAX, Position
 from runtime.actor import Actor
 from runtime.ref import Ref
 from runtime.store import Store
@@ -170,20 +171,39 @@ class MetricsActor(Actor[Message]):
         return found
 
     async def _record(self, message: Recorded | RecordedRun) -> None:
-        began = self.ctx.clock.monotonic()
+        began, unkept = self.ctx.clock.monotonic(), len(self._position.unkept)
         for seq, event in self._position.news(message):
             if isinstance(event, Trade | Equity | Flow):
                 await self._apply(seq, event)
             self._position.handled = seq
         if isinstance(message, RecordedRun):
             self._position.took(len(message.events), self.ctx.clock.monotonic() - began)
+        if len(self._position.unkept) > unkept:
+            await self._keep_left_out()
+        while len(self._position.unkept) >= UNKEPT_MAX:  # rather behind than out of memory
+            if not await self._keep_left_out():
+                await anyio.sleep(TURN_EVERY_S)
+
+    async def _keep_left_out(self) -> bool:
+        """Write down which events are refused, and only then let alerts' cursor pass them.
+
+        A failing disk is no crash: it would take an innocent event to quarantine.
+        """
+        if not await self._position.keep(self._store):
+            return False
+        held = self._position.held_back
+        if held is not None and not self._history:
+            if held[0] in self._ledgers.of:
+                await self._tell_risk(*held)
+            self._position.held_back = None
+        return True
 
     async def _apply(self, seq: int, event: Trade | Equity | Flow) -> None:
         self._ledgers.apply(event)
         if self._ledgers.refused:
             self.ctx.system.report("refused", self.ctx.name, self._ledgers.refused)
         if self._ledgers.settled:
-            await self._position.leave_out(self._store, seq)
+            self._position.leave_out(seq)
         if event.bot in self._history or happened(event) < self.ctx.clock.now() - HISTORY_AGE:
             self._put_off(event.bot, seq)
         elif event.bot in self._ledgers.of:
@@ -199,7 +219,7 @@ class MetricsActor(Actor[Message]):
         self.ctx.after(max(0.0, wait_s), _Flush())  # a tick: it finds room in a full mailbox, too
 
     async def _tell_risk(self, bot: str, seq: int) -> None:
-        now = self.ctx.clock.now()
+        now, seq = self.ctx.clock.now(), self._position.passes(bot, seq)
         risk = self._ledgers.of[bot].risk(now)
         currency = self._ledgers.of[bot].options.currency
         await self._alerts.tell(RiskUpdate(bot, seq, now, currency, risk))
@@ -272,6 +292,8 @@ class MetricsActor(Actor[Message]):
                     await self._tell_risk(bot, 0)
                 self._changed.add(bot)
         self._settle()
+        if self._position.unkept or self._position.held_back:
+            await self._keep_left_out()
         await self._flush()
         if self._position.handled is not None and not self._history:
             await self._keeper.step(self._ledgers, self._position.handled, self._position.poisoned)

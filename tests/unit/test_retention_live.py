@@ -12,7 +12,7 @@ import pytest
 from actors import codec
 from actors.feed import Feed
 from actors.ingest import Accepted, Ingest
-from actors.messages import Equity, Flow, Trade
+from actors.messages import Equity, Flow, Recorded, RecordedRun, Trade
 from actors.metrics import actor as metrics_module
 from actors.metrics import compaction, keep
 from actors.metrics.actor import MetricsActor
@@ -148,6 +148,47 @@ async def test_it_refuses_a_correction_of_what_is_settled_for_good(tmp_path):
         csv = b"".join([piece async for piece in trades_csv(table.store, Wanted())])
         assert b"alpha,alpha7,X,long,1" in csv
         assert b",500," not in csv
+
+
+async def test_it_goes_on_while_the_disk_cannot_keep_what_it_refuses(tmp_path):
+    moved = [trade(f"alpha{n}", 0, 500, revision=1) for n in (7, 8, 9)]
+    async with keeping(tmp_path, *past()) as table:
+        await anyio.sleep(SETTLED_S)
+        await table.store.write(journal(*moved, trade("new", 0, 3)))
+        table.break_disk()
+        table.heard["alerts"].clear()
+        await table.ref("tested").tell(RecordedRun(301, moved, 300))
+        await table.ref("tested").tell(Recorded(304, trade("new", 0, 3)))
+        await anyio.sleep(1)
+        await counts(table, *past(), trade("new", 0, 3))
+        crash(table)
+        await anyio.sleep(2 * metrics_module.TURN_EVERY_S)
+        await counts(table, *past(), trade("new", 0, 3))
+        assert table.system.quarantine_count == 0
+        assert {risk.seq for risk in table.heard["alerts"]} == {0}
+        commits = []
+        table.store.fault = commits.append
+        await anyio.sleep(metrics_module.TURN_EVERY_S + 1)
+        assert commits.count("store.commit") == 1
+        kept = await table.store.read(lambda tx: tx.state.keys(settled_key(READER)))
+        assert kept == [settled_key(READER, seq) for seq in (301, 302, 303)]
+        assert table.heard["alerts"][-1].seq == 304
+
+
+async def test_it_waits_with_no_more_than_so_many_seqs_for_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(metrics_module, "UNKEPT_MAX", 2)
+    moved = [trade(f"alpha{n}", 0, 500, revision=1) for n in (7, 8, 9)]
+    async with keeping(tmp_path, *past()) as table:
+        await anyio.sleep(SETTLED_S)
+        await table.store.write(journal(*moved))
+        table.break_disk()
+        for seq, event in enumerate(moved, 301):
+            await table.ref("tested").tell(Recorded(seq, event))
+        await anyio.sleep(3 * metrics_module.TURN_EVERY_S)
+        assert table.place.unkept == {301, 302}
+        table.mend_disk()
+        await anyio.sleep(2 * metrics_module.TURN_EVERY_S)
+        assert (table.place.unkept, table.place.poisoned) == (set(), {301, 302, 303})
 
 
 async def test_it_counts_what_the_door_let_in_before_retention_was_on(tmp_path):
