@@ -10,7 +10,7 @@ import { Chart } from "./chart";
 import { SystemHealth } from "./health";
 import { BROWSER, Live } from "./live";
 import { Login } from "./login";
-import { type Answer, lacking, loaded, pathOf, RETRY_MS } from "./portfolio";
+import { Curves, lacking } from "./portfolio";
 import { login, tokenIn } from "./session";
 import { apply, applyPolled, nameOf, openCriticals, type Selection, selections } from "./state";
 import * as store from "./store";
@@ -43,19 +43,14 @@ async function enter(): Promise<void> {
 }
 
 /** Ask for the curve of the portfolio that is looked at; its sum is shown until it is there. */
-const asked = new Set<string>();
+const turn = signal(0);
+const curves = new Curves(BROWSER, store.state, () => {
+  turn.value += 1;
+});
 effect(() => {
+  turn.value; // a failure and an answer that was old are asked again, whatever else happens
   const currency = lacking(store.state.value, store.selection.value);
-  if (currency === null || asked.has(currency)) return;
-  asked.add(currency);
-  const again = (): boolean => asked.delete(currency);
-  void BROWSER.get(pathOf(currency)).then(
-    (answer) => {
-      again();
-      store.state.value = loaded(store.state.value, currency, answer as Answer);
-    },
-    () => setTimeout(again, RETRY_MS),
-  );
+  if (currency !== null) curves.ask(currency);
 });
 
 function App() {

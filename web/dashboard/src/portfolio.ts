@@ -1,6 +1,7 @@
 // The curve of a portfolio: the sidecar works it out, as a sum of the bots' curves has no drawdown.
 
 import type { EquityPoint, Metrics } from "./messages";
+import type { World } from "./live";
 import { append, botsIn, nameOf, type Selection, type State } from "./state";
 
 export const RETRY_MS = 10_000;
@@ -29,10 +30,41 @@ export interface Answer {
   readonly portfolio: Readonly<Record<string, { readonly points: readonly EquityPoint[] }>>;
 }
 
-/** The state with a curve that was asked for. */
-export function loaded(state: State, currency: string, answer: Answer): State {
+/** The state with a curve that was asked for when curves had become old `asked` times. */
+export function loaded(state: State, currency: string, answer: Answer, asked = state.aged): State {
   const points = answer.portfolio[currency]?.points ?? [];
-  return { ...state, wholes: { ...state.wholes, [currency]: { points, fresh: true } } };
+  const whole = { points, fresh: state.aged === asked };
+  return { ...state, wholes: { ...state.wholes, [currency]: whole } };
+}
+
+/** Asks for one curve of a currency at a time; a failure is asked again after RETRY_MS. */
+export class Curves {
+  #asked = new Set<string>();
+
+  constructor(
+    readonly world: Pick<World, "get" | "after">,
+    /** Reads and changes the state. */
+    readonly state: { value: State },
+    /** Called when there may be something to ask for again. */
+    readonly again: () => void,
+  ) {}
+
+  ask(currency: string): void {
+    if (this.#asked.has(currency)) return;
+    this.#asked.add(currency);
+    const { aged } = this.state.value;
+    const over = (): void => {
+      this.#asked.delete(currency);
+      this.again();
+    };
+    void this.world.get(pathOf(currency)).then(
+      (answer) => {
+        this.state.value = loaded(this.state.value, currency, answer as Answer, aged);
+        over();
+      },
+      () => this.world.after(RETRY_MS, over),
+    );
+  }
 }
 
 /** Every curve as it is, to be asked for again: something may have happened in between. */

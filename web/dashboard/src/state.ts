@@ -89,6 +89,8 @@ export interface State {
   readonly series: Readonly<Record<string, readonly EquityPoint[]>>;
   /** The curves of portfolios that were looked at, by currency. */
   readonly wholes: Wholes;
+  /** How often they have become old: what was asked for before is old when it comes. */
+  readonly aged: number;
 }
 
 export const EMPTY: State = {
@@ -101,6 +103,7 @@ export const EMPTY: State = {
   supervisor: null,
   series: {},
   wholes: {},
+  aged: 0,
 };
 
 /** Read one frame; null when it is no message (not JSON, or without type and seq). */
@@ -131,6 +134,7 @@ export function apply(state: State, message: Message): State {
       supervisor: message.supervisor,
       series: Object.fromEntries(message.series.map((one) => [one.bot, one.points])),
       wholes: aged(state.wholes),
+      aged: state.aged + 1,
     };
   }
   const next = { ...state, at, seq: Math.max(state.seq, message.seq) };
@@ -177,6 +181,7 @@ function merged(state: State, update: MetricsUpdate): State {
     bots: { ...state.bots, ...update.bots },
     portfolio: { ...state.portfolio, ...update.portfolio },
     wholes: joined.length ? aged(wholes, joined.map(([, metrics]) => metrics.currency)) : wholes,
+    aged: joined.length ? state.aged + 1 : state.aged,
   };
 }
 

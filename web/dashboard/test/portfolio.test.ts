@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EquityPoint } from "../src/messages";
-import { lacking, loaded, pathOf } from "../src/portfolio";
+import { Curves, lacking, loaded, pathOf, RETRY_MS } from "../src/portfolio";
 import * as s from "../src/state";
 import { metrics, snapshot } from "./samples";
 
@@ -64,4 +64,66 @@ test("it asks again after a snapshot and when a bot joins, and shows the old cur
 
 test("it names the currency in its path", () => {
   assert.equal(pathOf("A&B"), "/api/v1/metrics/history?currency=A%26B&points=500");
+});
+
+/** A world whose answers and timers come when the test says so. */
+function asking(state: s.State) {
+  const asked: { answer: (points: EquityPoint[]) => void; fail: () => void }[] = [];
+  const timers: { ms: number; call: () => void }[] = [];
+  const box = { value: state };
+  let turns = 0;
+  const world = {
+    get: () =>
+      new Promise<unknown>((resolve, reject) =>
+        asked.push({
+          answer: (points) => resolve({ portfolio: { USDT: { points } } }),
+          fail: () => reject(new Error("down")),
+        }),
+      ),
+    after: (ms: number, call: () => void) => {
+      timers.push({ ms, call });
+      return () => {};
+    },
+  };
+  const curves = new Curves(world, box, () => {
+    turns += 1;
+    if (lacking(box.value, "portfolio:USDT")) curves.ask("USDT");
+  });
+  return { asked, timers, box, curves, turns: () => turns };
+}
+
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test("it asks for a curve once, and again some time after a failure, whatever else happens", async () => {
+  const { asked, timers, box, curves } = asking(two);
+  curves.ask("USDT");
+  curves.ask("USDT");
+  assert.equal(asked.length, 1);
+  asked[0]?.fail();
+  await settled();
+  assert.deepEqual(
+    timers.map(({ ms }) => ms),
+    [RETRY_MS],
+  );
+  curves.ask("USDT");
+  assert.equal(asked.length, 1);
+  timers[0]?.call();
+  assert.equal(asked.length, 2);
+  asked[1]?.answer(CURVE);
+  await settled();
+  assert.equal(asked.length, 2);
+  assert.deepEqual(s.curveOf(box.value, "portfolio:USDT").points, CURVE);
+});
+
+test("it asks again where a bot joined while the answer was under way", async () => {
+  const { asked, box, curves } = asking(two);
+  curves.ask("USDT");
+  box.value = s.apply(box.value, update("1800", { gamma: metrics() }));
+  asked[0]?.answer(CURVE);
+  await settled();
+  assert.equal(asked.length, 2);
+  asked[1]?.answer(CURVE);
+  await settled();
+  assert.equal(asked.length, 2);
+  assert.equal(box.value.wholes["USDT"]?.fresh, true);
 });
