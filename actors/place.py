@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from actors.messages import Event, Recorded, RecordedRun
 from runtime.store import Store, Tx
 
-POISONED_MAX = 100_000
+PAGE_SEQS = 10_000
 UNKEPT_MAX = 10_000  # seqs that wait for the disk; a reader waits with them then
 TOGETHER_MAX = 64  # events of one message
 TOGETHER_MIN = 8
@@ -150,4 +150,9 @@ def _poisoned(tx: Tx, reader: str) -> set[int]:
 
 
 def _seqs(tx: Tx, prefix: str) -> set[int]:
-    return {int(key.removeprefix(prefix)) for key, _ in tx.state.scan(prefix, POISONED_MAX)}
+    """All seqs below a prefix: one that was forgotten would count after all."""
+    seqs, before = set[int](), None
+    while page := [key for key, _ in tx.state.scan(prefix, PAGE_SEQS, before=before, newest=True)]:
+        seqs.update(int(key.removeprefix(prefix)) for key in page)
+        before = page[-1]
+    return seqs

@@ -12,6 +12,8 @@ from actors.place import (
     cursor_key,
     poison_key,
     poisoned,
+    settled,
+    settled_key,
 )
 from tests.fakes.bench import opened
 
@@ -45,6 +47,18 @@ async def test_it_finds_its_cursor_and_its_own_poison(tmp_path):
         assert (await metrics.find(store), metrics.poisoned) == (12, {3, 7})
         assert (await health.find(store), health.poisoned) == (0, {5})
         assert await poisoned(store, "metrics") == {3, 7}
+
+
+async def test_it_forgets_none_of_many_events_that_came_too_late(tmp_path):
+    seqs = range(9, 100_011)
+
+    def keep_all(tx):
+        for seq in seqs:
+            tx.state.put(settled_key("metrics", seq), b"")
+
+    async with opened(tmp_path) as (store, _):
+        await store.write(keep_all)
+        assert await settled(store, "metrics") == await poisoned(store, "metrics") == set(seqs)
 
 
 async def test_it_goes_on_from_memory_in_a_later_life(tmp_path):
