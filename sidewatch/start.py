@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -22,6 +23,7 @@ from web.server import AddressError
 
 CANNOT_START = 2
 GAVE_UP = 1
+LINGER_S = 0.1
 
 
 def configure_logs(settings: Settings) -> None:
@@ -46,9 +48,17 @@ def configure_logs(settings: Settings) -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process, also where a thread still waits for somebody outside."""
-    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
-    if any(not thread.daemon for thread in others):
+    """End the process, also where a thread still waits for somebody outside.
+
+    A thread that is just ending gets a moment, so that the interpreter ends in order.
+    """
+    ends = time.monotonic() + LINGER_S
+    main = threading.main_thread()
+    others = [t for t in threading.enumerate() if t is not main and not t.daemon]
+    for thread in others:
+        thread.join(max(0.0, ends - time.monotonic()))
+    if any(thread.is_alive() for thread in others):
+        logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)  # the interpreter would wait for it; everything of ours is on disk
