@@ -66,6 +66,7 @@ def stored(ledgers: Ledgers) -> int:
     """Return the bytes of a snapshot."""
     depot = Depot()
     packed = [pack(ledger, depot) for ledger in ledgers.of.values()]
+    depot.encode(len(packed))
     return sum(map(len, depot.fresh.values())) + len(msgspec.json.encode(packed))
 
 

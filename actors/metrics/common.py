@@ -6,9 +6,8 @@ only held its starting equity all the time, or nobody knows how much.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 from msgspec import Struct
 
@@ -19,6 +18,7 @@ from actors.metrics.ledger import Ledger
 from actors.metrics.money import SCALE, scaled
 from actors.metrics.options import LedgerOptions
 from actors.metrics.sheet import NEEDED, merged, whole
+from actors.metrics.snapshot import Depot, Packed
 from actors.metrics.summary import opened
 
 
@@ -85,11 +85,15 @@ def advanced(
     return Common(base, common.scale, common.members)
 
 
-def packed(common: Common) -> dict[str, Any]:
-    """All of it, as JSON."""
-    return {"base": common.base.packed(), "scale": common.scale, "members": common.members}
+def packed(currency: str, common: Common, depot: Depot) -> Packed:
+    """All of it, as JSON; the base goes to the depot."""
+    scale, members = common.scale, common.members
+    base = depot.base(f"currency/{currency}", common.base, scale, members)
+    return {"base": base, "scale": scale, "members": members}
 
 
-def unpacked(given: dict[str, Any]) -> Common:
-    """What was packed. Raises LookupError, TypeError where it is something else."""
-    return Common(Base.unpacked(given["base"]), given["scale"], given["members"])
+def unpacked(currency: str, given: Packed, parts: Mapping[int, bytes], depot: Depot) -> Common:
+    """What was packed. Raises Unusable, LookupError, TypeError where it is something else."""
+    scale, members = given["scale"], given["members"]
+    base = depot.known(f"currency/{currency}", given["base"], parts, scale, members)
+    return Common(base, scale, members)

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Final, NamedTuple
+
+from anyio.lowlevel import checkpoint
 
 from actors.metrics.common import Common, packed, unpacked
 from actors.metrics.entries import LATER
@@ -68,7 +70,10 @@ class Keeper:
             kept = {
                 one["name"]: await self._ledger(one, options(one["name"])) for one in given["bots"]
             }
-            commons = {name: unpacked(common) for name, common in given["commons"].items()}
+            commons = {
+                name: unpacked(name, one, await self._parts(one["base"]), self._depot)
+                for name, one in given["commons"].items()
+            }
             for one in given["bots"]:
                 if one["currency"] in commons:
                     fits(one, options(one["name"]))
@@ -93,18 +98,24 @@ class Keeper:
                 self._begin(ledgers, seq, left_out)
             return
         fresh = self._depot.fresh
+        for _ in range(0 if fresh else min(PARTS_AT_ONCE, len(self._depot.waiting))):
+            self._depot.encode(1)
+            await checkpoint()
         parts = list(itertools.islice(fresh.items(), PARTS_AT_ONCE))
         if parts and not await self._store.try_write(lambda tx: _put(tx, parts)):
             return
         for number, _ in parts:
             del fresh[number]
             self._stored.add(number)
-        if not fresh:
+        if not fresh and not self._depot.waiting:
             await self._end(pending)
 
     def _begin(self, ledgers: Ledgers, seq: int, left_out: set[int]) -> None:
         bots = [pack(ledger, self._depot) for ledger in ledgers.of.values()]
         self._depot.keep(ledgers.of.values())
+        commons = {
+            name: packed(name, common, self._depot) for name, common in ledgers.commons().items()
+        }
         self._compacted = ledgers.compacted()
         manifest = {
             "format": FORMAT,
@@ -112,9 +123,10 @@ class Keeper:
             "left_out": sorted(one for one in left_out if one <= seq),
             "following": self._depot.following,
             "bots": bots,
-            "commons": {name: packed(common) for name, common in ledgers.commons().items()},
+            "commons": commons,
         }
-        used = {ref[0] for bot in bots for ref in _refs(bot)}
+        used = {number for bot in bots for number in _numbers(bot)}
+        used.update(number for common in commons.values() for number in common["base"])
         self._pending = _Pending(seq, json.dumps(manifest).encode(), used)
 
     async def _end(self, pending: _Pending) -> None:
@@ -137,14 +149,16 @@ class Keeper:
         self._saved, self._pending = pending.seq, None
 
     async def _ledger(self, packed: Packed, options: LedgerOptions) -> Ledger:
+        return unpack(packed, options, await self._parts(_numbers(packed)), self._depot)
+
+    async def _parts(self, wanted: Iterable[int]) -> dict[int, bytes]:
         parts: dict[int, bytes] = {}
-        numbers = iter([ref[0] for ref in _refs(packed)])
+        numbers = iter(wanted)
         while some := list(itertools.islice(numbers, PARTS_READ)):
             found = await self._store.read(partial(_get, some))
             parts.update((number, data) for number, data in found if data is not None)
-        ledger = unpack(packed, options, parts, self._depot)
         self._stored |= parts.keys()
-        return ledger
+        return parts
 
     async def _forget(self) -> None:
         """Begin anew, with numbers that no part has."""
@@ -176,6 +190,11 @@ def _read(manifest: bytes, until: int, left_out: set[int]) -> Packed:
 def _settled(ledgers: dict[str, Ledger], commons: dict[str, Common], horizon: int) -> None:
     if cut_of(ledgers.values(), commons.values()) > horizon:
         raise Unusable("it has compacted what metrics.retention_days keeps open now")
+
+
+def _numbers(packed: Packed) -> Iterator[int]:
+    yield from (ref[0] for ref in _refs(packed))
+    yield from packed["base"]
 
 
 def _refs(packed: Packed) -> Iterator[list[int]]:

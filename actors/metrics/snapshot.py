@@ -1,12 +1,15 @@
 """A snapshot: a ledger as bytes, and the same ledger again, to the bit.
 
 What is large (columns, ids, their index) is cut into parts of at most about a megabyte, which stay
-as they were written until something in them changes; the rest is JSON, as it holds integers of any
-size. Columns are raw, so that other settings give other figures. Each part has a checksum.
+as they were written until something in them changes, and so does a base, a part each; the rest is
+JSON, as it holds integers of any size. Columns are raw, so that other settings give other figures.
+Each part has a checksum.
 """
 
 from __future__ import annotations
 
+import itertools
+import json
 import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,10 +29,11 @@ from actors.metrics.past import Past
 from actors.metrics.timeline import Timeline
 from actors.metrics.window import Segment
 
-FORMAT: Final = f"6 {sys.byteorder}"
+FORMAT: Final = f"7 {sys.byteorder}"
 GROUP_BLOCKS: Final = 16
 HEAP_BYTES: Final = 1 << 20
 RUN_ENTRIES: Final = 1 << 16
+CHECK_BYTES: Final = 4
 SCALARS: Final = tuple(
     name
     for name in Account.__struct_fields__
@@ -37,6 +41,7 @@ SCALARS: Final = tuple(
 )
 
 Packed = dict[str, Any]  # JSON
+BaseState = tuple[int, int, int, tuple[str, ...]]  # cut, entries, scale, members
 Stored = bytes | list[str] | dict[str, bytes]  # raw, beyond 64 bits, or one value for all
 
 
@@ -68,11 +73,16 @@ class _Cut(NamedTuple):
 
 
 class Depot:
-    """Numbers parts. `fresh` are those that nobody has written yet."""
+    """Numbers parts. `fresh` are those that nobody has written yet.
+
+    A base is made bytes of late, as it takes milliseconds: `waiting` are copies of those.
+    """
 
     def __init__(self, following: int = 1) -> None:
         self.following = following
         self.fresh: dict[int, bytes] = {}
+        self.waiting: dict[int, Base] = {}
+        self._bases: dict[str, tuple[BaseState, int]] = {}
         self._heaps: dict[str, _Cut] = {}
         self._runs: dict[int, tuple[Run, list[Ref]]] = {}
 
@@ -96,6 +106,43 @@ class Depot:
         for number in range(len(refs), -(-len(data) // HEAP_BYTES)):
             refs.append(self.put(bytes(data[number * HEAP_BYTES : (number + 1) * HEAP_BYTES])))
         return list(refs)
+
+    def base(self, name: str, base: Base, scale: int, members: Sequence[str] = ()) -> list[int]:
+        """The part of a base, none where nothing is compacted; what did not change stays."""
+        state = (base.cut, base.entries, scale, tuple(members))
+        if not base.cut:
+            return []
+        kept = self._bases.get(name)
+        if kept is None or kept[0] != state:
+            kept = self._bases[name] = (state, self.following)
+            self.waiting[self.following] = base.copy()
+            self.following += 1
+        return [kept[1]]
+
+    def encode(self, most: int) -> None:
+        """Make bytes of some bases that wait for it, each with its own checksum before it."""
+        for number in list(itertools.islice(self.waiting, most)):
+            data = json.dumps(self.waiting.pop(number).packed()).encode()
+            self.fresh[number] = crc32(data).to_bytes(CHECK_BYTES, "big") + data
+
+    def known(
+        self,
+        name: str,
+        refs: Sequence[int],
+        parts: Mapping[int, bytes],
+        scale: int,
+        members: Sequence[str] = (),
+    ) -> Base:
+        """The base of a part that is stored already. Raises Unusable."""
+        if not refs:
+            return Base()
+        [number] = refs
+        data = parts.get(number, b"")
+        if crc32(data[CHECK_BYTES:]) != int.from_bytes(data[:CHECK_BYTES], "big") or not data:
+            raise Unusable(f"part {number} is {'broken' if data else 'missing'}")
+        base = Base.unpacked(json.loads(data[CHECK_BYTES:]))
+        self._bases[name] = ((base.cut, base.entries, scale, tuple(members)), number)
+        return base
 
     def runs(self, index: Index) -> list[list[Ref]]:
         """The parts of an index."""
@@ -139,7 +186,7 @@ def pack(ledger: Ledger, depot: Depot) -> Packed:
         "heap": depot.heap(ledger.name, timeline.heap),
         "index": depot.runs(ledger.index),
         "past": depot.runs(ledger.past.index),
-        "base": timeline.base.packed(),
+        "base": depot.base(f"bot/{ledger.name}", timeline.base, ledger.scale),
     }
 
 
@@ -160,7 +207,8 @@ def unpack(
     timeline.heap.data += b"".join(_part(ref, parts) for ref in packed["heap"])
     blocks = [_blocks(_part(ref, parts), ref) for ref in packed["groups"]]
     timeline.restore([block for group in blocks for block in group])
-    timeline.base = Base.unpacked(packed["base"])
+    name, scale = f"bot/{packed['name']}", packed["scale"]
+    timeline.base = depot.known(name, packed["base"], parts, scale)
     runs, past = (
         [Run.of([_part(ref, parts) for ref in refs]) for refs in packed[name]]
         for name in ("index", "past")

@@ -14,7 +14,7 @@ from actors.feed import Feed
 from actors.ingest import Accepted, Ingest
 from actors.messages import Equity, Flow, Recorded, RecordedRun, Trade
 from actors.metrics import actor as metrics_module
-from actors.metrics import compaction, keep
+from actors.metrics import compaction, keep, snapshot
 from actors.metrics.actor import MetricsActor
 from actors.metrics.as_of import as_of
 from actors.metrics.export import Wanted, trades_csv
@@ -221,8 +221,11 @@ async def test_it_starts_from_a_snapshot_of_what_is_compacted(tmp_path, monkeypa
     async with keeping(tmp_path, *events) as table:
         await anyio.sleep(60)
         manifest = await table.store.read(lambda tx: tx.state.get(MANIFEST))
-        assert [one["base"]["entries"] > 0 for one in json.loads(manifest)["bots"]] == [True, False]
-        assert json.loads(manifest)["commons"]["USD"]["base"]["entries"] > 100
+        given = json.loads(manifest)
+        assert [len(one["base"]) for one in given["bots"]] == [1, 0]
+        [number] = given["commons"]["USD"]["base"]
+        part = await table.store.read(lambda tx: tx.state.get(f"{keep.PREFIX}{number}"))
+        assert json.loads(part[snapshot.CHECK_BYTES :])["entries"] > 100
         more = [
             trade("new", 1, 3),
             trade("new", 1, 9, revision=1),
@@ -239,6 +242,40 @@ async def test_it_starts_from_a_snapshot_of_what_is_compacted(tmp_path, monkeypa
         assert bits(ledgers.update(told.at)) == bits(told)
         assert not ledgers.apply(trade("alpha3", 1, 1, revision=1))
         assert ledgers.settled
+
+
+async def test_a_manifest_does_not_grow_with_the_days_that_are_compacted(tmp_path, monkeypatch):
+    monkeypatch.setattr(keep, "SAVE_EVERY", 50)
+    sizes = []
+    for days in (60, 2_000):
+        events = past("alpha", days, days) + past("beta", days, days)
+        (tmp_path / str(days)).mkdir()
+        async with keeping(tmp_path / str(days), *events) as table:
+            await anyio.sleep(60)
+            manifest = json.loads(await table.store.read(lambda tx: tx.state.get(MANIFEST)))
+            whole = Ledgers(options)
+            assert await Keeper(table.store, READER).load(len(events), set(), whole) == len(events)
+            assert whole.compacted() > days // 3
+            for bot in manifest["bots"]:  # a number a day each, and not its days
+                del bot["account"]["returns"], bot["account"]["logs"]
+            sizes.append(len(json.dumps(manifest)))
+    assert sizes[1] < 1.5 * sizes[0]
+
+
+@pytest.mark.parametrize("spoil", [None, b"", b"1234{}"])
+async def test_it_replays_the_journal_where_a_base_is_gone_or_broken(tmp_path, monkeypatch, spoil):
+    monkeypatch.setattr(keep, "SAVE_EVERY", 100)
+    async with keeping(tmp_path, *past()) as table:
+        await anyio.sleep(60)
+        manifest = json.loads(await table.store.read(lambda tx: tx.state.get(MANIFEST)))
+        [number] = manifest["bots"][0]["base"]
+        key = f"{keep.PREFIX}{number}"
+        await table.store.write(
+            lambda tx: tx.state.delete(key) if spoil is None else tx.state.put(key, spoil)
+        )
+        keeper = Keeper(table.store, READER)
+        assert await keeper.load(300, set(), Ledgers(options)) == 0
+        assert keeper.passed_over == f"part {number} is {'broken' if spoil else 'missing'}"
 
 
 async def test_it_studies_the_journal_where_trades_are_compacted(tmp_path):

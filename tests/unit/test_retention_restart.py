@@ -34,7 +34,10 @@ class Store:
     def save(self, ledgers):
         bots = [pack(ledger, self.depot) for ledger in ledgers.of.values()]
         self.depot.keep(ledgers.of.values())
-        commons = {name: common.packed(one) for name, one in ledgers.commons().items()}
+        commons = {
+            name: common.packed(name, one, self.depot) for name, one in ledgers.commons().items()
+        }
+        self.depot.encode(1_000)
         self.parts.update(self.depot.fresh)
         self.depot.fresh.clear()
         return json.dumps({"bots": bots, "commons": commons})
@@ -46,7 +49,10 @@ class Store:
             one["name"]: unpack(one, choose(one["name"]), self.parts, self.depot)
             for one in given["bots"]
         }
-        commons = {name: common.unpacked(one) for name, one in given["commons"].items()}
+        commons = {
+            name: common.unpacked(name, one, self.parts, self.depot)
+            for name, one in given["commons"].items()
+        }
         ledgers.take_over(bots, commons)
         return ledgers
 
