@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from bench.figure import emit
-from bench.process import Poster, UnixPoster, body, caught_up
+from bench.process import UnixPoster, body, caught_up
 from tests.acceptance.process import Sidewatch
 
 FIGURES = ("unix_ndjson_acked_per_s",)
@@ -31,18 +31,20 @@ def lines(first: int, count: int) -> bytes:
 class Bench:
     """One process, one connection to its Unix socket, and the count of what it was sent."""
 
-    def __init__(self, sidewatch: Sidewatch, poster: Poster) -> None:
+    def __init__(self, sidewatch: Sidewatch, path: str) -> None:
         self.sidewatch = sidewatch
-        self.poster = poster
+        self.path = path
         self.sent = 0
 
     def round(self, count: int = BODIES) -> tuple[float, float]:
         """Return the trades acknowledged a second, and the seconds until figures had them all."""
         bodies = [lines(self.sent + LINES * place, LINES) for place in range(count)]
+        poster = UnixPoster(self.path)  # only now: an idle connection is closed after 5 s
         began = time.perf_counter()
         for data in bodies:
-            self.poster.post(data)
+            poster.post(data)
         acknowledged = time.perf_counter()
+        poster.close()
         self.sent += LINES * count
         caught_up(self.sidewatch, self.sent)
         return LINES * count / (acknowledged - began), time.perf_counter() - acknowledged
@@ -53,11 +55,10 @@ def main() -> None:
         path = str(Path(folder) / "events.sock")
         environ = {"SIDEWATCH__SERVER__UNIX_SOCKET": path}
         with Sidewatch(Path(folder) / "data", environ) as sidewatch:
-            bench = Bench(sidewatch, UnixPoster(path))
+            bench = Bench(sidewatch, path)
             bench.round()
             rounds = [bench.round() for _ in range(ROUNDS)]
             sustained, _ = bench.round(SUSTAINED)
-            bench.poster.close()
     rates = [rate for rate, _ in rounds]
     behind = statistics.median(late for _, late in rounds)
     emit(
