@@ -198,6 +198,7 @@ def _numbers(packed: Packed) -> Iterator[int]:
 
 
 def _refs(packed: Packed) -> Iterator[list[int]]:
+    yield packed["returns"]
     yield from packed["groups"]
     yield from packed["heap"]
     for run in (*packed["index"], *packed["past"]):

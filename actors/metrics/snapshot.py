@@ -29,7 +29,7 @@ from actors.metrics.past import Past
 from actors.metrics.timeline import Timeline
 from actors.metrics.window import Segment
 
-FORMAT: Final = f"7 {sys.byteorder}"
+FORMAT: Final = f"8 {sys.byteorder}"
 GROUP_BLOCKS: Final = 16
 HEAP_BYTES: Final = 1 << 20
 RUN_ENTRIES: Final = 1 << 16
@@ -83,6 +83,7 @@ class Depot:
         self.fresh: dict[int, bytes] = {}
         self.waiting: dict[int, Base] = {}
         self._bases: dict[str, tuple[BaseState, int]] = {}
+        self._same: dict[str, tuple[bytes, Ref]] = {}
         self._heaps: dict[str, _Cut] = {}
         self._runs: dict[int, tuple[Run, list[Ref]]] = {}
 
@@ -92,6 +93,13 @@ class Depot:
         self.following += 1
         self.fresh[ref.number] = data
         return ref
+
+    def put_changed(self, name: str, data: bytes) -> Ref:
+        """Take in a small part of this name, where it is not as it was."""
+        kept = self._same.get(name)
+        if kept is None or kept[0] != data:
+            kept = self._same[name] = (data, self.put(data))
+        return kept[1]
 
     def heap(self, name: str, heap: Heap) -> list[Ref]:
         """The parts of a heap, which only grows: those that were full stay as they are.
@@ -156,8 +164,15 @@ class Depot:
             kept = self._runs[id(run)] = (run, refs)
         return kept[1]
 
-    def learn(self, packed: Packed, heap: Heap, runs: list[tuple[Run, list[list[int]]]]) -> None:
+    def learn(
+        self,
+        packed: Packed,
+        heap: Heap,
+        runs: list[tuple[Run, list[list[int]]]],
+        returns: bytes,
+    ) -> None:
         """Know parts that are stored already."""
+        self._same[packed["name"]] = (returns, Ref(*packed["returns"]))
         parts = [Ref(*ref) for ref in packed["heap"]]
         self._heaps[packed["name"]] = _Cut(heap, parts, len(heap.data))
         for run, refs in runs:
@@ -182,6 +197,7 @@ def pack(ledger: Ledger, depot: Depot) -> Packed:
         "quantity_scale": ledger.quantity_scale,
         **ledger.ids(),
         "account": _pack_account(account),
+        "returns": depot.put_changed(ledger.name, _returns(account)),
         "groups": _pack_blocks(timeline.blocks, depot),
         "heap": depot.heap(ledger.name, timeline.heap),
         "index": depot.runs(ledger.index),
@@ -217,11 +233,12 @@ def unpack(
     if timeline.base.entries:
         fits(packed, options)
     account = ledger.restore(packed, timeline, Index(runs), same=same)
-    _fill_account(account, packed["account"], same=same)
+    returns = _part(packed["returns"], parts)
+    _fill_account(account, packed["account"], returns, same=same)
     ledger.refine()
     ledger.past = Past(past)
     stored = [*zip(runs, packed["index"], strict=True), *zip(past, packed["past"], strict=True)]
-    depot.learn(packed, timeline.heap, stored)
+    depot.learn(packed, timeline.heap, stored, returns)
     return ledger
 
 
@@ -257,8 +274,6 @@ def _pack_account(account: Account) -> Packed:
     return {
         "scalars": {name: getattr(account, name) for name in SCALARS},
         "tally": [getattr(tally, name) for name in Tally.__struct_fields__],
-        "returns": account.returns.tolist(),
-        "logs": account.logs.tolist(),
         "window": [
             [getattr(segment, name) for name in Segment.__struct_fields__]
             for segment in account.window.segments()
@@ -266,7 +281,12 @@ def _pack_account(account: Account) -> Packed:
     }
 
 
-def _fill_account(account: Account, packed: Packed, *, same: bool) -> None:
+def _returns(account: Account) -> bytes:
+    """Each day's return, and then its logarithm, as doubles."""
+    return account.returns.tobytes() + account.logs.tobytes()
+
+
+def _fill_account(account: Account, packed: Packed, returns: bytes, *, same: bool) -> None:
     """Fill in what was packed; of an account under other settings only its sums."""
     account.tally = Tally(*packed["tally"])
     scalars = packed["scalars"]
@@ -277,7 +297,8 @@ def _fill_account(account: Account, packed: Packed, *, same: bool) -> None:
         return
     for name, value in scalars.items():
         setattr(account, name, value)
-    account.returns, account.logs = array("d", packed["returns"]), array("d", packed["logs"])
+    days = array("d", returns)
+    account.returns, account.logs = days[: len(days) // 2], days[len(days) // 2 :]
     account.window.restore([_segment(*fields) for fields in packed["window"]])
 
 
