@@ -35,6 +35,9 @@ CODINGS = {
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _packed_fields = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
 _AT = re.compile(r"(?P<text>.*) - at `\$\.(?P<field>\w+)(?P<rest>[^`]*)`", re.DOTALL)
+_MISSING = re.compile(
+    r"Object missing required field `(?P<field>\w+)`(?: - at `\$\.(?P<inside>[^`]*)`)?"
+)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`", re.DOTALL)
 _BYTE = re.compile(r"JSON is malformed: (?P<text>.*) \(byte (?P<byte>\d+)\)")
 # A field's name, and behind it the beginning of its value: of a bare one, or of a text.
@@ -65,6 +68,8 @@ def reason(
     if found := _UNKNOWN.match(text):
         kind = kinds.get("") or kinds.get(str(_value("type", raw, packed=packed)))
         text = unknown(found["field"], kind.__struct_fields__ if kind else ())
+    elif found := _MISSING.fullmatch(text):
+        text = _missing(found, kinds)
     elif found := _AT.fullmatch(text):
         value = _value(found["field"], raw, packed=packed)
         forms = FORMS if kinds is EVENT_TYPES else {}
@@ -96,6 +101,15 @@ def _wanted(found: re.Match[str], value: object, forms: Mapping[str, str]) -> st
         return f"{forms[found['field']]}, not {repr(value)[:VALUE_CHARS_MAX]}"
     text = found["text"][:1].lower() + found["text"][1:]
     return f"{text}, {INSTANT}" if "datetime" in text else text
+
+
+def _missing(found: re.Match[str], kinds: Mapping[str, type[msgspec.Struct]]) -> str:
+    """Return that a field is missing, and what it may be where that is known."""
+    inside = found["inside"]
+    field = f"{inside}.{found['field']}" if inside else found["field"]
+    forms = {"at": INSTANT, **FORMS} if kinds is EVENT_TYPES else {}
+    form = forms.get(field)
+    return f"{field}: required{f', {form}' if form else ''}"
 
 
 def _value(field: str, raw: bytes, *, packed: bool) -> object:

@@ -65,6 +65,6 @@ def ended(alert: Alert, finding: Finding, before: TriggerState, at: Moment) -> A
         closed=at.now,
         updated=at.now,
         suppressed=alert.suppressed + before.suppressed,
-        text=f"{alert.text} {finding.cleared}".strip(),
+        text=f"{finding.cleared} Before: {alert.text}" if finding.cleared else alert.text,
         facts=[*now, (SINCE, since), (LASTED, lasted)],
     )

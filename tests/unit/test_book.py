@@ -74,7 +74,7 @@ def test_it_tells_what_fired_and_cleared_undelivered_as_one_message(desk, channe
     desk.wait(60)
     desk.take(OVER)
     assert desk.sent(channel) == [("fired", "Drawdown (over)")]
-    assert desk.jobs(channel)[0][1].text == "It is down. It is back."
+    assert desk.jobs(channel)[0][1].text == "It is back. Before: It is down."
 
 
 def test_it_tells_an_outage_of_hours_as_one_message_for_each_channel(desk):
@@ -295,7 +295,7 @@ def test_it_is_one_message_when_the_attempt_fails_during_which_it_ended(desk):
     assert desk.sent("mail") == [("fired", "Drawdown (over)")]
     told = desk.jobs("mail")[0][1]
     assert (told.id, told.over) == (f"{told.alert_id}.1", True)
-    assert told.text == "It is down. It is back."
+    assert told.text == "It is back. Before: It is down."
     assert desk.jobs("mail")[1][0].detail == f"told in {told.id}"
     assert not desk.book.dirty
 

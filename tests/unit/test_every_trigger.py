@@ -206,7 +206,7 @@ async def test_it_fires_with_its_figures_and_resolves(run, trigger):
         await end(core)
         (alert,) = await core.alerts(trigger)
         assert alert.state == "resolved"
-        assert alert.text.endswith(over)
+        assert f"{over} Before: " in alert.text
         assert AFTER[trigger].items() <= dict(alert.facts).items()
         assert [label for label, _ in alert.facts][-2:] == ["Since", "Lasted"]
         assert "Until" not in dict(alert.facts)
@@ -268,7 +268,7 @@ async def test_it_shows_in_a_resolved_message_how_things_stand_at_the_clearing(r
         await free(core)
         fired, over = await core.notices()
         assert (over.kind, over.severity) == ("resolved", "warning")
-        assert over.text == "2 of 2 positions are open. Now 1 of 2 positions are open."
+        assert over.text == "Now 1 of 2 positions are open. Before: 2 of 2 positions are open."
         assert over.facts == [
             ("Open positions", "1 of 2"),
             ("Equity", "1004.00 USD"),
@@ -321,7 +321,7 @@ async def test_it_resolves_what_is_about_an_exchange_that_was_taken_out(run, tmp
         await anyio.sleep(2)
         (alert,) = await core.alerts("exchange_unreachable")
         assert alert.state == "resolved"
-        assert alert.text.endswith("kraken was taken out of the settings.")
+        assert alert.text.startswith("kraken was taken out of the settings. Before: ")
 
 
 async def test_it_knows_the_account_again_after_a_restart(run):
@@ -349,4 +349,4 @@ async def test_it_tells_of_a_disk_that_refuses_and_that_it_works_again(run):
         (alert,) = await core.alerts("storage")
         assert (alert.severity, alert.state) == ("critical", "resolved")
         assert "disk is full" in alert.text
-        assert alert.text.endswith("Writes succeed again.")
+        assert alert.text.startswith("Writes succeed again. Before: ")

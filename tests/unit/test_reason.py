@@ -9,7 +9,7 @@ import pytest
 from actors import codec
 from actors.codec import BadBatch
 from actors.messages import EVENT_TYPES
-from actors.reason import nearest
+from actors.reason import FORMS, INSTANT, nearest
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 TRADE = {
@@ -120,7 +120,8 @@ def test_it_offers_nothing_for_a_name_like_no_other():
             with_raw(at='"2026-01-01T00:00:00"'),
             "at: expected `datetime` with a timezone component, as",
         ),
-        (b'{"type":"trade"}', "Object missing required field `bot`"),
+        (b'{"type":"trade"}', f"bot: required, {FORMS['bot']}"),
+        (b'{"type":"heartbeat","bot":"b"}', f"at: required, {INSTANT}"),
         (b"  \n ", "no event in the request"),
         (b"[" * 100_000, "nested too deeply"),
     ],
