@@ -26,6 +26,7 @@ from actors.codec import BadBatch
 from actors.messages import Trade
 from actors.sources import tradefile
 from actors.sources.tradefile import RowError
+from config.names import printable
 from config.settings import Settings
 from sidewatch.operator import OperatorError, base_url, known_secret, unreachable
 
@@ -309,10 +310,10 @@ def _show(report: Report, path: Path) -> None:
         click.echo(f"  P&L {pnl} {currency or '(no currency named)'}")
     shown = ", ".join(f"{s} {n}" for s, n in report.symbols.most_common(SYMBOLS_SHOWN))
     if shown:
-        click.echo(f"  {len(report.symbols)} symbols: {shown}")
+        click.echo(f"  {len(report.symbols)} symbols: {printable(shown)}")
     if report.passed:
         names = ", ".join(name[:40] for name in list(report.passed)[:PASSED_MAX])
-        click.echo(f"  passed over, as a trade has none: {names}")
+        click.echo(f"  passed over, as a trade has none: {printable(names)}")
     if report.repeated:
         click.echo(f"  {report.repeated} repeat an id of the file, and are left out")
     if report.refused:

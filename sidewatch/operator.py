@@ -12,12 +12,14 @@ from urllib.parse import quote
 import click
 import httpx
 
+from config.names import printable
 from config.secret import FILE_NAME
 from config.settings import Secret, Settings
 from sidewatch.outline import outline
 from web.guard import sign
 
 TIMEOUT_S = 30.0
+LINE_CHARS_MAX = 4_000
 LEVELS = {"HEALTHY": "green", "DEGRADED": "yellow", "CRITICAL": "red"}
 
 
@@ -116,72 +118,73 @@ class Operator:
         health = self._call("GET", "/api/v1/health/status")
         click.secho(health["level"], fg=LEVELS[health["level"]], bold=True)
         for reason in health["reasons"]:
-            click.echo(f"  {reason}")
+            _say(f"  {reason}")
         for name, figures in self._call("GET", "/api/v1/metrics/realtime")["bots"].items():
             line = f"{figures['trades']} trades, P&L {figures['pnl_total']} {figures['currency']}"
             if figures["drawdown"] is not None:
                 line += f", drawdown {figures['drawdown']:.2%}"
-            click.echo(f"{name}: {line}")
+            _say(f"{name}: {line}")
         for alert in self._call("GET", "/api/v1/alerts?limit=100")["alerts"]:
             if alert["state"] != "resolved":
-                click.echo(_alert_line(alert))
+                _say(_alert_line(alert))
         return bool(health["level"] == "HEALTHY")
 
     def actors(self) -> bool:
         """Print the actor tree."""
         tree = self._call("GET", "/api/v1/supervisor")
         for line in outline(tree):
-            click.echo(line)
+            _say(line)
         if tree["blocked"]:
-            click.secho(f"blocked by {tree['blocked']}", fg="red")
+            click.secho(printable(f"blocked by {tree['blocked']}", LINE_CHARS_MAX), fg="red")
         return True
 
     def alerts(self, limit: int) -> bool:
         """Print alerts, newest first."""
         for alert in self._call("GET", f"/api/v1/alerts?limit={limit}")["alerts"]:
-            click.echo(_alert_line(alert))
+            _say(_alert_line(alert))
             for delivery in alert["deliveries"]:
                 tries = f"{delivery['attempts']} attempts"
                 what = f"    {delivery['channel']} {delivery['kind']}: {delivery['state']}, {tries}"
-                click.echo(f"{what}  {delivery['detail']}".rstrip())
+                _say(f"{what}  {delivery['detail']}".rstrip())
         return True
 
     def acknowledge(self, alert_id: str) -> bool:
         """Acknowledge an alert."""
         self._call("POST", f"/api/v1/alerts/{quote(alert_id, safe='')}/ack")
-        click.echo(f"{alert_id}: acknowledged")
+        _say(f"{alert_id}: acknowledged")
         return True
 
     def silence(self, **wanted: Any) -> bool:
         """Add a silence."""
         given = {key: value for key, value in wanted.items() if value is not None}
         silence = self._call("POST", "/api/v1/silences", given)["silence"]
-        click.echo(_silence_line(silence))
+        _say(_silence_line(silence))
         return True
 
     def silences(self) -> bool:
         """Print the silences and maintenance windows in force."""
         silences = self._call("GET", "/api/v1/silences")["silences"]
         for silence in silences:
-            click.echo(_silence_line(silence))
+            _say(_silence_line(silence))
         if not silences:
-            click.echo("no silence is in force")
+            _say("no silence is in force")
         return True
 
     def unsilence(self, silence_id: str) -> bool:
         """End a silence."""
         self._call("DELETE", f"/api/v1/silences/{quote(silence_id, safe='')}")
-        click.echo(f"{silence_id}: ended")
+        _say(f"{silence_id}: ended")
         return True
 
     def alert(self, alert_id: str) -> bool:
         """Print one alert with every attempt to deliver it."""
         found = self._call("GET", f"/api/v1/alerts/{quote(alert_id, safe='')}")
-        click.echo(_alert_line(found["alert"]))
-        click.echo(f"    {found['alert']['text']}")
+        _say(_alert_line(found["alert"]))
+        for line in found["alert"]["text"].split("\n"):
+            _say(f"    {line}")
         for attempt in found["attempts"]:
             mark = "ok" if attempt["ok"] else "FAILED"
-            click.echo(
+            _say(
                 f"    {attempt['at'][:19]}  {attempt['channel']} attempt {attempt['attempt']}:"
                 f" {mark} in {attempt['ms']:.0f} ms: {attempt['answer']}"
             )
@@ -193,8 +196,13 @@ class Operator:
         results = self._call("POST", "/api/v1/alerts/test", body, signed=True)["results"]
         for name, result in results.items():
             mark = "ok" if result["ok"] else "FAILED"
-            click.echo(f"{name}: {mark} in {result['ms']:.0f} ms: {result['detail']}")
+            _say(f"{name}: {mark} in {result['ms']:.0f} ms: {result['detail']}")
         return all(result["ok"] for result in results.values())
+
+
+def _say(line: str) -> None:
+    """Print one line. What came with events may hold what a terminal would obey."""
+    click.echo(printable(line, LINE_CHARS_MAX))
 
 
 def _alert_line(alert: dict[str, Any]) -> str:

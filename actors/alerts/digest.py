@@ -1,6 +1,7 @@
 """The digest: one message that counts all that was held back, and names the first 20 of it.
 
-Held by the hourly limit, by a quiet time or a maintenance window, or because a channel was down.
+Each line has the bot and the id of its alert, which was held by the hourly limit, by a quiet time
+or a maintenance window, or because a channel was down.
 """
 
 from __future__ import annotations
@@ -86,8 +87,10 @@ def _reason(why: set[str]) -> str:
 
 
 def _line(notice: Notice) -> str:
+    urgent = "CRITICAL" if notice.severity == "critical" else ""
+    said = " · ".join(part for part in (urgent, notice.bot, notice.title) if part)
     over = " (over)" if notice.kind == "resolved" else ""
-    return f"{notice.at:%H:%M:%S} {notice.title}{over}"
+    return f"{notice.at:%H:%M:%S} {said}{over} [{notice.alert_id}]"
 
 
 def merged(first: Notice, second: Notice) -> Notice:

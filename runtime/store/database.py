@@ -77,6 +77,7 @@ class Store:
         self._committed: list[Callable[[int], None]] = []
         self._head = 0
         self._full = True
+        self._file = (0, 0)
         self._stats = StoreStats(0, 0, 0, 0, "")
         self.fault: Callable[[str], None] = _no_fault
 
@@ -135,6 +136,8 @@ class Store:
             fresh = True
             link = self._try_open(fresh=True)
         self._link = link
+        found = self.path.stat()
+        self._file = (found.st_dev, found.st_ino)
         self._full = True
         self._closing = False
         tx = Tx(link)
@@ -280,6 +283,7 @@ class Store:
         writes = any(not op.reads for op in batch)
         try:
             if writes:
+                self._check_place()
                 self._sync(link, full=any(op.durable for op in batch))
                 link.execute("BEGIN IMMEDIATE")
             for op in batch:
@@ -300,6 +304,18 @@ class Store:
             last_error="" if writes else stats.last_error,
         )
         return head
+
+    def _check_place(self) -> None:
+        """Raise where the file is no longer where it was opened: what is written is lost.
+
+        SQLite would go on with a file that was removed and say nothing.
+        """
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            raise StoreError("the database file is gone") from None
+        if (found.st_dev, found.st_ino) != self._file:
+            raise StoreError("another file took the place of the database")
 
     def _sync(self, link: sqlite3.Connection, *, full: bool) -> None:
         """Choose whether the next commit waits for the fsync (in WAL, NORMAL does not)."""

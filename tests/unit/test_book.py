@@ -435,8 +435,8 @@ def test_it_tells_what_was_held_in_one_digest(desk):
     kind, title = desk.sent()[-1]
     assert (kind, title) == ("digest", "25 alerts held back by the limit")
     text = desk.jobs()[-1][1].text
-    assert text.startswith("00:00:00 D10\n")
-    assert text.endswith("D29\nand 5 more, on the page")
+    assert text.startswith(f"00:00:00 bot10 · D10 [{desk.alerts()[-11].id}]\n")
+    assert text.endswith(f"bot29 · D29 [{desk.alerts()[-30].id}]\nand 5 more, on the page")
     assert desk.tx.queue.count()["done"] == 50
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from config.secret import Secret
 from config.settings import load
 from sidewatch import operator
-from sidewatch.operator import Operator, OperatorError, base_url
+from sidewatch.operator import Operator, OperatorError, _say, base_url
 
 TOKEN = "canary-0123456789abcdef0123456789ab"
 
@@ -65,3 +65,10 @@ def test_it_sends_an_id_as_one_piece_of_the_path(monkeypatch):
         ("POST", "/api/v1/alerts/..%2Fsilences%3Fx%3D1%23/ack"),
         ("DELETE", "/api/v1/silences/a%2Fb"),
     ]
+
+
+def test_it_prints_nothing_that_a_terminal_would_obey(capsys):
+    _say("esc: kill switch on: \x1b[2J\x1b]0;pwn\x07evil\r\nHEALTHY")
+    assert capsys.readouterr().out == (
+        "esc: kill switch on: \\x1b[2J\\x1b]0;pwn\\x07evil\\r\\nHEALTHY\n"
+    )

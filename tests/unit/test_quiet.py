@@ -118,7 +118,9 @@ def test_it_holds_warnings_and_tells_them_in_one_digest_at_the_end(restarts):
     assert desk.book.dispatch.limit.held == 3
     desk.wait(5)
     assert desk.sent() == [("digest", "3 alerts held back in quiet times")]
-    assert desk.jobs()[-1][1].text == "\n".join(f"0{n}:00:00 10 losses" for n in range(3))
+    ids = [alert.id for alert in reversed(desk.alerts())]
+    lines = [f"0{n}:00:00 bot{n} · 10 losses [{ids[n]}]" for n in range(3)]
+    assert desk.jobs()[-1][1].text == "\n".join(lines)
     assert desk.book.dispatch.limit.held == 0
     desk.link.close()
 
@@ -140,7 +142,8 @@ def test_it_tells_what_fired_and_cleared_in_the_night_as_one_line():
     desk.take(OVER)
     desk.wait(7 * HOUR)
     assert desk.sent() == [("digest", "1 alert held back in quiet times")]
-    assert desk.jobs()[-1][1].text.endswith("10 losses (over)")
+    alert = desk.alerts()[-1]
+    assert desk.jobs()[-1][1].text.endswith(f"10 losses (over) [{alert.id}]")
     desk.link.close()
 
 

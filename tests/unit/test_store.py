@@ -55,6 +55,22 @@ async def test_it_reads_on_while_others_go_on(tmp_path, inline):
     await store.close()
 
 
+async def test_it_refuses_what_would_be_written_to_a_file_that_is_gone(store):
+    await store.write(lambda tx: tx.state.put("k", b"1"))
+    aside = store.path.with_suffix(".aside")
+    store.path.rename(aside)
+    with pytest.raises(StoreError, match="the database file is gone"):
+        await store.write(lambda tx: tx.state.put("k", b"2"))
+    store.path.write_bytes(b"")
+    with pytest.raises(StoreError, match="another file took the place of the database"):
+        await store.write(lambda tx: tx.state.put("k", b"2"))
+    assert "another file" in store.stats().last_error
+    aside.rename(store.path)
+    await store.write(lambda tx: tx.state.put("k", b"3"))
+    assert await store.read(lambda tx: tx.state.get("k")) == b"3"
+    assert store.stats().last_error == ""
+
+
 async def test_it_undoes_only_the_function_that_failed(store):
     def bad(tx):
         tx.state.put("k", b"bad")
