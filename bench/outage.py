@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from bench.alert import ID, rejection
 from bench.figure import emit
-from bench.kills import environ, rejections
+from bench.kills import environ, named
 from bench.process import Poster
 from tests.acceptance.process import Sidewatch, instant
 from tests.fakes.http import FakeProvider, RateLimit, Status, ThreadedFake
@@ -68,10 +68,10 @@ def recover(fake: FakeProvider, phase_s: float) -> Outage:
     began = time.monotonic()
     fake.wait_for_messages(1, PATIENCE_S)
     first_s, requests = time.monotonic() - began, fake.requests
-    told = Counter(number for number, _ in rejections(fake.messages))
+    told = Counter(id_ for message in fake.messages for id_ in named(message))
     while len(told) < ALERTS:
         fake.wait_for_messages(len(fake.messages) + 1, PATIENCE_S)
-        told = Counter(number for number, _ in rejections(fake.messages))
+        told = Counter(id_ for message in fake.messages for id_ in named(message))
     return Outage(first_s, requests, told.total() - len(told))
 
 
