@@ -1,7 +1,7 @@
 // The supervision tree in short: who runs, who fell how often, and who has work waiting.
 
 import { age, count } from "./format";
-import type { ActorNode, LeafNode, SystemStatus } from "./state";
+import type { ActorNode, LeafNode, SystemStatus } from "./wire";
 
 export function Actors({ status }: { readonly status: SystemStatus }) {
   return (

@@ -8,12 +8,13 @@ import { Banner, Connection } from "./banner";
 import { Cards, Details } from "./cards";
 import { Chart } from "./chart";
 import { SystemHealth } from "./health";
-import { BROWSER, Live } from "./live";
+import { Live } from "./live";
 import { Login } from "./login";
 import { Curves, lacking } from "./portfolio";
 import { login, tokenIn } from "./session";
 import { apply, applyPolled, nameOf, openCriticals, type Selection, selections } from "./state";
 import * as store from "./store";
+import { BROWSER } from "./world";
 
 const problem = signal("");
 

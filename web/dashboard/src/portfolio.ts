@@ -1,18 +1,10 @@
 // The curve of a portfolio: the sidecar works it out, as a sum of the bots' curves has no drawdown.
 
-import type { EquityPoint, Metrics } from "./messages";
-import type { World } from "./live";
-import { append, botsIn, nameOf, type Selection, type State } from "./state";
+import type { EquityPoint } from "./messages";
+import { botsIn, nameOf, type Selection, type State } from "./state";
+import type { World } from "./world";
 
 export const RETRY_MS = 10_000;
-
-/** A portfolio's own curve. Not `fresh`: shown until it has been asked for again. */
-export interface Whole {
-  readonly points: readonly EquityPoint[];
-  readonly fresh: boolean;
-}
-
-export type Wholes = Readonly<Record<string, Whole>>;
 
 /** The currency to ask for: looked at, of several bots, and without a curve that is up to date. */
 export function lacking(state: State, selection: Selection | null): string | null {
@@ -65,29 +57,4 @@ export class Curves {
       () => this.world.after(RETRY_MS, over),
     );
   }
-}
-
-/** Every curve as it is, to be asked for again: something may have happened in between. */
-export function aged(wholes: Wholes, currencies = Object.keys(wholes)): Wholes {
-  const old = Object.entries(wholes).filter(([currency]) => currencies.includes(currency));
-  return {
-    ...wholes,
-    ...Object.fromEntries(old.map(([currency, whole]) => [currency, { ...whole, fresh: false }])),
-  };
-}
-
-/** The curves that are known, each with the newest figures of its portfolio as a point. */
-export function followed(wholes: Wholes, portfolio: Readonly<Record<string, Metrics>>): Wholes {
-  const next: Record<string, Whole> = { ...wholes };
-  for (const [currency, figures] of Object.entries(portfolio)) {
-    const whole = next[currency];
-    if (!whole || figures.equity === null) continue;
-    const point: EquityPoint = [
-      Date.parse(figures.at) / 1000,
-      Number(figures.equity),
-      figures.drawdown ?? 0,
-    ];
-    next[currency] = { ...whole, points: append(whole.points, [point]) };
-  }
-  return next;
 }

@@ -1,81 +1,11 @@
 // Everything the page knows, and how one message changes it: pure, no clock and no socket.
 
-import type { Alert, EquityPoint, EquitySeries, Health, Metrics, MetricsUpdate } from "./messages";
-import { aged, followed, type Wholes } from "./portfolio";
+import type { Alert, EquityPoint, Health, Metrics, MetricsUpdate } from "./messages";
+import { append, sum } from "./points";
+import { aged, followed, type Wholes } from "./wholes";
+import type { Message, Polled, SystemStatus } from "./wire";
 
 export const ALERTS_MAX = 100;
-export const POINTS_MAX = 1_000;
-
-interface NodeBase {
-  readonly id?: string;
-  readonly name?: string;
-  readonly state?: string;
-  readonly restarts?: number;
-  readonly restarts_total?: number;
-}
-
-export interface SupervisorNode extends NodeBase {
-  readonly kind: "supervisor";
-  readonly strategy?: string;
-  readonly children?: readonly ActorNode[];
-}
-
-export interface LeafNode extends NodeBase {
-  readonly kind: "actor";
-  readonly incarnation?: number;
-  readonly last_error?: string | null;
-  readonly mailbox?: number;
-  readonly mailbox_high?: number;
-  readonly mailbox_capacity?: number;
-  readonly in_hand?: string | null;
-  readonly in_hand_age_s?: number | null;
-  readonly handled?: number;
-  readonly crashed?: number;
-  readonly quarantined?: number;
-  readonly dead_lettered?: number;
-}
-
-export type ActorNode = SupervisorNode | LeafNode;
-
-/** The actor tree. A field may be missing: an older or newer sidecar must not break the page. */
-export interface SystemStatus {
-  readonly at?: string;
-  readonly root?: ActorNode | null;
-  readonly quarantine?: number;
-  readonly dead_letters?: number;
-  readonly blocked?: unknown;
-}
-
-interface Envelope {
-  readonly seq: number;
-  readonly at: string;
-}
-
-export type Message =
-  | (Envelope & {
-      readonly type: "snapshot";
-      readonly metrics: MetricsUpdate;
-      readonly health: Health | null;
-      readonly alerts: readonly Alert[];
-      readonly supervisor: SystemStatus | null;
-      readonly series: readonly EquitySeries[];
-    })
-  | (Envelope & {
-      readonly type: "metrics_update";
-      readonly metrics: MetricsUpdate;
-      readonly points?: Readonly<Record<string, readonly EquityPoint[]>>;
-    })
-  | (Envelope & { readonly type: "health_update"; readonly health: Health })
-  | (Envelope & { readonly type: "alert_triggered" | "alert_update"; readonly alert: Alert })
-  | (Envelope & { readonly type: "supervisor_update"; readonly supervisor: SystemStatus });
-
-/** What the fallback by HTTP brings, all at once. */
-export interface Polled {
-  readonly metrics: MetricsUpdate;
-  readonly health: Health;
-  readonly alerts: readonly Alert[];
-  readonly supervisor: SystemStatus;
-}
 
 export interface State {
   /** The last seq seen: what `resume` names. 0 before the first message. */
@@ -105,19 +35,6 @@ export const EMPTY: State = {
   wholes: {},
   aged: 0,
 };
-
-/** Read one frame; null when it is no message (not JSON, or without type and seq). */
-export function parse(text: string): Message | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (typeof value !== "object" || value === null) return null;
-  const { type, seq } = value as Partial<Message>;
-  return typeof type === "string" && typeof seq === "number" ? (value as Message) : null;
-}
 
 /** The state after `message`. A type that this page does not know only moves `seq` on. */
 export function apply(state: State, message: Message): State {
@@ -190,31 +107,6 @@ function extended(series: State["series"], points: State["series"] | undefined):
   const next: Record<string, readonly EquityPoint[]> = { ...series };
   for (const [bot, added] of Object.entries(points)) next[bot] = append(next[bot] ?? [], added);
   return next;
-}
-
-/** Append in order of time: the same instant replaces the last point, an older one is ignored. */
-export function append(
-  points: readonly EquityPoint[],
-  added: readonly EquityPoint[],
-): readonly EquityPoint[] {
-  const next = [...points];
-  for (const point of added) {
-    const last = next.at(-1);
-    if (last && point[0] < last[0]) continue;
-    if (last && point[0] === last[0]) next.pop();
-    next.push(point);
-  }
-  return next.length > POINTS_MAX ? thin(next) : next;
-}
-
-/** Halve the points: of each four keep the lowest and the highest, and always first and last. */
-export function thin(points: readonly EquityPoint[]): readonly EquityPoint[] {
-  const kept = new Set<EquityPoint | undefined>([points[0], points.at(-1)]);
-  for (let start = 0; start < points.length; start += 4) {
-    const four = points.slice(start, start + 4).sort((a, b) => a[1] - b[1]);
-    kept.add(four[0]).add(four.at(-1));
-  }
-  return points.filter((point) => kept.has(point));
 }
 
 /** Put a new or changed alert in its place, newest first; a replay never undoes a newer state. */
@@ -308,21 +200,4 @@ export function curveOf(state: State, selection: Selection | null): Curve {
   const whole = state.wholes[nameOf(selection)];
   if (whole && whole.points.length > 0) return { points: whole.points, hasDrawdown: true };
   return { points: sum(own), hasDrawdown: false };
-}
-
-/** Sum of the last known equities, from the moment on when all are known; drawdown is 0. */
-export function sum(curves: readonly (readonly EquityPoint[])[]): readonly EquityPoint[] {
-  const steps = curves
-    .flatMap((points, index) => points.map((point) => ({ index, point })))
-    .sort((a, b) => a.point[0] - b.point[0]);
-  const latest = new Map<number, number>();
-  const result: EquityPoint[] = [];
-  for (const { index, point } of steps) {
-    latest.set(index, point[1]);
-    if (latest.size < curves.length) continue;
-    const total = [...latest.values()].reduce((all, one) => all + one, 0);
-    if (result.at(-1)?.[0] === point[0]) result.pop();
-    result.push([point[0], total, 0]);
-  }
-  return result;
 }

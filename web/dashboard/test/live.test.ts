@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DEAD_MS, type Link, NEW_LINK, POLL_MS } from "../src/link";
-import { Live, type Socket, Unauthorized, type World } from "../src/live";
-import type { Message, Polled } from "../src/state";
+import { Live } from "../src/live";
+import type { Message, Polled } from "../src/wire";
+import { type Socket, Unauthorized, type World } from "../src/world";
 import { snapshot } from "./samples";
 
 class FakeSocket implements Socket {

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { EquityPoint } from "../src/messages";
 import { Curves, lacking, loaded, pathOf, RETRY_MS } from "../src/portfolio";
 import * as s from "../src/state";
+import type { Message } from "../src/wire";
 import { metrics, snapshot } from "./samples";
 
 const one = s.apply(s.EMPTY, snapshot());
@@ -17,7 +18,7 @@ const CURVE: EquityPoint[] = [
 ];
 const known = loaded(two, "USDT", { portfolio: { USDT: { points: CURVE } } });
 
-function update(portfolio: string, bots = {}): s.Message {
+function update(portfolio: string, bots = {}): Message {
   const at = "2026-11-24T08:00:01Z";
   const figures = metrics({ at, equity: portfolio, drawdown: 0.1 });
   return {

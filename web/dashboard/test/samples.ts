@@ -1,7 +1,7 @@
 // Messages as the sidecar sends them, each with the few fields that a test changes.
 
 import type { Alert, Health, Metrics } from "../src/messages";
-import type { Message } from "../src/state";
+import type { Message } from "../src/wire";
 
 export const AT = "2026-11-24T08:00:00Z";
 

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EquityPoint } from "../src/messages";
+import { POINTS_MAX, append, sum } from "../src/points";
 import * as s from "../src/state";
+import { type Message, parse } from "../src/wire";
 import { AT, alert, HEALTH, metrics, snapshot } from "./samples";
 
 const start = s.apply(s.EMPTY, snapshot());
@@ -34,7 +36,7 @@ test("it leaves the state before untouched", () => {
 });
 
 test("it ignores an unknown type but moves seq on", () => {
-  const odd = { type: "weather_update", seq: 44, at: AT } as unknown as s.Message;
+  const odd = { type: "weather_update", seq: 44, at: AT } as unknown as Message;
   assert.deepEqual(s.apply(start, odd), { ...start, seq: 44 });
 });
 
@@ -58,7 +60,7 @@ test("it replaces health and supervisor", () => {
 });
 
 test("it replaces a point of the same instant and drops an older one", () => {
-  const points = s.append(
+  const points = append(
     [
       [1, 10, 0],
       [2, 20, 0],
@@ -77,14 +79,14 @@ test("it replaces a point of the same instant and drops an older one", () => {
 });
 
 test("it thins a long curve but keeps first, last, lowest and highest", () => {
-  const curve = Array.from({ length: s.POINTS_MAX }, (_, i): EquityPoint => [
+  const curve = Array.from({ length: POINTS_MAX }, (_, i): EquityPoint => [
     i,
     i === 501 ? -5 : i === 702 ? 9e9 : 100,
     0,
   ]);
-  const points = s.append(curve, [[s.POINTS_MAX, 100, 0]]);
-  assert.ok(points.length <= s.POINTS_MAX / 2 + 3, `${points.length}`);
-  assert.deepEqual([points[0]?.[0], points.at(-1)?.[0]], [0, s.POINTS_MAX]);
+  const points = append(curve, [[POINTS_MAX, 100, 0]]);
+  assert.ok(points.length <= POINTS_MAX / 2 + 3, `${points.length}`);
+  assert.deepEqual([points[0]?.[0], points.at(-1)?.[0]], [0, POINTS_MAX]);
   assert.ok(points.some((point) => point[1] === -5) && points.some((point) => point[1] === 9e9));
   assert.deepEqual(
     [...points].sort((a, b) => a[0] - b[0]),
@@ -182,12 +184,12 @@ test("it adds equities up from when all are known", () => {
     [2, 100, 0],
     [3, 110, 0],
   ];
-  assert.deepEqual(s.sum([a, b]), [
+  assert.deepEqual(sum([a, b]), [
     [2, 110, 0],
     [3, 122, 0],
     [5, 119, 0],
   ]);
-  assert.deepEqual(s.sum([]), []);
+  assert.deepEqual(sum([]), []);
 });
 
 test("it gives a portfolio of one bot that bot's own curve, drawdown included", () => {
@@ -210,9 +212,9 @@ test("it gives a portfolio of one bot that bot's own curve, drawdown included", 
 });
 
 test("it reads only JSON objects with a type and a seq", () => {
-  assert.equal(s.parse("{"), null);
-  assert.equal(s.parse("[]"), null);
-  assert.equal(s.parse("null"), null);
-  assert.equal(s.parse('{"type":"snapshot"}'), null);
-  assert.equal(s.parse('{"type":"x","seq":1}')?.seq, 1);
+  assert.equal(parse("{"), null);
+  assert.equal(parse("[]"), null);
+  assert.equal(parse("null"), null);
+  assert.equal(parse('{"type":"snapshot"}'), null);
+  assert.equal(parse('{"type":"x","seq":1}')?.seq, 1);
 });
