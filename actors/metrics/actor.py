@@ -34,7 +34,7 @@ from actors.metrics.keep import Keeper
 from actors.metrics.ledgers import Ledgers
 from actors.metrics.options import LedgerOptions
 from actors.metrics.queries import HistoryQuery, MetricsQuery, SeriesQuery, SheetsQuery
-from actors.metrics.replay import READER, replay
+from actors.metrics.replay import READER, rebuild, worker
 from actors.metrics.sheet import Sheet
 from actors.place import UNKEPT_MAX, Position
 from runtime.actor import Actor
@@ -120,11 +120,11 @@ class MetricsActor(Actor[Message]):
         until = await self._position.find(self._store)
         left_out = self._position.poisoned
         self._horizon.move(self.ctx.clock.now())  # ledgers follow with the turns
-        after = await self._keeper.load(until, left_out, self._ledgers, self._horizon.at)
+        ledgers, now = self._ledgers, self.ctx.clock.now()
+        after = await self._keeper.load(until, left_out, ledgers, self._horizon.at, worker(until))
         if self._keeper.passed_over:
             self.ctx.system.report("replayed", self.ctx.name, self._keeper.passed_over)
-        loader = self._ledgers.loader()
-        await replay(self._store, loader, left_out, after=after, until=until)
+        await rebuild(self._store, ledgers, left_out, after=after, until=until, now=now)
         self._position.begin(until)
         self._changed.update(self._ledgers.of)
         self.ctx.after(0.0, _Flush())

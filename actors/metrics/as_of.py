@@ -9,12 +9,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-import anyio.to_thread
-
 from actors.metrics.bulk import Wanted
 from actors.metrics.ledgers import Ledgers, bounded
 from actors.metrics.options import LedgerOptions
-from actors.metrics.replay import READER, replay
+from actors.metrics.replay import READER, aside, replay
 from actors.place import poisoned
 from runtime.store import Store
 
@@ -35,10 +33,10 @@ async def as_of(
     loader = ledgers.loader(Wanted(bot, at))
     left_out = await poisoned(store, READER)
 
-    async def aside(work: Callable[..., None], *given: Any) -> None:
-        await anyio.to_thread.run_sync(work, *given)
+    async def within(work: Callable[..., Any], *given: Any) -> None:
+        await aside(work, *given)
         if most is not None:
             bounded(ledgers.of.values(), most, bot)
 
-    await replay(store, loader, left_out, until=store.head(), work=aside)
+    await replay(store, loader, left_out, until=store.head(), work=within)
     return ledgers

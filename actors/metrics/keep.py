@@ -21,7 +21,7 @@ from actors.metrics.common import Common, packed, unpacked
 from actors.metrics.entries import LATER
 from actors.metrics.ledger import Ledger
 from actors.metrics.ledgers import Ledgers, cut_of
-from actors.metrics.options import LedgerOptions
+from actors.metrics.replay import Work, here
 from actors.metrics.snapshot import FORMAT, Depot, Packed, Unusable, fits, pack, unpack
 from actors.place import cursor_key
 from runtime.store import Store, StoreError, Tx
@@ -54,12 +54,17 @@ class Keeper:
         self.passed_over = ""  # why the last snapshot was not used
 
     async def load(
-        self, until: int, left_out: set[int], ledgers: Ledgers, horizon: int = LATER
+        self,
+        until: int,
+        left_out: set[int],
+        ledgers: Ledgers,
+        horizon: int = LATER,
+        work: Work = here,
     ) -> int:
         """Fill in the ledgers of the last snapshot, and return its seq; 0 without a usable one.
 
         One that has compacted what is after the `horizon` is not: the journal opens it again.
-        Raises StoreError.
+        `work` says where bytes become a ledger. Raises StoreError.
         """
         manifest = await self._store.read(lambda tx: tx.state.get(MANIFEST))
         if manifest is None:
@@ -67,9 +72,11 @@ class Keeper:
         options = ledgers.options
         try:
             given = _read(manifest, until, left_out)
-            kept = {
-                one["name"]: await self._ledger(one, options(one["name"])) for one in given["bots"]
-            }
+            kept = {}
+            for one in given["bots"]:
+                parts = await self._parts(_numbers(one))
+                own = options(one["name"])
+                kept[one["name"]] = await work(unpack, one, own, parts, self._depot)
             commons = {
                 name: unpacked(name, one, await self._parts(one["base"]), self._depot)
                 for name, one in given["commons"].items()
@@ -147,9 +154,6 @@ class Keeper:
             return
         self._stored &= pending.used
         self._saved, self._pending = pending.seq, None
-
-    async def _ledger(self, packed: Packed, options: LedgerOptions) -> Ledger:
-        return unpack(packed, options, await self._parts(_numbers(packed)), self._depot)
 
     async def _parts(self, wanted: Iterable[int]) -> dict[int, bytes]:
         parts: dict[int, bytes] = {}

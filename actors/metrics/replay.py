@@ -1,5 +1,6 @@
 """Replay: ledgers from the journal, a bounded piece at a time, while the next one is read.
 
+A long one is worked through in a worker thread: to give a million trades their places takes 0.3 s.
 Only a piece that is read as one row is read ahead: for each row the interpreter changes over to the
 store's thread, and a busy event loop takes 5 ms to give way.
 """
@@ -7,25 +8,51 @@ store's thread, and a busy event loop takes 5 ms to give way.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
+import anyio.to_thread
 from anyio.lowlevel import checkpoint
 
 from actors.metrics.bulk import Loader
+from actors.metrics.ledgers import Ledgers
 from runtime.store import Run, Store, Tx
 
 READER: Final = "metrics"  # its cursor, and what is left out for it
 PIECE_ROWS: Final = 8_192
+ASIDE_FROM: Final = 20_000  # events; fewer are taken in sooner than a thread wakes
 STREAMS: Final = ("trade", "equity", "flow")
 
 
-Work = Callable[..., Awaitable[None]]
+Work = Callable[..., Awaitable[Any]]
 
 
-async def here(work: Callable[..., None], *given: Any) -> None:
+async def here(work: Callable[..., Any], *given: Any) -> Any:
     """Do some work at once."""
-    work(*given)
+    return work(*given)
+
+
+async def aside(work: Callable[..., Any], *given: Any) -> Any:
+    """Do some work in a worker thread; nobody else may touch what it changes meanwhile."""
+    return await anyio.to_thread.run_sync(work, *given)
+
+
+def worker(until: int) -> Work:
+    """Where to take in what a journal has up to a seq."""
+    return aside if until > ASIDE_FROM else here
+
+
+async def rebuild(
+    store: Store, ledgers: Ledgers, left_out: set[int], *, after: int, until: int, now: datetime
+) -> None:
+    """Replay, and then work out the figures as of `now`, so that those asked for next cost little.
+
+    Raises StoreError.
+    """
+    work = worker(until)
+    await replay(store, ledgers.loader(), left_out, after=after, until=until, work=work)
+    await work(ledgers.update, now)
 
 
 async def replay(

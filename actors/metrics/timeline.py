@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.metrics.base import Base
-from actors.metrics.block import CODES, COLUMNS, Block, Columns, Row, packed, values
+from actors.metrics.block import CODES, COLUMNS, Block, Columns, Row, fitting, packed, values
 from actors.metrics.identities import Heap, Id, canonical_id
 from actors.metrics.summary import FLOW, MARK, NOTHING, TRADE, Summary, join
 from actors.metrics.tree import Tree
@@ -254,15 +254,16 @@ class Timeline:
         if ordered["amount"].dtype == object:
             self._parts = WIDE
         fill = BLOCK_FILL // self._parts
-        for first in range(0, length, fill):
-            block = Block()
-            for name in COLUMNS:
-                part = ordered[name][first : first + fill]
-                wide = name != "kind"
-                column = packed(part, CODES[name]) if wide else bytearray(part.astype(np.uint8))
-                setattr(block, name, column)
-            self.blocks.append(block)
-            self._lasts.append(block.when[-1])
+        fresh = [Block.bare() for _ in range(0, length, fill)]
+        for name in COLUMNS:  # each as a whole: numpy gives the interpreter away for every part
+            numbers = ordered[name]
+            wide = name != "kind"
+            whole = packed(numbers, CODES[name]) if wide else bytearray(numbers.astype(np.uint8))
+            for place, block in enumerate(fresh):
+                part = whole[place * fill : (place + 1) * fill]
+                setattr(block, name, fitting(part) if isinstance(part, list) else part)
+        self.blocks += fresh
+        self._lasts += [block.when[-1] for block in fresh]
         self.marks += int(np.count_nonzero(ordered["kind"] == MARK))
         self._length += length
         self._grown = True

@@ -1,5 +1,6 @@
 """The metrics actor: figures from the journal, the same after a crash or in a new process."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -281,6 +282,29 @@ async def test_it_rebuilds_a_long_journal_in_pieces(tmp_path, monkeypatch):
         assert (await figures(table)).bots["alpha"].trades == 8
         whole = await figures_at(table.store, "", START + timedelta(days=1))
         assert whole.bots["alpha"].trades == 10
+
+
+@pytest.mark.real_time
+async def test_it_takes_a_long_journal_in_beside_the_loop(tmp_path, monkeypatch):
+    monkeypatch.setattr(replay_module, "ASIDE_FROM", 4)
+    events = [trade(n, n * 7 % 5 - 2, minutes=n - 20) for n in range(1, 10)]
+    update, threads = Ledgers.update, []
+
+    def noted(ledgers, *asked):
+        threads.append(threading.get_ident() == main)
+        return update(ledgers, *asked)
+
+    main = threading.get_ident()
+    monkeypatch.setattr(Ledgers, "update", noted)
+    for length, here in ((9, False), (4, True)):
+        folder = tmp_path / str(length)
+        folder.mkdir()
+        threads.clear()
+        async with measuring(folder, cursor(length, *events[:length])) as table:
+            told = await figures(table)
+            assert threads[0] is here
+            assert (await figures_at(table.store, "", told.at)) == told
+            assert told.bots["alpha"].trades == length
 
 
 async def test_it_starts_where_the_journal_is_shorter_than_the_cursor(tmp_path):
