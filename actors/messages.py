@@ -403,7 +403,8 @@ NoticeKind = Literal["fired", "resolved", "digest", "reminder", "acknowledged", 
 class Notice(Struct, frozen=True):
     """What one channel sends: everything a trader needs, channel-neutral and unescaped.
 
-    `id` is the same over retries and restarts. `facts` are (label, value) pairs in reading order.
+    `id` is the same over retries and restarts. `facts` are (label, value) pairs in reading order,
+    `value` is its alert's figure: of two of one trigger, the greater is the worse.
     `suppressed` were counted within `span_s` seconds, the worst said `worst`; `fresh`: it tells
     something not counted there. `remarks` say why it comes. `over`: it tells begin and end in one.
     """
@@ -426,6 +427,7 @@ class Notice(Struct, frozen=True):
     remarks: list[str] = []
     over: bool = False
     fresh: bool = True
+    value: float | None = None
 
 
 class Delivery(Struct, frozen=True):

@@ -52,4 +52,5 @@ def of(
         worst=before.worst_said if counted else "",
         remarks=remarks,
         fresh=fresh,
+        value=alert.value,
     )

@@ -7,7 +7,6 @@ urgent and oldest first; another channel's outage is not noticed here.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from random import Random
@@ -30,7 +29,7 @@ from actors.senders.channel import (
     Receipt,
     SendError,
 )
-from actors.senders.rollup import TOGETHER_MAX, Load, alone_max, load, together
+from actors.senders.rollup import NAMED_MAX, TOGETHER_MAX, Load, Pace, load, together
 from actors.senders.trouble import Trouble
 from runtime.actor import Actor
 from runtime.ref import Ref
@@ -39,10 +38,12 @@ from runtime.timers import Timer
 
 JUMP_S = 0.5
 SOON_S = 1.0
-EMERGENCY_MAX = 1_000
+EMERGENCY_MAX = 1_000 + TOGETHER_MAX  # what one message told is known whole
 TRIM_EVERY = 500
+WAITING_MAX = 100_000
 GRACE_S = 2.0
 STOP_S = 1.0  # how long an attempt in hand may still take once Sidewatch is to stop
+FROM_MEMORY = "sent while storage failed"
 STOPS = "no answer before Sidewatch stopped"
 SETTINGS = "channel-settings/"
 KEPT = "channel/"  # in the store's state, by the channel's name
@@ -100,9 +101,10 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._breaker = retry.BreakerState()
         self._next_s = float("-inf")
         self._timer: Timer | None = None
-        self._from_memory: deque[str] = deque(maxlen=EMERGENCY_MAX)
+        self._from_memory: dict[str, str] = {}  # what is out and not marked, with what history says
         self._trouble = Trouble(name, alerts)
         self._one_by_one = isinstance(channel, Incidents)
+        self._pace = Pace()
         self._attempts = 0
         self._unmarked = False
         self._taken_over = False
@@ -173,6 +175,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             return []
         self._unmarked, self._taken_over = False, True
         if not jobs:
+            self._pace.over()
             self._handover.open()
             if due is not None:
                 self._wake_at(max(0.05, due - now))
@@ -192,12 +195,15 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         down = self._breaker.down_since is not None
         if down:
             tx.queue.hasten(self._name, now, 1)
-        alone = alone_max(self._channel.rate_s)
-        if down or self._one_by_one or alone is None or tx.queue.waits(self._name, alone) <= alone:
+            self._pace.over()
+        rate_s = 0.0 if down or self._one_by_one else self._channel.rate_s
+        waiting = tx.queue.waits(self._name, WAITING_MAX) if rate_s else 1
+        least = self._pace.least(waiting, self.ctx.clock.monotonic(), rate_s)
+        if least == 1:
             jobs = tx.queue.claim(self._name, now)
         else:
-            known = list(self._from_memory)
-            jobs = tx.queue.claim(self._name, now, TOGETHER_MAX, lambda due: together(due, known))
+            known, limit = self._from_memory, max(least, NAMED_MAX)
+            jobs = tx.queue.claim(self._name, now, limit, lambda due: together(due, known, least))
         return jobs, None if jobs else tx.queue.next_due(self._name)
 
     def _wake_at(self, delay_s: float) -> None:
@@ -214,8 +220,8 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
     async def _attempt(self, carried: Load) -> None:
         clock = self.ctx.clock
         began = clock.monotonic()
-        if carried.notice.id in self._from_memory:
-            await self._delivered(carried, "sent while storage failed", 0.0)
+        if outbox.notice_of(carried.jobs[0]).id in self._from_memory:
+            await self._delivered(carried, FROM_MEMORY, 0.0)
             return
         self._faults("sender.claimed")
         try:
@@ -248,12 +254,18 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         now = self.ctx.clock.now().timestamp()
 
         def mark(tx: Tx, job: Job) -> None:
-            tx.queue.done(job.topic, job.id, now, carried.detail(answer))
+            known = self._from_memory.get(outbox.notice_of(job).id)
+            tx.queue.done(job.topic, job.id, now, known or carried.detail(answer))
 
         if not await self._mark(mark, carried, answer, ms, ok=True):
-            known = set(self._from_memory)
-            ids = [outbox.notice_of(job).id for job in carried.jobs]
-            self._from_memory.extend(id_ for id_ in ids if id_ not in known)
+            for job in carried.jobs:
+                self._remember(outbox.notice_of(job).id, carried.detail(FROM_MEMORY))
+
+    def _remember(self, id_: str, detail: str) -> None:
+        """Keep in mind that a notice is out, whatever the disk says."""
+        self._from_memory.setdefault(id_, detail)
+        if len(self._from_memory) > EMERGENCY_MAX:
+            del self._from_memory[next(iter(self._from_memory))]
 
     async def _failed(self, carried: Load, error: SendError, ms: float) -> None:
         clock = self.ctx.clock
@@ -374,7 +386,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         except (SendError, Left) as error:
             self.ctx.system.report("emergency_failed", self.ctx.name, error)
             return
-        self._from_memory.append(notice.id)
+        self._remember(notice.id, FROM_MEMORY)
 
     async def stopping(self) -> None:
         """Give the channel's connections back."""

@@ -1,6 +1,8 @@
 """A channel that is down for a day: bounded memory, and everything soon after its return."""
 
 import re
+from collections import Counter
+from datetime import timedelta
 from itertools import pairwise
 
 import anyio
@@ -9,12 +11,16 @@ import pytest
 from actors.alerts import actor as alerts_actor
 from actors.alerts import outbox
 from actors.alerts.triggers import Internal
-from tests.fakes.delivery import World
+from actors.messages import Alert
+from actors.senders.rollup import TOGETHER_MAX
+from tests.fakes.delivery import Line, World
+from tests.fakes.notices import notice
 
 pytestmark = pytest.mark.anyio
 
 HOURS = 24
 MANY = 150
+BACKLOG = 10_000
 NAME = re.compile(r"Trouble (c\d{3})")
 OPEN = 20
 WITHIN_S = 60.0
@@ -73,6 +79,59 @@ async def test_it_delivers_a_days_alerts_within_a_minute_of_the_channels_return(
     # At the channel's own rate.
     instants = [at for at, _ in told]
     assert min(b - a for a, b in pairwise(instants)) >= 0.999
+
+
+def queued(life):
+    """Put criticals of two weeks into the outbox, each with its alert, as an earlier life did."""
+    now = life.world.clock.now()
+
+    def put(tx):
+        for number in range(BACKLOG):
+            at = now - timedelta(seconds=120 * (BACKLOG - number))
+            kind = "kill_switch" if number == BACKLOG // 2 else "drawdown_day"
+            id_ = f"b{number:07}"
+            alert = Alert(id_, kind, "critical", "alpha", "Trouble", "x", "open", at)
+            outbox.put(tx, alert)
+            told = notice(id=f"{id_}.1", alert_id=id_, trigger=kind, at=at, value=number / BACKLOG)
+            outbox.enqueue(tx, told, ["slack"], at.timestamp(), held=False)
+
+    return put
+
+
+@pytest.mark.parametrize("rate_s", [1.0, 3.0])
+async def test_it_counts_each_of_10_000_criticals_within_a_minute(tmp_path, monkeypatch, rate_s):
+    monkeypatch.setattr(Line, "rate_s", rate_s)
+    world = World(tmp_path / "world", 1)
+    slack = world.providers["slack"]
+    slack.mode = "fail"
+    async with world.living() as life:
+        await life.store.write(queued(life))
+    async with world.living() as life:
+        await anyio.sleep(3_600)
+        await trouble(life, "now", "warning")
+        await anyio.sleep(60)
+        slack.mode = "ok"
+        back = anyio.current_time()
+        await anyio.sleep(WITHIN_S)
+        counts = await life.store.read(states)
+        assert counts.get("queued", 0) + counts.get("inflight", 0) == 0
+        jobs = [job for job, _ in (await life.jobs())["slack"]]
+        told = [notice for _, notice in slack.taken]
+    assert min(b - a for a, b in pairwise([at for at, _ in slack.taken])) >= rate_s - 0.001
+    assert slack.taken[-1][0] <= back + WITHIN_S
+    # Each is told by itself or counted in a message that arrived, the oldest first.
+    rolled = {notice.id: int(notice.title.split()[0]) for notice in told if notice.kind == "digest"}
+    by_id = {f"told in roll-up {id_}": id_ for id_ in rolled}
+    inside = Counter(by_id[job.detail] for job in jobs if job.detail in by_id)
+    assert inside == rolled
+    alone = [notice for notice in told if notice.kind != "digest"]
+    assert sum(rolled.values()) + len(alone) == len(jobs)
+    assert len(jobs) >= BACKLOG + 1
+    assert [notice.at for notice in told] == sorted(notice.at for notice in told)
+    assert told[-1].severity == "warning"
+    # The one kill switch among them is seen.
+    assert any("1 kill_switch, worst" in notice.text for notice in told)
+    assert max(rolled.values()) <= TOGETHER_MAX
 
 
 async def test_it_names_every_critical_within_a_minute_however_many_wait(tmp_path, monkeypatch):
