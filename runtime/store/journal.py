@@ -33,10 +33,10 @@ SELECT CAST(group_concat(data, char(10)) AS BLOB) FROM journal WHERE seq IN (
     ) WHERE before < ?2
 )
 """
-# In the order of the key, in which alone the inner query finds its rows
+# SQLite promises an aggregate no order of its rows before 3.44; it tells in which it had them
 JOINED = """
 SELECT min(stream), max(stream), sum(n), min(seq - n), max(seq), max(at),
-    CAST(group_concat(data, char(10)) AS BLOB)
+    CAST(group_concat(data, char(10)) AS BLOB), group_concat(seq)
 FROM (
     SELECT seq, n, stream, at, data FROM journal WHERE seq > ?1 AND seq <= ?1 + ?2 ORDER BY seq
 )
@@ -213,14 +213,16 @@ class Journal:
     def joined(self, after: int, limit: int) -> Run | None:
         """Return the runs with seqs > `after` that hold at most `limit` events, as one.
 
-        None where they are not all of one stream, their seqs have a gap, or none fits. `at` is the
-        latest. One step of SQLite's, which leaves the interpreter to others meanwhile.
+        None where they are not all of one stream, their seqs have a gap, none fits, or SQLite had
+        them in another order. `at` is the latest. One step of SQLite's, which leaves the
+        interpreter to others meanwhile.
         """
         row = self._link.execute(JOINED, (after, limit)).fetchone()
-        stream, other, n, before, last, at, data = row
+        stream, other, n, before, last, at, data, order = row
         if stream is None or stream != other or before != after or last != after + n:
             return None
-        return Run(after + 1, n, stream, at, data)
+        seqs = list(map(int, order.split(",")))
+        return Run(after + 1, n, stream, at, data) if seqs == sorted(seqs) else None
 
     def read(self, after: int, limit: int, streams: Sequence[str] | None = None) -> list[Row]:
         """Return up to `limit` events with seq > `after`, oldest first."""

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from runtime.clock import LoopClock
 from runtime.store import Entry, Run, Store, StoreCorrupt, Tx, schema
+from runtime.store import journal as journal_module
 
 VERSION_1 = """
 CREATE TABLE journal (
@@ -84,6 +85,15 @@ def test_it_joins_no_runs_of_several_streams_nor_over_a_gap_nor_within_one(journ
     assert journal.trim("bad", 1) == 1
     assert journal.joined(3, 2) is None
     assert journal.joined(4, 1) == Run(5, 1, "bad", 1.0, b"5")
+
+
+def test_it_joins_no_rows_that_sqlite_had_in_another_order(journal, monkeypatch):
+    journal.append([Entry("trade", b"%d" % n, 1.0) for n in range(1, 4)])
+    assert journal.joined(0, 9) == Run(1, 3, "trade", 1.0, lines(1, 3))
+    backwards = journal_module.JOINED.replace("ORDER BY seq", "ORDER BY seq DESC")
+    monkeypatch.setattr(journal_module, "JOINED", backwards)
+    assert journal.joined(0, 9) is None
+    assert journal.joined(2, 9) == Run(3, 1, "trade", 1.0, b"3")
 
 
 def test_it_stops_reading_with_the_run_that_fills_the_limit(journal):
