@@ -105,7 +105,7 @@ class MetricsActor(Actor[Message]):
         self._broadcaster = broadcaster
         self._watched = watched
         self._horizon = horizon or Horizon()
-        self._patience = Patience()
+        self._patience = Patience(self._horizon)
         self._compacting = False
         self._slice = Slice()
         self._ledgers = Ledgers(options)
@@ -119,7 +119,9 @@ class MetricsActor(Actor[Message]):
         """Rebuild from the journal, up to where an earlier life (or process) had come."""
         until = await self._position.find(self._store)
         left_out = self._position.poisoned
-        self._horizon.move(self.ctx.clock.now())  # ledgers follow with the turns
+        self._horizon.move(self.ctx.clock.now())
+        if self._position.handled is None:  # the door opens only after this
+            self._horizon.begin(self._store.head())
         ledgers, now = self._ledgers, self.ctx.clock.now()
         after = await self._keeper.load(until, left_out, ledgers, self._horizon.at, worker(until))
         if self._keeper.passed_over:
@@ -199,6 +201,8 @@ class MetricsActor(Actor[Message]):
         return True
 
     async def _apply(self, seq: int, event: Trade | Equity | Flow) -> None:
+        if self._horizon.at > self._ledgers.horizon and self._horizon.judged(seq):
+            self._settle()
         self._ledgers.apply(event)
         if self._ledgers.refused:
             self.ctx.system.report("refused", self.ctx.name, self._ledgers.refused)
@@ -263,15 +267,17 @@ class MetricsActor(Actor[Message]):
         if bots or not update.bots:
             await self._alerts.tell(replace(update, bots=bots))
 
-    def _settle(self) -> None:
-        """Follow the horizon, with patience, and then begin to compact."""
+    def _follow(self) -> None:
+        """Follow the horizon, with patience where no event says that it is time."""
         if self._horizon.move(self.ctx.clock.now()):
-            self._patience = Patience()
-            return
-        if self._horizon.at <= self._ledgers.horizon:
-            return
-        if not self._patience.over(self._store.head(), self._position.told or 0):
-            return
+            self._patience = Patience(self._horizon)
+        elif self._horizon.at > self._ledgers.horizon and self._patience.over(
+            self._store.head(), self._position.told or 0
+        ):
+            self._settle()
+
+    def _settle(self) -> None:
+        """Let ledgers refuse what the door does, and begin to compact."""
         self._ledgers.settle(self._horizon.at)
         if not self._compacting:
             self._compacting = True
@@ -291,7 +297,7 @@ class MetricsActor(Actor[Message]):
                 if bot not in self._history:
                     await self._tell_risk(bot, 0)
                 self._changed.add(bot)
-        self._settle()
+        self._follow()
         if self._position.unkept or self._position.held_back:
             await self._keep_left_out()
         await self._flush()

@@ -14,7 +14,8 @@ from actors.metrics.money import micros, moment
 class Horizon:
     """`at` in microseconds since 1970 and as the instant `since` (None: nothing is settled).
 
-    It lies so many `days` back, 0: nowhere.
+    It lies so many `days` back, 0: nowhere. The door judged every event after the seq `let_in` by
+    it, those before perhaps by an earlier one; None: not known, as a request may be past it.
     """
 
     def __init__(self, days: int = 0, zone: str = "UTC") -> None:
@@ -22,6 +23,7 @@ class Horizon:
         self._calendar = Calendar(zone)
         self.at = 0
         self.since: datetime | None = None
+        self.let_in: int | None = None
 
     def __repr__(self) -> str:
         return f"<Horizon since={self.since}>"
@@ -37,18 +39,27 @@ class Horizon:
         """Settle at least what happened before an instant; whether that is more than before."""
         if at <= self.at:
             return False
-        self.at, self.since = at, moment(at)
+        self.at, self.since, self.let_in = at, moment(at), None
         return True
+
+    def begin(self, head: int) -> None:
+        """The door is still closed: it will judge all that comes after the journal's head."""
+        self.let_in = head
+
+    def judged(self, seq: int) -> bool:
+        """Whether the door judged the event of this seq by `at`."""
+        return self.let_in is not None and seq > self.let_in
 
 
 class Patience:
     """The door refuses at once; ledgers follow when they have all that it let in before.
 
-    A process that starts may have events before it that were accepted long ago.
+    That is with the first event that it judged, or when its turn has come without one. A process
+    that starts may have events before it that were accepted long ago.
     """
 
-    def __init__(self) -> None:
-        self._head: int | None = None
+    def __init__(self, horizon: Horizon) -> None:
+        self._horizon = horizon
         self._told = False
 
     def over(self, head: int, told: int) -> bool:
@@ -56,11 +67,12 @@ class Patience:
 
         `head` is the journal's, `told` up to where events were put into the mailbox.
         """
-        if self._head is None:  # the turn before, a request may have passed the door already
-            self._head = head
+        let_in = self._horizon.let_in
+        if let_in is None:  # the turn before, a request may have passed the door already
+            self._horizon.let_in = head
             return False
         if not self._told:  # what was told is handled by the next turn
-            self._told = told >= self._head
+            self._told = told >= let_in
             return False
         return True
 

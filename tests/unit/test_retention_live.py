@@ -35,7 +35,7 @@ from tests.unit.test_metrics_actor import crash, journal, record
 pytestmark = pytest.mark.anyio
 START = datetime(2026, 1, 1, tzinfo=UTC)  # where the loop's clock begins
 DAYS = 30
-SETTLED_S = 3 * metrics_module.TURN_EVERY_S + 4
+SETTLED_S = 2 * metrics_module.TURN_EVERY_S + 4
 
 
 def options(bot):
@@ -107,14 +107,14 @@ async def test_it_compacts_a_slice_at_a_time_and_each_day_one_more_day(tmp_path,
     monkeypatch.setattr(compaction, "SLICE_MAX", 100)  # of two bots
     events = past() + past("beta")
     async with keeping(tmp_path, *events) as table:
-        await anyio.sleep(3 * metrics_module.TURN_EVERY_S + 1.5 * metrics_module.COMPACT_EVERY_S)
+        await anyio.sleep(2 * metrics_module.TURN_EVERY_S + 1.5 * metrics_module.COMPACT_EVERY_S)
         assert await compacted(table) == (50, 250)
         await anyio.sleep(4)
         assert table.horizon.since == START - timedelta(days=DAYS)
         gone, left = await compacted(table)
         assert (gone, left) == (sum(e.at < table.horizon.since for e in events[:300]), 300 - gone)
         await counts(table, *events)
-        await anyio.sleep(86_400)
+        await anyio.sleep(86_400 + metrics_module.TURN_EVERY_S)
         assert table.horizon.since == START - timedelta(days=DAYS - 1)
         assert (await compacted(table))[0] > gone
         await counts(table, *events)
@@ -148,6 +148,41 @@ async def test_it_refuses_a_correction_of_what_is_settled_for_good(tmp_path):
         csv = b"".join([piece async for piece in trades_csv(table.store, Wanted())])
         assert b"alpha,alpha7,X,long,1" in csv
         assert b",500," not in csv
+
+
+async def test_it_refuses_such_a_correction_from_the_first_event_after_a_start_or_crash(tmp_path):
+    let_in = trade("alpha7", 1, 500, revision=1)  # behind the cursor, before retention was on
+    events = [*past(), let_in]
+    async with keeping(tmp_path, *events, cursor=300) as table:
+        feed = Feed(table.store, Rush(table.clock), [(table.place, table.ref("tested"))])
+        await feed._hand_on_some(300)
+        await counts(table, *events)
+        await record(
+            table, trade("alpha7", 1, 900, revision=2), trade("alpha8", 1, 900, revision=1)
+        )
+        assert table.place.poisoned == {303}  # alpha7 is of yesterday now
+        crash(table)
+        await record(table, trade("alpha9", 1, 900, revision=1))
+        assert table.place.poisoned == {303, 304}
+        await counts(table, *events, trade("alpha7", 1, 900, revision=2))
+    async with keeping(tmp_path, cursor=304) as table:
+        await record(table, trade("alpha10", 1, 900, revision=1), trade("new", 1, 3))
+        assert table.place.poisoned == {303, 304, 305}
+        await counts(table, *events, trade("alpha7", 1, 900, revision=2), trade("new", 1, 3))
+
+
+async def test_it_waits_after_midnight_until_no_request_can_be_past_the_door(tmp_path):
+    moved = [trade(f"alpha{n}", 0, 9, revision=1) for n in (255, 256)]  # of the day that ends
+    async with keeping(tmp_path, *past()) as table:
+        await anyio.sleep(86_400 - 1)
+        assert moved[0].at - timedelta(days=DAYS) == table.horizon.since
+        await anyio.sleep(metrics_module.TURN_EVERY_S)
+        assert table.horizon.since == START - timedelta(days=DAYS - 1)
+        await record(table, moved[0])
+        assert table.place.poisoned == set()
+        await anyio.sleep(metrics_module.TURN_EVERY_S)
+        await record(table, moved[1])
+        assert table.place.poisoned == {302}
 
 
 async def test_it_goes_on_while_the_disk_cannot_keep_what_it_refuses(tmp_path):
