@@ -104,6 +104,15 @@ class Position:
             self.held_back = (bot, seq)
         return 0
 
+    async def leaves_out(self, store: Store) -> set[int]:
+        """Return the seqs that any rebuild leaves out, on disk or not yet."""
+        return self.poisoned | await poisoned(store, self.reader)
+
+    async def refused(self, store: Store) -> set[int]:
+        """Return the seqs of events that came too late to count, on disk or not yet."""
+        waiting = set(self.unkept)  # before the disk is asked: what moves there is found twice
+        return waiting | await settled(store, self.reader)
+
     def poison(self, seq: int) -> None:
         """Pass over a message that went to quarantine."""
         self.poisoned.add(seq)

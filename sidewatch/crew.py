@@ -207,7 +207,12 @@ class Crew:
             health=self.ref("health"),
             alerts=self.ref("alerts"),
             senders={name: self.ref(name) for name in lasting.channels},
-            studies=Studies(lasting.store, lasting.ledger_options, self.ref("metrics").ask),
+            studies=Studies(
+                lasting.store,
+                lasting.ledger_options,
+                self.ref("metrics").ask,
+                lasting.metrics_position,
+            ),
             started=lasting.started,
             version=__version__,
         )

@@ -31,7 +31,7 @@ def exporting(door: Door, services: Services) -> Blueprint:
         wanted = Wanted(request.args.get("bot", ""), *span())
         if exports.full:
             raise Refusal(503, f"{OPEN_MAX} exports are under way already", RETRY_S)
-        pieces = exports.stream(trades_csv(services.store, wanted))
+        pieces = exports.stream(trades_csv(services.store, wanted, services.studies.place))
         response = Response(pieces, content_type="text/csv; charset=utf-8")
         response.timeout = STREAM_S
         response.headers["Content-Disposition"] = 'attachment; filename="trades.csv"'

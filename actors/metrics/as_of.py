@@ -12,8 +12,8 @@ from typing import Any
 from actors.metrics.bulk import Wanted
 from actors.metrics.ledgers import Ledgers, bounded
 from actors.metrics.options import LedgerOptions
-from actors.metrics.replay import READER, aside, replay
-from actors.place import poisoned
+from actors.metrics.replay import READER, STREAMS, aside, replay
+from actors.place import Position
 from runtime.store import Store
 
 
@@ -23,15 +23,19 @@ async def as_of(
     bot: str,
     at: datetime,
     most: int | None = None,
+    *,
+    place: Position | None = None,
 ) -> Ledgers:
     """The ledgers of one bot, or of all (""), as if nothing later than `at` had arrived.
 
-    What is journaled while it reads is not part of it. Raises TooLarge beyond `most` events,
+    What is journaled while it reads is not part of it, nor what the live figures leave out: `place`
+    is theirs, and knows what is not on disk yet. Raises TooLarge beyond `most` events,
     StoreError.
     """
     ledgers = Ledgers(options)
     loader = ledgers.loader(Wanted(bot, at))
-    left_out = await poisoned(store, READER)
+    place = place or Position(reader=READER, streams=STREAMS)
+    left_out = await place.leaves_out(store)
 
     async def within(work: Callable[..., Any], *given: Any) -> None:
         await aside(work, *given)

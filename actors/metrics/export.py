@@ -21,7 +21,7 @@ from actors.cell import shielded
 from actors.messages import Trade
 from actors.metrics.replay import READER
 from actors.metrics.timeline import Id, canonical_id
-from actors.place import settled
+from actors.place import Position
 from runtime.store import Row, Store
 
 PAGE_ROWS = 500
@@ -62,12 +62,16 @@ class Wanted(msgspec.Struct, frozen=True):
         return self.last is None or closed < self.last
 
 
-async def trades_csv(store: Store, wanted: Wanted) -> AsyncGenerator[bytes, None]:
+async def trades_csv(
+    store: Store, wanted: Wanted, place: Position | None = None
+) -> AsyncGenerator[bytes, None]:
     """Return the header and the wanted trades in pieces. Raises StoreError.
 
-    What is journaled while it reads is not part of it, nor what came too late to count.
+    What is journaled while it reads is not part of it, nor what came too late to count: `place` is
+    that of the live figures, and knows what is not on disk yet.
     """
-    head, left_out = store.head(), await settled(store, READER)
+    place = place or Position(reader=READER, streams=STREAMS)
+    head, left_out = store.head(), await place.refused(store)
     corrected = await _corrected(store, wanted, head, left_out)
     yield ",".join(COLUMNS).encode() + b"\r\n"
     async for trades in _pages(store, head, left_out):

@@ -25,6 +25,7 @@ from actors.metrics.ledgers import EVENTS_MAX, LATEST, Ledgers, part, shared
 from actors.metrics.options import LedgerOptions
 from actors.metrics.queries import History, HistoryQuery, SheetsQuery
 from actors.metrics.sheet import NEEDED, Sheet, merged
+from actors.place import Position
 from runtime.store import Store
 
 T = TypeVar("T")
@@ -61,7 +62,7 @@ class Turns:
 
 
 class Studies:
-    """Works out what is asked for. `live` asks the metrics actor.
+    """Works out what is asked for. `live` asks the metrics actor, `place` is its place.
 
     As of now a question is about the live ledgers (at most 64 ask at once), as of an instant, or
     where something of them is compacted, about the journal (at most 8).
@@ -72,8 +73,9 @@ class Studies:
         store: Store,
         options: Callable[[str], LedgerOptions],
         live: Callable[[SheetsQuery], Awaitable[Sheets]],
+        place: Position | None = None,
     ) -> None:
-        self._store, self.options, self._live = store, options, live
+        self._store, self.options, self._live, self.place = store, options, live, place
         self._reading = Turns(READING_MAX, "the journal")
         self._copying = Turns(COPYING_MAX, "the ledgers")
 
@@ -85,7 +87,7 @@ class Studies:
         The journal is read once for both. Raises TooLarge, StudiesBusy.
         """
         async with self._reading.one():
-            ledgers = await as_of(self._store, self.options, bot, at, EVENTS_MAX)
+            ledgers = await self._as_of(bot, at)
             work = partial(_figures, ledgers, bot, at, tuple(definitions))
             return await anyio.to_thread.run_sync(work)
 
@@ -128,8 +130,11 @@ class Studies:
                     yield sheets
                     return
         async with self._reading.one():
-            ledgers = await as_of(self._store, self.options, bot, at or LATEST, EVENTS_MAX)
+            ledgers = await self._as_of(bot, at or LATEST)
             yield await anyio.to_thread.run_sync(Ledgers.sheets, ledgers, query)
+
+    async def _as_of(self, bot: str, at: datetime) -> Ledgers:
+        return await as_of(self._store, self.options, bot, at, EVENTS_MAX, place=self.place)
 
 
 def curves(sheets: Sheets, query: HistoryQuery) -> dict[str, History]:

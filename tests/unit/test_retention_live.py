@@ -196,6 +196,12 @@ async def test_it_goes_on_while_the_disk_cannot_keep_what_it_refuses(tmp_path):
         await table.ref("tested").tell(Recorded(304, trade("new", 0, 3)))
         await anyio.sleep(1)
         await counts(table, *past(), trade("new", 0, 3))
+        told = await table.ref("tested").ask(MetricsQuery())
+        studies = Studies(table.store, options, table.ref("tested").ask, table.place)
+        assert bits((await studies.figures("", told.at))[0]) == bits(told)
+        csv = b"".join([piece async for piece in trades_csv(table.store, Wanted(), table.place)])
+        assert b"alpha,new," in csv
+        assert b",500," not in csv
         crash(table)
         await anyio.sleep(2 * metrics_module.TURN_EVERY_S)
         await counts(table, *past(), trade("new", 0, 3))

@@ -148,12 +148,12 @@ async def test_it_reads_the_journal_once_for_figures_and_families(tmp_path):
 async def test_it_does_one_study_at_a_time(tmp_path, monkeypatch):
     running, most = 0, 0
 
-    async def watched(*args):
+    async def watched(*args, **named):
         nonlocal running, most
         running += 1
         most = max(most, running)
         await anyio.lowlevel.checkpoint()
-        found = await as_of(*args)
+        found = await as_of(*args, **named)
         running -= 1
         return found
 
