@@ -8,10 +8,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import msgspec
 
-from actors.messages import EVENT_TYPES
+from actors.messages import EVENT_TYPES, BotName
 
 REASON_CHARS_MAX = 500
 VALUE_CHARS_MAX = 40
@@ -32,6 +33,7 @@ CODINGS = {
     b"\x28\xb5\x2f\xfd": "looks like Zstandard",
 }
 
+_FITTING = {"type": str, "bot": BotName, "side": Literal["long", "short"]}
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _packed_fields = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
 _AT = re.compile(r"(?P<text>.*) - at `\$\.(?P<field>\w+)(?P<rest>[^`]*)`", re.DOTALL)
@@ -98,9 +100,20 @@ def nearest(field: str, known: Iterable[str], likeness: float = 0.7) -> str | No
 def _wanted(found: re.Match[str], value: object, forms: Mapping[str, str]) -> str:
     """Return what is wrong with a field's value, in words that say what would be right."""
     if found["field"] in forms:
+        if _fits(found["field"], value):  # the last one does: an earlier one is what was refused
+            return "stands twice, and not with the same value: keep one"
         return f"{forms[found['field']]}, not {repr(value)[:VALUE_CHARS_MAX]}"
     text = found["text"][:1].lower() + found["text"][1:]
     return f"{text}, {INSTANT}" if "datetime" in text else text
+
+
+def _fits(field: str, value: object) -> bool:
+    """Say whether a value is one that a field of `FORMS` may have."""
+    try:
+        msgspec.convert(value, _FITTING[field])
+    except msgspec.ValidationError:
+        return False
+    return field != "type" or value in EVENT_TYPES
 
 
 def _missing(found: re.Match[str], kinds: Mapping[str, type[msgspec.Struct]]) -> str:

@@ -141,7 +141,7 @@ def reading(door: Door, services: Services) -> Blueprint:
     @routes.get("/api/v1/alerts")
     @scoped(door, "read")
     async def get_alerts() -> Response:
-        limit, before = _limit(100), request.args.get("before")
+        limit, before = _limit(100), _before()
         alerts = await services.store.read(lambda tx: outbox.history(tx, limit, before))
         return answer({"alerts": alerts})
 
@@ -185,7 +185,8 @@ def operating(door: Door, services: Services) -> Blueprint:
     async def post_ack(alert_id: str) -> Response:
         await door.need_operator()
         alert = await services.alerts.ask(Acknowledge(alert_id), timeout_s=ASK_S)
-        return answer({"alert": alert})
+        shown = await services.store.read(lambda tx: outbox.view(tx, alert_id))
+        return answer({"alert": shown or alert})
 
     @routes.post("/api/v1/session")
     async def post_session() -> Response:
@@ -239,6 +240,8 @@ def silencing(door: Door, services: Services) -> Blueprint:
 
 
 def _until(wanted: SilenceRequest, now: datetime) -> datetime:
+    if wanted.until is not None and wanted.minutes is not None:
+        raise Refusal(422, "minutes: until is given, too; keep one")
     if wanted.until is not None and wanted.until.tzinfo is not None:
         return wanted.until
     if wanted.minutes is None:
@@ -253,6 +256,14 @@ def _limit(default: int) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", raw) or not 1 <= int(raw) <= HISTORY_MAX:
         raise Refusal(422, f"limit: needs to be 1 to {HISTORY_MAX}")
     return int(raw)
+
+
+def _before() -> str | None:
+    """Return the id to go on from: one that is gone by now is still a place in time."""
+    before = request.args.get("before")
+    if before is not None and not outbox.is_id(before):
+        raise Refusal(422, f"before: {before[:40]!r} is no alert's id")
+    return before
 
 
 def instant(name: str, text: str) -> datetime:

@@ -213,8 +213,7 @@ def protect(app: Quart, door: Door, queries: Mapping[str, Sequence[str]]) -> Non
             door.check(request, unsafe=request.method not in guard.SAFE_METHODS)
             rule = request.url_rule.rule if request.url_rule else ""
             if rule.startswith(API) and not rule.startswith(SOURCES):
-                names = [name for name, _ in request.args.items(multi=True)]
-                guard.check_query(names, queries.get(rule, ()))
+                guard.check_query(request.args.items(multi=True), queries.get(rule, ()))
         except Refusal as refusal:
             return refuse(refusal)
         return None

@@ -9,7 +9,9 @@ import anyio
 from quart import Blueprint, Response, request
 
 from actors.metrics.export import Wanted, trades_csv
-from web.api import span
+from actors.metrics.ledgers import BOTS_MAX
+from actors.metrics.queries import MetricsQuery
+from web.api import ASK_S, span
 from web.app import Door, scoped
 from web.guard import Refusal
 from web.services import Services
@@ -29,6 +31,7 @@ def exporting(door: Door, services: Services) -> Blueprint:
     @scoped(door, "read")
     async def get_trades() -> Response:
         wanted = Wanted(request.args.get("bot", ""), *span())
+        await _known(services, wanted.bot)
         if exports.full:
             raise Refusal(503, f"{OPEN_MAX} exports are under way already", RETRY_S)
         pieces = exports.stream(trades_csv(services.store, wanted, services.studies.place))
@@ -38,6 +41,17 @@ def exporting(door: Door, services: Services) -> Blueprint:
         return response
 
     return routes
+
+
+async def _known(services: Services, bot: str) -> None:
+    """Refuse a bot that nothing is known of; one too many to have figures may have trades."""
+    if not bot:
+        return
+    figures = await services.metrics.ask(MetricsQuery(bot), timeout_s=ASK_S)
+    if bot not in figures.bots:
+        every = await services.metrics.ask(MetricsQuery(""), timeout_s=ASK_S)
+        if len(every.bots) < BOTS_MAX:
+            raise Refusal(404, f"bot: nothing known of {bot[:64]!r}")
 
 
 class Exports:

@@ -74,15 +74,17 @@ def whole_s(wait_s: float) -> int:
     return max(1, math.ceil(wait_s))
 
 
-def check_query(given: Iterable[str], known: Sequence[str]) -> None:
-    """Refuse a query with a parameter that nobody reads, or one that stands twice."""
+def check_query(given: Iterable[tuple[str, str]], known: Sequence[str]) -> None:
+    """Refuse a query with a parameter that nobody reads, that stands twice, or that is empty."""
     seen = set()
-    for name in given:
+    for name, value in given:
         if name not in known:
             hint = f"known are {', '.join(known)}" if known else "none is known here"
             raise Refusal(400, f"unknown parameter {name[:40]!r}: {hint}")
         if name in seen:
             raise Refusal(400, f"{name}: given twice")
+        if not value:
+            raise Refusal(422, f"{name}: is empty; leave it out, or give it a value")
         seen.add(name)
 
 

@@ -50,6 +50,11 @@ def new_id(at: datetime, after: str) -> str:
     return "".join(reversed(digits))
 
 
+def is_id(text: str) -> bool:
+    """Say whether this can be an alert's id."""
+    return len(text) == _CLOCK_DIGITS and set(text) <= set(_ALPHABET)
+
+
 def _number(alert_id: str) -> int:
     number = 0
     for digit in alert_id:
@@ -75,7 +80,7 @@ def view(tx: Tx, alert_id: str) -> Alert | None:
 
 
 def history(tx: Tx, limit: int, before: str | None = None) -> list[Alert]:
-    """Return alerts newest first; `before` is an id to go on from."""
+    """Return alerts newest first; `before` is an id to go on from, of one that is gone, too."""
     start = None if before is None else PREFIX + before
     rows = tx.state.scan(PREFIX, limit, newest=True, before=start)
     return [_with_deliveries(tx, _alert.decode(data)) for _, data in rows]

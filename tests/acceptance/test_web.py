@@ -197,7 +197,9 @@ def test_it_silences_and_acknowledges_for_operators(sidewatch):
             live, lambda m: m["type"] == "alert_triggered" and m["alert"]["bot"] == "ops"
         )["alert"]
     answer = sidewatch.client.post(f"/api/v1/alerts/{fired['id']}/ack", headers=operate)
-    assert answer.json()["alert"]["state"] == "acknowledged"
+    told = answer.json()["alert"]
+    assert told["state"] == "acknowledged"
+    assert [d["channel"] for d in told["deliveries"]] == ["console"]
     assert sidewatch.client.post("/api/v1/alerts/none/ack", headers=operate).status_code == 404
     late = {"reason": "maintenance", "until": "2099-01-01T00:00:00Z"}
     answer = sidewatch.client.post("/api/v1/silences", json=late, headers=operate)

@@ -160,6 +160,11 @@ def test_it_names_what_is_wrong_with_a_webhook(sidewatch, changes, named):
     [
         ("alerts?limit=1e9", "limit: "),
         ("alerts?limit=0", "limit: "),
+        ("alerts?before=xx", "before: 'xx' is no alert's id"),
+        ("alerts?before=1BQ7ZK3P", "before: '1BQ7ZK3P' is no alert's id"),
+        ("alerts?before=1bq7zk3p%00", "before: "),
+        ("metrics/realtime?bot=", "bot: is empty"),
+        ("metrics/history?currency=", "currency: is empty"),
         ("alerts?limit=%C2%B2", "limit: "),
         ("metrics/realtime?at=2026-13-01T00:00:00Z", "at: "),
         ("metrics/realtime?at=0001-01-01T00:00:00%2B23:59", "at: "),
@@ -204,6 +209,19 @@ def test_it_names_what_no_route_takes(sidewatch, method, path, status, error):
     )
 
 
+@pytest.mark.parametrize(
+    "path", ["metrics/realtime", "metrics/details", "metrics/history", "trades.csv"]
+)
+def test_it_says_that_nothing_is_known_of_a_bot(sidewatch, path):
+    answer = sidewatch.client.get(f"/api/v1/{path}?bot=nope", headers=READ)
+    assert (answer.status_code, answer.json()) == (404, {"error": "bot: nothing known of 'nope'"})
+
+
+def test_it_goes_on_from_an_alert_that_is_gone_by_now(sidewatch):
+    answer = sidewatch.get("/api/v1/alerts", before="00000000")
+    assert answer == {"alerts": []}
+
+
 def test_it_leaves_the_address_of_a_freqtrade_as_its_owner_has_it(sidewatch):
     answer = sidewatch.client.post(f"{FREQTRADE}?format=json", json={"type": "entry"})
     assert answer.status_code == 200
@@ -227,6 +245,10 @@ def test_it_reads_no_compressed_body(sidewatch, coding):
         ({"reson": "x"}, "unknown field `reson`: did you mean `reason`?"),
         ({"reason": "x", "minutes": "5"}, "minutes: expected `float | null`, got `str`"),
         ({"reason": "x", "bot": 5}, "bot: expected `str`, got `int`"),
+        (
+            {"reason": "x", "minutes": 5, "until": instant()},
+            "minutes: until is given, too; keep one",
+        ),
         ({}, "reason: required"),
         (None, "the request has no body"),
     ],

@@ -7,6 +7,7 @@ import io
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -20,6 +21,7 @@ from actors.sources import tradefile
 from runtime.store import Entry
 from tests.fakes.bench import opened
 from web import export as route
+from web.guard import Refusal
 
 pytestmark = pytest.mark.anyio
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -169,6 +171,27 @@ async def test_it_reads_the_journal_for_so_many_at_once_and_no_more():
             tasks.start_soon(read, number)
     assert (reading_now, most, exports.full, exports._turns.value) == (0, 2, False, 2)
     assert sorted(told) == [0] + [n for n in range(1, 6) for _ in range(3)]
+
+
+class Figures:
+    """Answers for the metrics actor, which knows so many bots."""
+
+    def __init__(self, count):
+        self._bots = {f"b{n}": None for n in range(count)}
+
+    async def ask(self, query, *, timeout_s):
+        known = self._bots if not query.bot else self._bots.keys() & {query.bot}
+        return SimpleNamespace(bots=known)
+
+
+@pytest.mark.parametrize(("bots", "bot"), [(2, ""), (2, "b1"), (256, "one-too-many")])
+async def test_it_exports_a_bot_that_may_have_trades(bots, bot):
+    await route._known(SimpleNamespace(metrics=Figures(bots)), bot)
+
+
+async def test_it_exports_no_bot_that_nothing_is_known_of():
+    with pytest.raises(Refusal, match="bot: nothing known of 'nope'"):
+        await route._known(SimpleNamespace(metrics=Figures(255)), "nope")
 
 
 async def test_a_slow_reader_keeps_nobody_from_reading():

@@ -120,6 +120,12 @@ def test_it_offers_nothing_for_a_name_like_no_other():
             with_raw(at='"2026-01-01T00:00:00"'),
             "at: expected `datetime` with a timezone component, as",
         ),
+        (
+            b'{"type":"heartbeat","bot":"b","type":"trade"}',
+            "type: stands twice, and not with the same value: keep one",
+        ),
+        (b'{"type":"trade","bot":"a b","bot":"ab"}', "bot: stands twice, and not"),
+        (with_raw(side='"up","side":"long"'), "side: stands twice, and not"),
         (b'{"type":"trade"}', f"bot: required, {FORMS['bot']}"),
         (b'{"type":"heartbeat","bot":"b"}', f"at: required, {INSTANT}"),
         (b"  \n ", "no event in the request"),
