@@ -69,6 +69,22 @@ class Tally(Struct):
             self.losses += sign
             self.gross_loss -= sign * pnl
 
+    def exchange(self, old: int, new: int) -> None:
+        """Count one trade less and another one more."""
+        self.squares += new * new - old * old
+        if new > 0:
+            self.wins += 1
+            self.gross_win += new
+        elif new < 0:
+            self.losses += 1
+            self.gross_loss -= new
+        if old > 0:
+            self.wins -= 1
+            self.gross_win -= old
+        elif old < 0:
+            self.losses -= 1
+            self.gross_loss += old
+
     def count_all(self, pnls: npt.NDArray[np.int64]) -> None:
         """Count many trades; an array of shape (trades,)."""
         for first in range(0, len(pnls), PART):

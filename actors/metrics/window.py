@@ -4,6 +4,9 @@ Equity is kept as segments, begun by a trade or a flow. Within one segment no fl
 (high, low, own drawdown) is all that the window's drawdown needs of its equity ticks. Without a
 flow in the window and with equity above zero, segments add up, and a queue of two stacks gives
 the drawdown in O(1); else it is a walk over the segments.
+
+The front stack has sums from each of the oldest segments on, made at once when the one before is
+used up; what follows them is added up as it comes.
 """
 
 # ruff: noqa: FURB136, PLR1730 - a call of max costs as much as all the rest of a comparison
@@ -12,6 +15,8 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
+from collections.abc import Callable
+from operator import attrgetter
 
 from msgspec import Struct
 
@@ -49,17 +54,22 @@ class Window:
         self.tally = Tally()
         self._flows = 0
         self._segments: deque[Segment] = deque()
-        self._front: list[_Sum] = []  # sums from each of the oldest segments to the last
-        self._back: _Sum | None = None  # the sum of those that follow
-        self._summed = 0  # how many there are in both
+        self._summed = False  # whether these hold:
+        self._front: list[_Sum] = []  # sums from each of the oldest segments to the last of them
+        self._high = self._low = 0  # of the equity that follows
+        self._fall = 0.0
 
     def trade(self, day: int, pnl: int, before: int | None, after: int | None) -> None:
         """Take in a trade that moved equity from `before` to `after`; drop the oldest when full."""
         self._append(Segment(day, pnl, before, 0, after, after))
-        self.tally.add(pnl)
-        if self.tally.trades <= self.size:
+        if self._summed and after is not None:
+            self._follow(after)
+        if self.tally.trades < self.size:
+            self.tally.add(pnl)
             return
-        self._pop()
+        oldest = self._pop()
+        assert oldest is not None  # as a trade is first
+        self.tally.exchange(oldest, pnl)
         while self._segments[0].pnl is None:
             self._pop()
 
@@ -68,6 +78,7 @@ class Window:
         if self._segments:
             self._append(Segment(day, None, after, amount, after, after))
             self._flows += 1
+            self._summed = False
 
     def mark(self, equity: int) -> None:
         """Take in a reported equity."""
@@ -77,6 +88,8 @@ class Window:
         high, low = last.high, last.low
         if high is None or low is None:
             return
+        if self._summed:
+            self._follow(equity)
         if equity >= high:
             last.high = equity
             return
@@ -123,13 +136,19 @@ class Window:
         before = self._segments[0].before
         if self._flows or before is None:
             return self._walk()
-        self._sum_up()
-        whole = _sum(self._segments[-1])
-        if self._back is not None:
-            whole = _add(self._back, whole)
+        if not self._summed:
+            self._sum_up()
+        low, drawdown = self._low, self._fall
         if self._front:
-            whole = _add(self._front[-1], whole)
-        _, low, drawdown = whole
+            high, bottom, fall = self._front[-1]
+            if fall > drawdown:
+                drawdown = fall
+            if high > low and high > 0:
+                across = (high - low) / high
+                if across > drawdown:
+                    drawdown = across
+            if bottom < low:
+                low = bottom
         if low < 0:
             return self._walk()
         # A peak may be older than the oldest trade
@@ -152,41 +171,44 @@ class Window:
             peak = max(peak, segment.high)
         return None if peak is None else worst
 
-    def _pop(self) -> None:
-        gone = self._segments.popleft()
+    def _pop(self) -> int | None:
+        """Drop the oldest segment and return its `pnl`."""
+        gone = self._segments.popleft().pnl
+        if gone is None:
+            self._flows -= 1
         if self._front:
             self._front.pop()
-            self._summed -= 1
         else:
-            self._back, self._summed = None, 0
-        if gone.pnl is None:
-            self._flows -= 1
-        else:
-            self.tally.count(gone.pnl, -1)
+            self._summed = False
+        return gone
+
+    def _follow(self, equity: int) -> None:
+        """Add an equity to what follows the front stack."""
+        high = self._high
+        if equity >= high:
+            self._high = equity
+            return
+        if high > 0:
+            fall = (high - equity) / high
+            if fall > self._fall:
+                self._fall = fall
+        if equity < self._low:
+            self._low = equity
 
     def _sum_up(self) -> None:
-        """Sum up every segment but the newest, which may still change."""
-        segments, count = self._segments, len(self._segments)
-        if self._summed:
-            for place in range(self._summed - count, -1):  # from the end: the others are far away
-                found = _sum(segments[place])
-                self._back = found if self._back is None else _add(self._back, found)
-        elif count > 1:
-            whole = _sum(segments[-2])
-            self._front.append(whole)
-            for segment in itertools.islice(reversed(segments), 2, None):
-                whole = _add(_sum(segment), whole)
-                self._front.append(whole)
-        self._summed = count - 1
+        """Make the front stack of every segment but the newest, which may still change."""
+        newest_first = reversed(self._segments)
+        self._high, self._low, self._fall = _sum(next(newest_first))
+        self._front = list(itertools.accumulate(map(_sum, newest_first), _before))
+        self._summed = True
 
 
-def _sum(segment: Segment) -> _Sum:
-    assert segment.high is not None  # since the oldest trade, and so ever since
-    assert segment.low is not None
-    return segment.high, segment.low, segment.drawdown
+# Known since just before the oldest trade, and so ever since
+_sum: Callable[[Segment], _Sum] = attrgetter("high", "low", "drawdown")
 
 
-def _add(first: _Sum, then: _Sum) -> _Sum:
+def _before(then: _Sum, first: _Sum) -> _Sum:
+    """The sum of two stretches, given the later one first."""
     high, low, drawdown = first
     top, bottom, fall = then
     if fall > drawdown:
