@@ -124,40 +124,34 @@ class Account(Struct):
         self.returns, self.logs = known.returns[:days], known.logs[:days]
         self.first_day, self.returns_from = known.first_day, known.returns_from
 
-    def day_return(self) -> float:
-        """The running day's return: P&L / equity at the day's open, NaN where that is no base.
+    def running(self) -> tuple[float, float]:
+        """The running day's return, P&L / equity at the day's open, and log(1 + return).
 
-        Flows cut the day: the returns between them are compounded (time-weighted), so that each
-        is measured on the equity that was there to earn it.
+        NaN where that is no base. Flows cut the day: the returns between them are compounded
+        (time-weighted), so that each is measured on the equity that was there to earn it. The
+        logarithm is exact where the return is close to -1, too.
         """
-        before, since = self.cut_return, self._return_since_cut()
-        # (1 + before)(1 + since) - 1, but a small return keeps the digits it would lose to the 1
-        return before + since + before * since
-
-    def day_log(self) -> float:
-        """The logarithm of 1 + the running day's return, exact where that is close to -1, too."""
         equity, base = self.equity, self.cut_equity
-        if equity == base or equity is None or base is None:
-            since = 0.0
-        elif not base > 0 < equity:
-            return math.nan
-        elif 2 * equity < base:
-            since = math.log(equity / base)
-        else:
-            since = math.log1p((equity - base) / base)
-        return self.cut_log + since
+        since = log = 0.0
+        if equity is not None and base is not None and equity != base:
+            if base > 0 < equity:
+                since = (equity - base) / base
+                log = math.log(equity / base) if 2 * equity < base else math.log1p(since)
+            else:
+                since = log = math.nan
+        before = self.cut_return
+        # (1 + before)(1 + since) - 1, but a small return keeps the digits it would lose to the 1
+        return before + since + before * since, self.cut_log + log
+
+    def day_return(self) -> float:
+        """The running day's return."""
+        return self.running()[0]
 
     def _cut(self, amount: int) -> None:
         assert self.equity is not None
-        self.cut_return, self.cut_log = self.day_return(), self.day_log()
+        self.cut_return, self.cut_log = self.running()
         self.equity += amount
         self.cut_equity = self.equity
-
-    def _return_since_cut(self) -> float:
-        equity, base = self.equity, self.cut_equity
-        if equity == base or equity is None or base is None:
-            return 0.0
-        return (equity - base) / base if base > 0 < equity else math.nan
 
     def _begin_returns(self) -> None:
         if self.first_day is None:
@@ -168,8 +162,9 @@ class Account(Struct):
     def _begin_day(self, when: int) -> None:
         day = self.calendar.day_of(when)
         if self.returns_from is not None:
-            self.returns.append(self.day_return())
-            self.logs.append(self.day_log())
+            value, log = self.running()
+            self.returns.append(value)
+            self.logs.append(log)
             if day - self.day > 1:
                 idle = [0.0] * (day - self.day - 1)
                 self.returns.extend(idle)

@@ -9,6 +9,7 @@ Undefined is never 0, NaN or infinity: the function raises `Undefined` with the 
 from __future__ import annotations
 
 import math
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ CAGR_DAYS_MIN = 30
 VARIANCE_NOISE = 1e-12
 
 NO_TRADES = "no trades"
+NO_LOSING_DAY = "no losing day"
 NO_LOSS = "no loss"
 NO_STARTING_EQUITY = "no starting equity"
 NOT_POSITIVE = "equity not positive"
@@ -171,7 +173,7 @@ def sqn(tally: Tally) -> float:
     spread = n * tally.squares - square
     if not spread:
         raise Undefined(ZERO_VARIANCE)
-    root = math.sqrt(square * (n - 1) / spread)
+    root = sqrt(square * (n - 1) / spread)
     return -root if total < 0 else root
 
 
@@ -180,7 +182,7 @@ def sharpe(returns: Days, basis: Basis) -> float:
 
     Source: Sharpe (1994), "The Sharpe Ratio".
     """
-    return sharpe_and_stderr(returns, basis)[0]
+    return sharpe_and_stderr(_moments(returns), basis)[0]
 
 
 def sharpe_stderr(returns: Days, basis: Basis) -> float:
@@ -190,29 +192,29 @@ def sharpe_stderr(returns: Days, basis: Basis) -> float:
     moments, times sqrt(periods). Source: Mertens (2002), "Comments on variance of the IID
     estimator in Lo (2002)".
     """
-    return sharpe_and_stderr(returns, basis)[1]
+    return sharpe_and_stderr(_moments(returns), basis)[1]
 
 
-def sharpe_and_stderr(returns: Days, basis: Basis) -> tuple[float, float]:
+def sharpe_and_stderr(days: Moments, basis: Basis) -> tuple[float, float]:
     """Sharpe ratio and its standard error at once."""
-    days = returns if isinstance(returns, Moments) else moments(returns)
-    if reason := lacking(days, max(SHARPE_DAYS_MIN, basis.ddof + 1)):
-        raise Undefined(reason)
     count, second, ddof = days.days, days.second, basis.ddof
-    deviation = math.sqrt(second / (count - ddof))
+    if days.undefined or count < SHARPE_DAYS_MIN or count <= ddof:
+        raise Undefined(lacking(days, max(SHARPE_DAYS_MIN, ddof + 1)))
+    deviation = sqrt(second / (count - ddof))
     low, high = days.low, days.high
-    if low == high or deviation <= VARIANCE_NOISE * max(high, -low):
+    largest = high if high > -low else -low  # noqa: FURB136 - a call takes twice as long
+    if low == high or deviation <= VARIANCE_NOISE * largest:
         raise Undefined(ZERO_VARIANCE)
     free = basis.risk_free_daily if basis.risk_free else 0.0
     ratio = (days.mean - free) / deviation
     variance, periods = second / count, basis.periods
-    skew = days.third / count / (variance * math.sqrt(variance))
+    skew = days.third / count / (variance * sqrt(variance))
     kurtosis = days.fourth / count / (variance * variance)
     square = ratio * ratio
     error = (1 + square / 2 - skew * ratio + (kurtosis - 3) * square / 4) / count
     # Never negative but for rounding: kurtosis >= skew^2 + 1 (Pearson)
-    stderr = math.sqrt(error * periods) if error > 0.0 else 0.0
-    return ratio * math.sqrt(periods), stderr
+    stderr = sqrt(error * periods) if error > 0.0 else 0.0
+    return ratio * sqrt(periods), stderr
 
 
 def sortino(returns: Days, basis: Basis) -> float:
@@ -220,17 +222,13 @@ def sortino(returns: Days, basis: Basis) -> float:
 
     Source: Sortino and Price (1994); the risk-free rate plays no part.
     """
-    days = returns if isinstance(returns, Moments) else moments(returns)
-    if reason := no_sortino(days):
-        raise Undefined(reason)
-    return days.mean / math.sqrt(days.downside / days.days) * math.sqrt(basis.periods)
-
-
-def no_sortino(days: Moments) -> str:
-    """Why there is no Sortino ratio, "" where there is one."""
+    days = _moments(returns)
     if reason := lacking(days, SHARPE_DAYS_MIN):
-        return reason
-    return "" if days.downside / days.days else "no losing day"
+        raise Undefined(reason)
+    below = days.downside / days.days
+    if not below:
+        raise Undefined(NO_LOSING_DAY)
+    return days.mean / sqrt(below) * sqrt(basis.periods)
 
 
 def cagr(returns: Days, *, short: bool = False) -> float:
@@ -238,18 +236,13 @@ def cagr(returns: Days, *, short: bool = False) -> float:
 
     Without flows the product is last equity / starting equity. Below 30 days only with `short`.
     """
-    days = returns if isinstance(returns, Moments) else moments(returns)
-    if reason := no_cagr(days, short=short):
+    days = _moments(returns)
+    if reason := lacking(days, 1 if short else CAGR_DAYS_MIN):
         raise Undefined(reason)
     try:
         return math.expm1(days.growth * (CALENDAR_DAYS_PER_YEAR / days.days))
     except OverflowError:
         raise Undefined("too short to annualise") from None
-
-
-def no_cagr(days: Moments, *, short: bool) -> str:
-    """Why there is no growth rate, "" where there may be one."""
-    return lacking(days, 1 if short else CAGR_DAYS_MIN)
 
 
 def calmar(growth: float, max_drawdown: float | None) -> float:
@@ -269,3 +262,7 @@ def lacking(given: Moments, days: int) -> str:
     if given.days < days:
         return f"needs {days} day{'s' if days > 1 else ''}"
     return NOT_POSITIVE if given.undefined else ""
+
+
+def _moments(returns: Days) -> Moments:
+    return returns if isinstance(returns, Moments) else moments(returns)

@@ -136,6 +136,14 @@ def with_days(closed: Moments, value: float, count: int = 1, log: float = 0.0) -
     )
 
 
+class _Kept(Struct, frozen=True):
+    """Moments of the `some` days with a return, and how many there are `without`."""
+
+    key: tuple[int, int, float | None]
+    some: Moments
+    without: int
+
+
 class Closed:
     """Keeps the moments of an account's closed days: of all of them, and of its rolling window.
 
@@ -147,7 +155,8 @@ class Closed:
 
     def clear(self) -> None:
         """Forget everything, because a closed day changed."""
-        self._kept: dict[bool, tuple[tuple[float | None, ...], Moments, int]] = {}
+        self._whole: _Kept | None = None
+        self._window: _Kept | None = None
 
     def days(
         self, closed: Days, running: tuple[float, float], idle: int, first: int = 0
@@ -159,10 +168,14 @@ class Closed:
         """
         value, log = running
         key = (first, len(closed[0]), value if idle else None)
-        kept = self._kept.get(first > 0)
-        if kept is None or kept[0] != key:
-            kept = self._kept[first > 0] = (key, *_closed(closed, first, running if idle else None))
-        _, some, without = kept
+        kept = self._window if first else self._whole
+        if kept is None or kept.key != key:
+            kept = _Kept(key, *_closed(closed, first, running if idle else None))
+            if first:
+                self._window = kept
+            else:
+                self._whole = kept
+        some, without = kept.some, kept.without
         if idle:
             return with_days(some, 0.0, without + idle)
         if value == 0.0:

@@ -15,7 +15,8 @@ from actors.metrics.figures import Basis, Tally, Undefined
 from actors.metrics.moments import Moments
 from actors.metrics.money import mean_money
 
-OF_DAYS: Final = ("sharpe", "sharpe_stderr", "sortino", "calmar")
+OF_SPREAD: Final = ("sharpe", "sharpe_stderr", "sortino")
+OF_DAYS: Final = (*OF_SPREAD, "calmar")
 OF_TRADES: Final = ("win_rate", "profit_factor", "expectancy", "sqn")
 
 
@@ -33,15 +34,16 @@ def of_trades(
     tally: Tally, scale: int, undefined: dict[str, str], prefix: str = ""
 ) -> tuple[float | None, float | None, Decimal | None, float | None]:
     """Win rate, profit factor, expectancy and SQN."""
-    factor = sqn = None
     if not tally.trades:
         for name in OF_TRADES:
             undefined[prefix + name] = figures.NO_TRADES
         return None, None, None, None
-    try:
+    factor = sqn = None
+    # What often lacks is asked for first: to raise and catch takes longer than any figure
+    if tally.gross_loss:
         factor = figures.profit_factor(tally)
-    except Undefined as reason:
-        undefined[prefix + "profit_factor"] = str(reason)
+    else:
+        undefined[prefix + "profit_factor"] = figures.NO_LOSS
     try:
         sqn = figures.sqn(tally)
     except Undefined as reason:
@@ -70,21 +72,24 @@ def of_days(
     prefix: str = "",
 ) -> tuple[float | None, float | None, float | None, float | None, float | None]:
     """Sharpe, its standard error, Sortino, Calmar and CAGR; `days` None: equity is unknown."""
-    sharpe = stderr = sortino = calmar = cagr = None
     if days is None:
         for name in OF_DAYS:
             undefined[prefix + name] = figures.NO_STARTING_EQUITY
         return None, None, None, None, None
-    try:
-        sharpe, stderr = figures.sharpe_and_stderr(days, terms.basis)
-    except Undefined as reason:
-        undefined[prefix + "sharpe"] = undefined[prefix + "sharpe_stderr"] = str(reason)
-    # What often lacks is asked for first: to raise and catch takes longer than any figure
-    if why := figures.no_sortino(days):
-        undefined[prefix + "sortino"] = why
+    sharpe = stderr = sortino = calmar = cagr = None
+    if why := figures.lacking(days, figures.SHARPE_DAYS_MIN):
+        for name in OF_SPREAD:
+            undefined[prefix + name] = why
     else:
-        sortino = figures.sortino(days, terms.basis)
-    if why := figures.no_cagr(days, short=terms.short):
+        try:
+            sharpe, stderr = figures.sharpe_and_stderr(days, terms.basis)
+        except Undefined as reason:
+            undefined[prefix + "sharpe"] = undefined[prefix + "sharpe_stderr"] = str(reason)
+        if days.downside / days.days:
+            sortino = figures.sortino(days, terms.basis)
+        else:
+            undefined[prefix + "sortino"] = figures.NO_LOSING_DAY
+    if why := figures.lacking(days, 1 if terms.short else figures.CAGR_DAYS_MIN):
         undefined[prefix + "calmar"] = why
         return sharpe, stderr, sortino, None, None
     try:

@@ -30,9 +30,12 @@ def risk(account: Account, scale: int, now: datetime) -> Risk:
 
 def _risk(account: Account, scale: int, when: int) -> Risk:
     same_day = when < account.day_end
-    same_week = same_day or week_of(account.calendar.day_of(when)) == week_of(account.day)
     tally, equity, peak = account.tally, account.equity, account.peak
     worth = None if equity is None else money(equity, scale)
+    drawdown = _fall(equity, peak)
+    day_peak = account.day_peak if same_day else equity
+    week_peak = account.week_peak if same_day or _same_week(account, when) else equity
+    fall_today = drawdown if day_peak == peak else _fall(equity, day_peak)
     return Risk(
         tally.trades,
         account.streak,
@@ -40,16 +43,22 @@ def _risk(account: Account, scale: int, when: int) -> Risk:
         money(account.day_pnl, scale) if same_day else ZERO,
         worth,
         worth if equity == peak or peak is None else money(peak, scale),
-        _fall(equity, peak),
-        _fall(equity, account.day_peak if same_day else equity),
-        _fall(equity, account.week_peak if same_week else equity),
+        drawdown,
+        fall_today,
+        fall_today if week_peak == day_peak else _fall(equity, week_peak),
     )
+
+
+def _same_week(account: Account, when: int) -> bool:
+    return week_of(account.calendar.day_of(when)) == week_of(account.day)
 
 
 def metrics(account: Account, terms: Terms, now: datetime) -> Metrics:
     """Every figure as of `now`; definitions in docs/metrics.md."""
     when, scale, tally = micros(now), terms.scale, account.tally
-    today = max(account.calendar.day_of(when), account.day)
+    same_day, day = when < account.day_end, account.day
+    today = day if same_day else max(account.calendar.day_of(when), day)
+    same_week = same_day or week_of(today) == week_of(day)
     instant = _risk(account, scale, when)
     undefined: dict[str, str] = {}
     max_drawdown, deepest = _deepest(account, instant, scale, undefined)
@@ -70,7 +79,7 @@ def metrics(account: Account, terms: Terms, now: datetime) -> Metrics:
         win_rate,
         instant.pnl_total,
         instant.pnl_today,
-        money(account.week_pnl, scale) if week_of(today) == week_of(account.day) else ZERO,
+        money(account.week_pnl, scale) if same_week else ZERO,
         money(account.fees, scale),
         instant.equity,
         instant.peak_equity,
@@ -125,14 +134,16 @@ def _moments(
         return None, None
     if account.returns_from is None:
         return Moments(), Moments()
-    closed, idle = (account.returns, account.logs), today - account.day
-    running = (account.day_return(), account.day_log())
-    whole = account.closed.days(closed, running, idle)
+    closed, returns, idle = account.closed, (account.returns, account.logs), today - account.day
+    running = account.running()
+    whole = closed.days(returns, running, idle)
     oldest = account.window.first_day
-    span = 0 if oldest is None else min(today - oldest + 1, rolling_days, whole.days)
+    if oldest is None:
+        return whole, Moments()
+    span = min(today - oldest + 1, rolling_days, whole.days)
     if span <= idle:
         return whole, with_days(Moments(), 0.0, span)
-    return whole, account.closed.days(closed, running, idle, whole.days - span)
+    return whole, closed.days(returns, running, idle, whole.days - span)
 
 
 def _rolling(
