@@ -117,7 +117,7 @@ class Supervisor:
             self._finish(exit_)
 
     async def _live(self) -> Exit:
-        failure = await self._start_all()
+        failure = None if self.stop_requested else await self._start_all()
         if failure is not None or self.stop_requested:
             return SHUTDOWN if failure is None else Exit("abnormal", failure)
         self.ready = True

@@ -69,6 +69,8 @@ class Reported(msgspec.Struct, frozen=True):
 class System:
     """Runs a tree: `async with System(spec) as system`. Leaving the block stops it.
 
+    A `stop()` while it starts ends that start, and the block is entered with the tree ended.
+
     `report` is called with each `Reported`, `on_quarantine` with the record of each quarantined
     message and the message itself; neither may block, and what they raise is only logged.
     `blocked_after_s` starts the thread that watches the event loop.
@@ -123,6 +125,8 @@ class System:
             self.root = Supervisor(self, self._spec, "", self)
             self.spawn(self.timers.run)
             self.spawn(self._look_around)
+            if self.stop_asked:
+                self.root.request_stop("infinity")
             self.spawn(self.root.run)
             while not self.root.ready and self.root.exit is None:
                 await self._changed.wait()
@@ -133,7 +137,7 @@ class System:
         return self
 
     def _need_started(self, root: Supervisor) -> None:
-        if root.exit is not None:
+        if root.exit is not None and not self.stop_asked:
             raise root.exit.error or StartFailed(self._spec.id, None)
 
     async def __aexit__(
@@ -161,7 +165,6 @@ class System:
         """Wait until the root supervisor ends, by request or because it gave up."""
         assert self.root is not None
         while self.root.exit is None:
-            self._changed = anyio.Event()
             await self._changed.wait()
         return self.root.exit
 
@@ -179,11 +182,16 @@ class System:
 
     def on_ready(self) -> None:
         """Take note that the root has started."""
-        self._changed.set()
+        self._announce()
 
     def on_exit(self, runner: Supervisor, exit_: Exit) -> None:  # noqa: ARG002 - a Parent's
         """Take note that the root has ended."""
+        self._announce()
+
+    def _announce(self) -> None:
+        """Wake all who wait for a change; the next ones wait for the next."""
         self._changed.set()
+        self._changed = anyio.Event()
 
     # ------------------------------------------------------------ asked by everyone
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from datetime import tzinfo
@@ -59,6 +60,12 @@ def _settings(config_path: Path | None) -> Settings:
     return replace(settings, auth=auth)
 
 
+def _end_when_told() -> None:
+    """Let a signal end what is only beginning as it ends what serves: in order, with 0."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+
+
 def _check_triggers(settings: Settings) -> None:
     """Refuse a condition that cannot be used, before anything starts."""
     if any(trigger.when for trigger in settings.triggers.values()):
@@ -71,6 +78,7 @@ def _check_triggers(settings: Settings) -> None:
 @CONFIG
 def run(config_path: Path | None) -> None:
     """Watch: serve the API, the page and the channels until SIGTERM."""
+    _end_when_told()
     from sidewatch.start import leave, start  # noqa: PLC0415
 
     leave(start(_settings(config_path)))
@@ -82,6 +90,7 @@ def run(config_path: Path | None) -> None:
 @click.option("--days", type=click.IntRange(0, 365), default=30, show_default=True)
 def demo(config_path: Path | None, seed: int, days: int) -> None:
     """Watch a simulated bot, which runs as a process of its own."""
+    _end_when_told()
     from sidewatch.demo import demonstrate  # noqa: PLC0415
     from sidewatch.start import leave  # noqa: PLC0415
 

@@ -47,12 +47,16 @@ class Tree:
     """Everything of one run: what lasts, and the system of actors on it."""
 
     def __init__(
-        self, settings: Settings, sockets: list[socket.socket], clock: Clock | None = None
+        self,
+        settings: Settings,
+        sockets: list[socket.socket],
+        clock: Clock | None = None,
+        store: Store | None = None,
     ) -> None:
         self.settings = settings
         self.sockets = sockets
         self.clock = clock or SystemClock()
-        self.store = Store(settings.storage.data_dir / DATABASE, self.clock)
+        self.store = store or Store(settings.storage.data_dir / DATABASE, self.clock)
         self.lasting = Lasting(settings, sockets, self.clock, self.store)
         self.crew = Crew(self.lasting, lambda: self.system)
         self.reports = Reports(self.lasting, self.crew.post)

@@ -34,8 +34,11 @@ async def here(work: Callable[..., Any], *given: Any) -> Any:
 
 
 async def aside(work: Callable[..., Any], *given: Any) -> Any:
-    """Do some work in a worker thread; nobody else may touch what it changes meanwhile."""
-    return await anyio.to_thread.run_sync(work, *given)
+    """Do some work in a worker thread; nobody else may touch what it changes meanwhile.
+
+    Cancelled, it leaves the thread to its end: nobody gets to see what that changes.
+    """
+    return await anyio.to_thread.run_sync(work, *given, abandon_on_cancel=True)
 
 
 def worker(until: int) -> Work:

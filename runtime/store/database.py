@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
@@ -27,6 +28,7 @@ from runtime.store.transaction import Tx
 T = TypeVar("T")
 BATCH_OPS_MAX = 1_000
 QUEUED_OPS_MAX = 10_000
+GIVE_UP_S = 0.5
 
 
 class OpenReport(NamedTuple):
@@ -72,6 +74,7 @@ class Store:
         self._ops: deque[_Op] = deque()
         self._ready = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._checked: sqlite3.Connection | None = None
         self._closing = False
         self._call_soon: Callable[..., Any] | None = None
         self._committed: list[Callable[[int], None]] = []
@@ -86,30 +89,63 @@ class Store:
     async def open(self) -> OpenReport:
         """Open or create the file. A broken one is set aside and a fresh one started.
 
+        Cancelled, it gives up: the check of a large file is cut short, and nothing stays open.
         Raises StoreError where the directory is not writable or the schema is newer.
         """
         native: Any = current_token().native_token
         soon = getattr(native, "call_soon_threadsafe", None)
         self._call_soon = soon if soon is not None else native.run_sync_soon
+        self._closing = False
         if self._inline:
             return self._open()
-        return await anyio.to_thread.run_sync(self._open_and_start)
+        event, op = anyio.Event(), _Op(_nothing, reads=True, durable=False)
+        op.done = event.set
+        self._thread = threading.Thread(
+            target=self._live, args=(op,), name="store-writer", daemon=True
+        )
+        self._thread.start()
+        try:
+            await event.wait()
+        except anyio.get_cancelled_exc_class():
+            await self._give_up(self._thread)
+            raise
+        if op.error is not None:
+            raise op.error
+        report: OpenReport = op.value
+        return report
 
     async def close(self) -> None:
-        """Commit what waits, then close."""
+        """Commit what waits, then close. Cancelled, it leaves that to the thread."""
         if self._inline or self._thread is None:
             self._shut()
             return
+        self._ask_to_close()
+        await anyio.to_thread.run_sync(self._thread.join, abandon_on_cancel=True)
+
+    def _ask_to_close(self) -> None:
         with self._ready:
             self._closing = True
             self._ready.notify()
-        await anyio.to_thread.run_sync(self._thread.join)
 
-    def _open_and_start(self) -> OpenReport:
-        report = self._open()
-        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
-        self._thread.start()
-        return report
+    async def _give_up(self, thread: threading.Thread) -> None:
+        """Have the thread end, also one that checks the file; one that the disk holds is left."""
+        self._ask_to_close()
+        with anyio.move_on_after(GIVE_UP_S, shield=True):
+            while thread.is_alive():
+                checked = self._checked
+                if checked is not None:
+                    with suppress(sqlite3.ProgrammingError):  # closed since
+                        checked.interrupt()  # the statement in hand alone: hence again and again
+                await anyio.sleep(GIVE_UP_S / 100)
+
+    def _live(self, op: _Op) -> None:
+        try:
+            op.value = self._open()
+        except BaseException as error:  # noqa: BLE001 - handed to whoever opens
+            op.error = error
+        self._wake(None, [op])
+        if op.error is None:
+            self._run()
 
     def _open(self) -> OpenReport:
         """Open, or leave nothing behind: no lock, no connection."""
@@ -123,14 +159,15 @@ class Store:
             raise
 
     def _take(self) -> OpenReport:
-        fresh = not self.path.exists()
         aside = ""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = schema.lock(self.path)
+        fresh = not self.path.exists()
         try:
             link = self._try_open(fresh=fresh)
         except (StoreCorrupt, sqlite3.DatabaseError) as error:
-            if isinstance(error, sqlite3.OperationalError):
+            # Cut short, a check finds faults in a sound file.
+            if isinstance(error, sqlite3.OperationalError) or self._closing:
                 raise
             aside = schema.set_aside(self.path, self._clock.now()).name
             fresh = True
@@ -139,7 +176,6 @@ class Store:
         found = self.path.stat()
         self._file = (found.st_dev, found.st_ino)
         self._full = True
-        self._closing = False
         tx = Tx(link)
         released = tx.queue.release_inflight(self._clock.now().timestamp())
         self._head = tx.journal.head()
@@ -147,11 +183,14 @@ class Store:
 
     def _try_open(self, *, fresh: bool) -> sqlite3.Connection:
         link = schema.connect(self.path)
+        self._checked = None if fresh else link  # to create one takes no time, and is not cut short
         try:
             schema.prepare(link, fresh=fresh)
         except BaseException:
             link.close()
             raise
+        finally:
+            self._checked = None
         self.path.chmod(0o600)
         return link
 
@@ -362,7 +401,7 @@ class Store:
         )
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     return None
 
 

@@ -46,6 +46,13 @@ def trade(number, pnl, bot="native"):
     }
 
 
+def environment(data_dir, added):
+    """A clean environment for a process on that data directory."""
+    env = {k: v for k, v in os.environ.items() if "SIDEWATCH" not in k}
+    env |= {"SIDEWATCH_PORT": "0", "SIDEWATCH_DATA_DIR": str(data_dir), **TOKENS}
+    return env | added
+
+
 class Sidewatch:
     """One process of `module`. `environ` is added to a clean one; `log` collects its stderr."""
 
@@ -69,12 +76,9 @@ class Sidewatch:
         self.client.close()
 
     def start(self):
-        env = {k: v for k, v in os.environ.items() if "SIDEWATCH" not in k}
-        env |= {"SIDEWATCH_PORT": "0", "SIDEWATCH_DATA_DIR": str(self.data_dir), **TOKENS}
-        env |= self.environ
         self.process = subprocess.Popen(
             [sys.executable, "-m", self.module, *self.arguments],
-            env=env,
+            env=environment(self.data_dir, self.environ),
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

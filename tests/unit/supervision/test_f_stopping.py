@@ -287,3 +287,62 @@ def _hangs_from_the_second():
             await anyio.sleep(1_000)
 
     return hook
+
+
+async def stopped_in_its_start(root, log, after_s=1):
+    """Enter a system that is told to stop meanwhile; return the virtual seconds that it took."""
+    system = System(root, clock=LoopClock())
+
+    async def stop():
+        await anyio.sleep(after_s)
+        log.append("stop")
+        await system.stop()
+        log.append("over")
+
+    began = anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(stop)
+        async with system:
+            assert (await system.wait()).ending == "shutdown"
+            assert system.root.exit.ending == "shutdown"
+            took_s = anyio.current_time() - began
+    assert left_running() == []
+    return took_s
+
+
+async def test_it_ends_a_start_that_a_stop_cuts_short():
+    log = []
+    slow = supervisor(worker("b", log, starting=takes(20)), worker("never", log), id="inner")
+    root = supervisor(worker("a", log, ending=takes(1, says="gone")), slow, worker("c", log))
+    assert await stopped_in_its_start(root, log) == 2
+    assert log == ["+a#1", "+inner/b#1", "stop", "-a", "a:gone", "over"]
+
+
+async def test_it_leaves_a_start_that_refuses_to_end_after_its_grace():
+    log = []
+    held = worker("a", log, starting=obstinate(8, says="at last"), shutdown=2)
+    assert await stopped_in_its_start(supervisor(held), log) == 8  # the grace, then a zombie's
+
+
+async def test_it_starts_nothing_where_the_stop_came_first():
+    log = []
+    system = System(supervisor(worker("a", log)), clock=LoopClock())
+    await system.stop()
+    async with system:
+        assert system.root.exit.ending == "shutdown"
+    assert log == []
+
+
+async def test_it_tells_everyone_who_waits_for_the_end():
+    told = []
+
+    async def wait(system, name):
+        await system.wait()
+        told.append(name)
+
+    async with running(supervisor(worker("a", []))) as run, anyio.create_task_group() as tasks:
+        tasks.start_soon(wait, run.system, 1)
+        tasks.start_soon(wait, run.system, 2)
+        await anyio.sleep(1)
+        await run.system.stop()
+    assert sorted(told) == [1, 2]
