@@ -314,13 +314,17 @@ class BreakerState(Struct, frozen=True):
 
 
 class PositionState(Struct, frozen=True):
-    """Open positions of the limit; `utilization` is open / limit, None without a limit."""
+    """Open positions of the limit; `open` is None where the bot never said, at `reported_at`.
 
-    open: int = 0
+    `utilization` is open / limit, None where one of the two is not known.
+    """
+
+    open: int | None = None
     limit: int = 0
     utilization: float | None = None
     last_rejection: str = ""
     last_rejection_at: datetime | None = None
+    reported_at: datetime | None = None
 
 
 class BotHealth(Struct, frozen=True):

@@ -6,12 +6,11 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from actors.alerts.facts import places
+from actors.alerts.facts import OPEN_POSITIONS, open_positions
 from actors.alerts.triggers import Finding
 from actors.messages import BotHealth, HealthUpdate, MetricsUpdate, RiskUpdate
 
 EQUITY = "Equity"
-POSITIONS = "Open positions"
 
 
 class Accounts:
@@ -45,6 +44,7 @@ class Accounts:
         labels = {label for label, _ in facts}
         if EQUITY not in labels and (known := self._equity.get(finding.bot)) is not None:
             facts.append((EQUITY, f"{known[0]:.2f} {known[1]}"))
-        if POSITIONS not in labels and (health := self._health.get(finding.bot)) is not None:
-            facts.append((POSITIONS, places(health.positions)))
+        health = self._health.get(finding.bot)
+        if OPEN_POSITIONS not in labels and health is not None:
+            facts += open_positions(health.positions)
         return replace(finding, facts=facts)

@@ -8,11 +8,20 @@ from actors.messages import PositionState
 
 SINCE = "Since"
 LASTED = "Lasted"
+OPEN_POSITIONS = "Open positions"
 
 
 def places(positions: PositionState) -> str:
-    """Return how many positions are open, of how many where that is known."""
+    """Return how many positions are open, of how many where that is known; "" where nobody said."""
+    if positions.open is None:
+        return ""
     return f"{positions.open} of {positions.limit}" if positions.limit else str(positions.open)
+
+
+def open_positions(positions: PositionState) -> list[tuple[str, str]]:
+    """Return the fact of the open positions; none where the bot has not told of any."""
+    said = places(positions)
+    return [(OPEN_POSITIONS, said)] if said else []
 
 
 def instant(at: datetime | None) -> str:

@@ -76,7 +76,7 @@ _NEVER_TOLD: dict[str, Value] = {
     "kill_switch_active": False,
     "breaker_open": False,
     "silent": False,
-    "positions_open": 0,
+    "positions_open": None,
     "positions_limit": None,
     "positions_utilization": None,
     "api_errors_per_minute": 0,

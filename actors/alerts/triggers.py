@@ -13,11 +13,12 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from actors.alerts.facts import SINCE, instant, places
+from actors.alerts.facts import SINCE, instant, open_positions, places
 from actors.messages import (
     ApiHealth,
     BotHealth,
     HealthUpdate,
+    PositionState,
     Risk,
     RiskUpdate,
     Severity,
@@ -167,14 +168,17 @@ def _account(risk: Risk, currency: str) -> list[tuple[str, str]]:
 
 def is_well(health: BotHealth, limits: Limits) -> bool:
     """Say whether no control of a bot is wrong, without a word of text."""
-    positions = health.positions
     return not (
         health.kill_switch.active
         or health.circuit_breaker.open
         or health.silent
         or health.api_errors_per_minute > limits.api_errors_per_minute
-        or (positions.limit and positions.open >= positions.limit)
+        or _full(health.positions)
     )
+
+
+def _full(positions: PositionState) -> bool:
+    return bool(positions.limit) and (positions.open or 0) >= positions.limit
 
 
 @functools.lru_cache(maxsize=KEYS_KEPT)
@@ -204,13 +208,11 @@ def of_health(
 
 
 def _controls(bot: str, health: BotHealth, limits: Limits) -> list[Finding]:
-    switch, breaker, positions = health.kill_switch, health.circuit_breaker, health.positions
-    open_ = places(positions)
-    facts = [("Open positions", open_)]
+    switch, breaker = health.kill_switch, health.circuit_breaker
+    facts = open_positions(health.positions)
     errors = health.api_errors_per_minute
     limit = str(limits.api_errors_per_minute)
     until = [("Until", instant(breaker.until))] if breaker.open and breaker.until else []
-    full = bool(positions.limit) and positions.open >= positions.limit
     return [
         Finding(
             trigger="kill_switch",
@@ -257,19 +259,24 @@ def _controls(bot: str, health: BotHealth, limits: Limits) -> list[Finding]:
             facts=[("API errors", str(errors)), ("Limit", limit), *facts],
             cleared=f"Now {errors} API errors within a minute.",
         ),
-        Finding(
-            trigger="position_limit",
-            bot=bot,
-            band=int(full),
-            severity="warning",
-            title="Position limit reached",
-            text=f"{open_} positions are open.",
-            value=float(positions.open),
-            threshold=float(positions.limit) if positions.limit else None,
-            facts=facts,
-            cleared=f"Now {open_} positions are open.",
-        ),
+        _position_limit(bot, health.positions),
     ]
+
+
+def _position_limit(bot: str, positions: PositionState) -> Finding:
+    open_ = places(positions) or "an unknown number of"
+    return Finding(
+        trigger="position_limit",
+        bot=bot,
+        band=int(_full(positions)),
+        severity="warning",
+        title="Position limit reached",
+        text=f"{open_} positions are open.",
+        value=float(positions.open) if positions.open is not None else None,
+        threshold=float(positions.limit) if positions.limit else None,
+        facts=open_positions(positions),
+        cleared=f"Now {open_} positions are open.",
+    )
 
 
 def _since(holds: bool, at: datetime | None) -> list[tuple[str, str]]:  # noqa: FBT001

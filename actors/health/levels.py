@@ -55,7 +55,6 @@ class Facts(msgspec.Struct, frozen=True):
     kill_switch: KillSwitchState = KillSwitchState()
     circuit_breaker: BreakerState = BreakerState()
     positions: PositionState = PositionState()
-    positions_at: datetime | None = None
     last_seen: datetime | None = None
     regular: bool = False
     state: str = ""
@@ -75,9 +74,12 @@ def applied(facts: Facts, event: Event) -> Facts:
             state = BreakerState(event.open, event.reason, event.at, event.until)
             return replace(facts, circuit_breaker=state)
     elif isinstance(event, Positions):
-        if facts.positions_at is None or event.at >= facts.positions_at:
-            state_ = replace(facts.positions, open=event.open, limit=event.limit)
-            return replace(facts, positions=state_, positions_at=event.at)
+        known = facts.positions.reported_at
+        if known is None or event.at >= known:
+            reported = replace(
+                facts.positions, open=event.open, limit=event.limit, reported_at=event.at
+            )
+            return replace(facts, positions=reported)
     elif isinstance(event, PositionRejected):
         known = facts.positions.last_rejection_at
         if known is None or event.at >= known:
@@ -138,9 +140,7 @@ def quiet_s(facts: Facts, rules: Rules, now: datetime, watching_since: datetime)
 
 def judged(facts: Facts, rules: Rules, now: datetime, watching_since: datetime) -> BotHealth:
     """Return a bot's level and its reasons. It is not silent before we could have heard it."""
-    limit = facts.positions.limit or rules.positions_limit
-    utilization = facts.positions.open / limit if limit else None
-    positions = replace(facts.positions, limit=limit, utilization=utilization)
+    positions = _of_limit(facts.positions, rules.positions_limit)
     unheard_s = quiet_s(facts, rules, now, watching_since)
     silent = expects(facts) and unheard_s > rules.silent_after_s
     errors = sum(now - MINUTE < at <= now + MINUTE for at in facts.errors)
@@ -151,8 +151,9 @@ def judged(facts: Facts, rules: Rules, now: datetime, watching_since: datetime) 
         reasons.append(("CRITICAL", f"silent for {unheard_s:.0f} s"))
     if facts.circuit_breaker.open:
         reasons.append(("DEGRADED", _because("circuit breaker open", facts.circuit_breaker.reason)))
-    if limit and positions.open >= limit:
-        reasons.append(("DEGRADED", f"position limit reached ({positions.open} of {limit})"))
+    if positions.utilization is not None and positions.utilization >= 1:
+        of = f"{positions.open} of {positions.limit}"
+        reasons.append(("DEGRADED", f"position limit reached ({of})"))
     if errors > rules.api_errors_per_minute:
         reasons.append(("DEGRADED", f"{errors} API errors within a minute"))
     return BotHealth(
@@ -166,6 +167,13 @@ def judged(facts: Facts, rules: Rules, now: datetime, watching_since: datetime) 
         state=facts.state,
         api_errors_per_minute=errors,
     )
+
+
+def _of_limit(positions: PositionState, own: int) -> PositionState:
+    """Return the positions with the bot's limit, or our own, and how much of it is used."""
+    limit = positions.limit or own
+    used = positions.open / limit if limit and positions.open is not None else None
+    return replace(positions, limit=limit, utilization=used)
 
 
 def pinged(known: ApiHealth, ping: Pinged) -> ApiHealth:

@@ -26,6 +26,14 @@ def test_it_completes_a_finding_by_what_was_heard_of_its_bot():
     assert ("Equity", "7.00 USDT") in accounts.completed(replace(BAD, bot="beta")).facts
 
 
+def test_it_says_nothing_of_positions_that_no_bot_told_of():
+    accounts = Accounts()
+    accounts.hear(health(alpha=replace(CALM, positions=PositionState(limit=5))))
+    assert accounts.completed(BAD).facts == []
+    accounts.hear(health(alpha=replace(CALM, positions=PositionState(0, 5))))
+    assert accounts.completed(BAD).facts == [("Open positions", "0 of 5")]
+
+
 def test_it_forgets_an_equity_that_became_undefined():
     accounts = Accounts()
     accounts.hear(risk())

@@ -148,6 +148,16 @@ def test_it_ignores_older_news_and_takes_that_of_the_same_instant(first, older, 
     assert getattr(levels.applied(known, again), field) != getattr(known, field)
 
 
+def test_it_knows_no_open_positions_before_the_bot_has_told_of_them():
+    refused = facts(PositionRejected("alpha", NOW, 1, "full"))
+    for known in (Facts(), refused):
+        positions = judged(known, Rules(positions_limit=5)).positions
+        assert (positions.open, positions.limit, positions.utilization) == (None, 5, None)
+        assert positions.reported_at is None
+    told = judged(levels.applied(refused, Positions("alpha", ago(9), 0))).positions
+    assert (told.open, told.reported_at) == (0, ago(9))
+
+
 def test_it_keeps_the_last_rejection_beside_the_positions():
     known = facts(PositionRejected("alpha", NOW, 1, "3 of 3"), Positions("alpha", NOW, 3, 3))
     positions = judged(known).positions

@@ -173,6 +173,14 @@ def test_it_knows_no_position_limit_without_a_limit():
     assert (found.band, found.threshold, found.text) == (0, None, "5 positions are open.")
 
 
+def test_it_tells_of_no_positions_that_the_bot_never_told_of():
+    found = of_health(replace(BOT, positions=PositionState(limit=5)))
+    assert "Open positions" not in {label for one in found.values() for label, _ in one.facts}
+    full = found["position_limit"]
+    assert (full.band, full.value, full.threshold) == (0, None, 5.0)
+    assert full.cleared == "Now an unknown number of positions are open."
+
+
 def test_it_says_when_the_bot_was_last_seen():
     facts = dict(of_health()["silent"].facts)
     assert facts["Last seen"] == "2026-01-01 12:30:00 UTC"
@@ -225,7 +233,7 @@ controls = st.builds(
     st.just(BOT),
     kill_switch=st.builds(KillSwitchState, active=st.booleans()),
     circuit_breaker=st.builds(BreakerState, open=st.booleans()),
-    positions=st.builds(PositionState, open=st.integers(0, 3), limit=st.integers(0, 3)),
+    positions=st.builds(PositionState, open=st.none() | st.integers(0, 3), limit=st.integers(0, 3)),
     silent=st.booleans(),
     api_errors_per_minute=st.integers(0, 5),
 )

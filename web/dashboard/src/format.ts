@@ -1,6 +1,6 @@
 // How figures read: two decimals, percent, money, ages and UTC instants, and how good they are.
 
-import type { Metrics } from "./messages";
+import type { Metrics, PositionState } from "./messages";
 
 export const UNDEFINED = "—";
 const LOCALE = "en-US";
@@ -55,6 +55,13 @@ function fixed(digits: number): Options {
 
 function isIsoCurrency(code: string): boolean {
   return Intl.supportedValuesOf("currency").includes(code);
+}
+
+/** `2 / 5 open (40.00%)`; what the bot has not told of is not reported, never 0. */
+export function occupied({ open, limit, utilization }: PositionState): string {
+  if (open === null) return limit > 0 ? `not reported, limit ${limit}` : "not reported";
+  if (limit === 0) return `${open} open, no limit known`;
+  return `${open} / ${limit} open (${percent(utilization)})`;
 }
 
 /** `1 trade`, `2 trades`. */

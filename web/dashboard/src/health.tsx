@@ -1,6 +1,6 @@
 // Is it safe: the level and its reasons, each bot's safety controls, and the exchange APIs.
 
-import { age, ago, count, instant, number, percent, UNDEFINED } from "./format";
+import { age, ago, count, instant, number, occupied, UNDEFINED } from "./format";
 import type { ApiHealth, BotHealth, Health, Level, PositionState } from "./messages";
 
 const LEVELS: Readonly<Record<Level, { tone: string; mark: string }>> = {
@@ -128,15 +128,14 @@ function usage({ utilization }: PositionState): { tone: string; word: string } {
 
 function PositionBar({ name, positions: p }: { name: string; positions: PositionState }) {
   const { tone, word } = usage(p);
-  const used = `${p.open} / ${p.limit} open (${percent(p.utilization)})${word}`;
-  const limit = p.limit > 0 ? used : `${p.open} open, no limit known`;
   return (
     <div class={`positions tone-${tone}`}>
       <p class="word">
         {name && <b>{name} </b>}
-        {limit}
+        {occupied(p)}
+        {word}
       </p>
-      {p.limit > 0 && (
+      {p.open !== null && p.limit > 0 && (
         <progress
           max={p.limit}
           value={Math.min(p.open, p.limit)}

@@ -94,13 +94,14 @@ export interface BreakerState {
   readonly until: string | null;
 }
 
-/** Open positions of the limit; `utilization` is open / limit, None without a limit. */
+/** Open positions of the limit; `open` is None where the bot never said, at `reported_at`. */
 export interface PositionState {
-  readonly open: number;
+  readonly open: number | null;
   readonly limit: number;
   readonly utilization: number | null;
   readonly last_rejection: string;
   readonly last_rejection_at: string | null;
+  readonly reported_at: string | null;
 }
 
 /** One bot's safety controls and signs of life. */

@@ -105,3 +105,18 @@ test("it gives every tone but none a mark, so that colour is never alone", () =>
   assert.equal(new Set(marks).size, 3);
   assert.ok(marks.every((mark) => mark.length > 0));
 });
+
+test("it says of positions what the bot told, and nothing in its place", () => {
+  const never = {
+    open: null,
+    limit: 0,
+    utilization: null,
+    last_rejection: "",
+    last_rejection_at: null,
+    reported_at: null,
+  };
+  assert.equal(f.occupied(never), "not reported");
+  assert.equal(f.occupied({ ...never, limit: 5 }), "not reported, limit 5");
+  assert.equal(f.occupied({ ...never, open: 0 }), "0 open, no limit known");
+  assert.equal(f.occupied({ ...never, open: 0, limit: 5, utilization: 0 }), "0 / 5 open (0.00%)");
+});
