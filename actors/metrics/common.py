@@ -12,7 +12,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from actors.metrics.base import Base
-from actors.metrics.compaction import needed_together, slice_until
+from actors.metrics.compaction import needed_together, slice_together
 from actors.metrics.days import Calendar
 from actors.metrics.ledger import Ledger
 from actors.metrics.money import SCALE, scaled
@@ -66,7 +66,7 @@ def starting(ledger: Ledger, scale: int) -> int | None:
 def advanced(
     common: Common, members: Sequence[Ledger], options: LedgerOptions, until: int, most: int
 ) -> Common | None:
-    """The base with about `most` more entries of each member, from before an instant.
+    """The base with about `most` more entries of all members, from before an instant.
 
     None where there is nothing to take, because of the figures of today.
     """
@@ -75,7 +75,7 @@ def advanced(
     since = common.base.cut
     if until <= since:
         return None
-    until = min(slice_until(timeline, since, until, most) for timeline in timelines)
+    until = slice_together(timelines, since, until, most)
     base = common.base.copy()
     sheets = [ledger.sheet(*NEEDED, "fee", base=common.base, until=until) for ledger in members]
     rows = merged(sheets, options)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from actors.metrics.days import Calendar
 from actors.metrics.summary import MARK, TRADE
@@ -58,6 +59,22 @@ def slice_until(timeline: Timeline, since: int, until: int, most: int) -> int:
         return until
     when = timeline.when(place)
     return min(until, when + (when == timeline.when(first)))
+
+
+def slice_together(timelines: Sequence[Timeline], since: int, until: int, most: int) -> int:
+    """The same of several timelines: at most `most` entries of all, or those of one instant."""
+    when = np.concatenate([_some(timeline, since, most) for timeline in timelines])
+    when = when[when < until]
+    if len(when) <= most:
+        return until
+    cut = int(np.partition(when, most)[most])
+    return cut + (cut == int(when.min()))
+
+
+def _some(timeline: Timeline, since: int, most: int) -> npt.NDArray[np.int64]:
+    first = timeline.since(since)
+    last = timeline.at(timeline.index(first) + most)
+    return timeline.columns(("when",), first, last)["when"]
 
 
 def needed_together(timelines: Sequence[Timeline], trades: int, calendar: Calendar) -> int:

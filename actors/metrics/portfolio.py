@@ -72,20 +72,21 @@ class Portfolio:
         return report.metrics(self._whole.account(), terms(self.options, self._scale), now)
 
     def compact(self, ledgers: Sequence[Ledger], until: int, most: int) -> bool:
-        """Compact about `most` entries of all ledgers from before an instant; whether it did.
+        """Compact about `most` entries from before an instant; whether there were any.
 
-        The whole goes first, as it needs of each what it has not seen yet.
+        First the whole, slice by slice, as it needs of each ledger what it has not seen yet; then
+        one ledger after the other. So a slice costs the same however many there are.
         """
         members = self._ordered(ledgers)
         if len(members) == 1:
             return members[0].compact(until, most)
-        most = max(1, most // len(members))
         self.common = together(members, self.common)
         more = advanced(self.common, members, self.options, until, most)
-        self.common = more or self.common
+        if more is not None:
+            self.common = more
+            return True
         cut = min(until, self.common.base.cut)
-        compacted = [ledger.compact(cut, most) for ledger in members]
-        return more is not None or any(compacted)
+        return any(ledger.compact(cut, most) for ledger in members)
 
     def compacted(self, ledgers: Sequence[Ledger]) -> Base:
         """What the compacted entries of all amount to; not to be changed."""

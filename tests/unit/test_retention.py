@@ -319,7 +319,7 @@ def test_a_bot_may_join_with_what_happened_just_after_the_horizon():
     assert bits(compacted.update(now)) == bits(plain.update(now))
 
 
-def test_it_shares_a_slice_among_the_bots_of_a_currency():
+def test_a_slice_has_so_many_entries_of_all_bots_and_then_of_one_after_the_other():
     ledgers = Ledgers(lambda _: LedgerOptions(Decimal(99), rolling_trades=2))
     dice = random.Random(1)
     for bot in range(10):
@@ -331,9 +331,12 @@ def test_it_shares_a_slice_among_the_bots_of_a_currency():
         for bot in range(10):
             when = MONDAY + timedelta(days=day)
             ledgers.apply(trade(dice, 100 + day, when, Decimal(1), bot=f"bot{bot}"))
-    assert ledgers.compact(100)
-    assert 0 < ledgers.compacted() <= 100
-    assert 0 < ledgers.commons()["USD"].base.entries <= 100
+    sizes = [(0, 0)]
+    while ledgers.compact(100):
+        sizes.append((ledgers.commons()["USD"].base.entries, ledgers.compacted()))
+    assert sizes[:6] == [(0, 0), (100, 0), (200, 0), (300, 0), (400, 0), (480, 0)]
+    each = sorted(set(sizes[6:]))  # some slices only forget ids
+    assert each == [(480, 48 * bots) for bots in range(1, 11)]
 
 
 def test_a_slice_has_as_many_entries_as_fit_its_time():
