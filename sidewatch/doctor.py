@@ -30,6 +30,8 @@ CAUSES = {
     429: ": too many wrong logins or requests from here, try again in a minute",
     503: ": it is starting, stopping or overloaded",
 }
+START = "`sidewatch run` starts one, --url names another"
+SWITCH = "docs/quickstart.md says how"
 GIVE_ONE = "SIDEWATCH_OPERATE_TOKEN gives one, and its channels can be asked for"
 COLOURS = {"ok": None, "note": "yellow", "BAD": "red"}
 
@@ -51,6 +53,7 @@ def examine(settings: Settings, url: str | None) -> int:
 
 
 def _findings(settings: Settings, url: str | None) -> Iterator[Finding]:
+    yield Finding("ok", "settings are good")  # or this had not begun
     yield from _storage(settings.storage.data_dir)
     built = (STATIC / "index.html").is_file()
     yield _judged(built, f"the dashboard is {'' if built else 'not '}built")
@@ -73,7 +76,7 @@ def _livez(running: str) -> str:
     except (httpx.ReadTimeout, httpx.WriteTimeout):
         return f"{running} gives no answer within {TIMEOUT_S:g} s"
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return f"nothing serves at {running}: {type(error).__name__}"
+        return f"nothing serves at {running}: {type(error).__name__}; {START}"
     return "" if answer.is_success else f"{running}/livez: {_status(answer)}"
 
 
@@ -96,7 +99,7 @@ def _storage(folder: Path) -> Iterator[Finding]:
 
 
 def _channels(names: list[str], whose: str = "channels") -> Finding:
-    none = "none is switched on: no alert leaves this machine"
+    none = f"none is switched on: no alert leaves this machine; {SWITCH}"
     return _judged(names, f"{whose}: {', '.join(names) or none}")
 
 

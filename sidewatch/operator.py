@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import shlex
 import time
 from typing import Any
 from urllib.parse import quote
@@ -65,17 +64,6 @@ def signed_headers(settings: Settings, method: str, path: str, body: bytes) -> d
         "X-HMAC-Nonce": nonce,
         "Content-Type": "application/json",
     }
-
-
-def curl_line(settings: Settings, url: str | None, method: str, path: str, body: str) -> str:
-    """Return the whole curl line of a signed request; it holds for 5 minutes, once."""
-    headers = signed_headers(settings, method.upper(), path, body.encode())
-    parts = ["curl", "-sS", "-X", method.upper(), base_url(settings, url) + path]
-    for name, value in headers.items():
-        parts += ["-H", f"{name}: {value}"]
-    if body:
-        parts += ["--data-binary", body]
-    return " ".join(shlex.quote(part) for part in parts)
 
 
 class Operator:

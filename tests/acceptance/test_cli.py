@@ -155,6 +155,29 @@ def test_it_silences_lists_and_ends_a_silence(sidewatch):
     assert call("alerts", "unsilence", "nothing", **place).returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sign", "{bad"], "BODY: JSON is malformed: "),
+        (["sign", '{"channel": NaN}'], "BODY: channel: NaN is neither JSON"),
+        (["sign", ""], "BODY: /api/v1/alerts/test needs one"),
+        (["sign", "--path", "/api/v1/silences"], "BODY: /api/v1/silences needs one"),
+        (["sign", "--path", "api/v1/alerts/test"], "--path: POST 'api/v1/alerts/test' takes no"),
+        (["sign", "--path", "/api/v1/alerts/a b/ack"], "--path: POST '/api/v1/alerts/a b/ack'"),
+        (["sign", "--path", "/api/v1/alerts/a?b/ack"], "takes no signature; what does: POST /api"),
+        (["sign", "--method", "GET"], "'--method': 'GET' is not one of"),
+        (["status", "--url", "127.0.0.1:5173"], "'127.0.0.1:5173' is not an address such as"),
+        (["doctor", "--url", "http://x:99999"], "--url"),
+        (["actors", "--url", "http://[::1"], "--url"),
+        (["alerts", "ls", "--url", ""], "'' is not an address such as http://127.0.0.1:5173"),
+    ],
+)
+def test_it_refuses_an_argument_and_names_it(tmp_path, arguments, said):
+    done = call(*arguments, data_dir=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
 def test_it_prints_a_curl_line_that_works(sidewatch):
     done = call("sign", data_dir=sidewatch.data_dir, port=sidewatch.port)
     words = shlex.split(done.stdout)  # sent without curl, which a machine may lack

@@ -153,9 +153,9 @@ def test_it_says_where_no_sidewatch_answers(tmp_path):
     path = write_csv(tmp_path / "h.csv", [row(1)])
     env = {**os.environ, "SIDEWATCH_DATA_DIR": str(tmp_path / "data"), **TOKENS}
     done = subprocess.run(
-        [sys.executable, "-m", "sidewatch", "import", "--url", "nonsense://x", "--bot", "b",
+        [sys.executable, "-m", "sidewatch", "import", "--url", "http://127.0.0.1:1", "--bot", "b",
          "--apply", str(path)],
         env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "nonsense://x" in done.stderr
+    assert "http://127.0.0.1:1: " in done.stderr

@@ -10,6 +10,7 @@ from config import secret
 from config.secret import Auth
 from config.settings import load
 from sidewatch import doctor
+from sidewatch.doctor import START
 
 HERE, AWAY = "http://127.0.0.1:1", "http://192.0.2.7:8000"
 GIVEN = "b7Qm2xV9kLr4Tz8WcYp6NdHs3FgJ5aEu"
@@ -119,7 +120,10 @@ def test_it_says_what_went_wrong_and_asks_no_further(told, answer, why):
         (lambda: httpx.Response(503), f"{HERE}/livez: HTTP 503: "),
         (lambda: httpx.Response(404), f"{HERE}/livez: HTTP 404"),
         (raising(httpx.ReadTimeout("")), f"{HERE} gives no answer within 3 s"),
-        (raising(httpx.ConnectError("")), f"nothing serves at {HERE}: ConnectError"),
+        (
+            raising(httpx.ConnectError("")),
+            f"nothing serves at {HERE}: ConnectError; {START}",
+        ),
     ],
 )
 def test_it_says_who_does_not_serve(told, alive, why):
