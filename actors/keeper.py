@@ -1,23 +1,28 @@
 """The store's place in the tree: it notices when a disk fails writes, and when it works again.
 
 The database's thread serves everyone; this actor tells alerts, which then send from memory. It
-also writes down what went to quarantine, again and again until the disk takes it.
+also writes down what went to quarantine, again and again until the disk takes it. And it tells of a
+database that took another's place, at each start until alerts has that on disk.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
+from actors.alerts.commands import Commit, NotStored
 from actors.alerts.triggers import Internal
 from actors.messages import Wake
 from actors.place import poison_key
 from runtime.actor import Actor
 from runtime.mailbox import MailboxPolicy
-from runtime.ref import Ref
+from runtime.ref import AskFailed, AskTimeout, Ref
 from runtime.store import Entry, Store, Tx
 from runtime.system import Quarantined
 
 LOOK_EVERY_S = 5.0
+COMMIT_S = 1.0
 PROBE_KEY = "probe"
 STREAM = "quarantine"
 KEPT = 10_000  # records on disk; older ones go, but what a reader passes over stays known
@@ -68,16 +73,37 @@ class Unwritten:
             self._kept.pop(number, None)
 
 
+class Untold:
+    """What this start found its database to be, and nobody knows yet; it outlives the actor.
+
+    `fault` is what alerts is to hear of it, if anything; `settled` is called once all is on disk.
+    """
+
+    def __init__(
+        self, fault: Internal | None = None, settled: Callable[[], None] | None = None
+    ) -> None:
+        self.fault = fault
+        self.settled = settled
+        self.told = False
+
+
 class StoreActor(Actor[_Look | Wake]):
     """Probes the disk while writes fail, so that a recovery is noticed without traffic.
 
-    A Wake says that there is something to write down.
+    A Wake says that there is something to write down, or to tell.
     """
 
-    def __init__(self, store: Store, alerts: Ref[Internal], unwritten: Unwritten) -> None:
+    def __init__(
+        self,
+        store: Store,
+        alerts: Ref[Internal | Commit],
+        unwritten: Unwritten,
+        untold: Untold | None = None,
+    ) -> None:
         self._store = store
         self._alerts = alerts
         self._unwritten = unwritten
+        self._untold = untold or Untold()
         self._failing: bool | None = None  # None: an earlier life may have told of it
         self._told_lost = 0
 
@@ -89,6 +115,7 @@ class StoreActor(Actor[_Look | Wake]):
     async def receive(self, message: _Look | Wake) -> None:
         """Keep what is to be kept; look whether the disk works. A failing disk is no crash."""
         await self._write_down()
+        await self._settle()
         if isinstance(message, _Look):
             await self._look()
 
@@ -101,6 +128,22 @@ class StoreActor(Actor[_Look | Wake]):
             self._told_lost = lost
             text = f"{lost} records of the quarantine in all: more than {UNWRITTEN_MAX} waited"
             self.ctx.system.report("unwritten", self.ctx.name, text)
+
+    async def _settle(self) -> None:
+        """Tell of the database, and have it known once that is on disk; else with the next look."""
+        untold = self._untold
+        if untold.settled is None:
+            return
+        if untold.fault is not None and not untold.told:
+            await self._alerts.tell(untold.fault)
+            untold.told = True
+        try:
+            await self._alerts.ask(Commit(), timeout_s=COMMIT_S)
+        except (AskTimeout, AskFailed, NotStored):
+            return
+        if await self._store.settle():
+            untold.settled()
+            untold.settled = None
 
     async def stopping(self) -> None:
         """Write down what came last."""

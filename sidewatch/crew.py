@@ -74,7 +74,8 @@ class Crew:
 
     def keeper(self) -> StoreActor:
         """Build who takes care of the store."""
-        return StoreActor(self._store, self.ref("alerts"), self._lasting.unwritten)
+        lasting = self._lasting
+        return StoreActor(self._store, self.ref("alerts"), lasting.unwritten, lasting.untold)
 
     def reporter(self) -> Reporter:
         """Build who tells alerts of our own faults."""

@@ -11,7 +11,7 @@ from actors.health import actor as health
 from actors.health.signs import Signs
 from actors.hub import Hub
 from actors.ingest import Ingest
-from actors.keeper import Unwritten
+from actors.keeper import Untold, Unwritten
 from actors.metrics import replay
 from actors.metrics.horizon import Horizon
 from actors.place import Position
@@ -39,6 +39,7 @@ class Lasting:
         self.hub = Hub(clock, settings.server.dashboards_max)
         self.left = Left()
         self.unwritten = Unwritten()
+        self.untold = Untold()
         self.signs = Signs()
         self.metrics_position = Position(reader=replay.READER, streams=replay.STREAMS)
         self.health_position = Position(

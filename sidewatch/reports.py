@@ -10,7 +10,6 @@ import structlog
 from actors.alerts.triggers import Internal
 from actors.keeper import Keep
 from actors.messages import Recorded, Wake
-from runtime.store import OpenReport
 from runtime.system import Quarantined, Reported
 from sidewatch.lasting import Lasting
 
@@ -73,21 +72,6 @@ class Reports:
             place.poison(seq)
         self._unwritten.add(Keep(kept, seq if place is not None else None))
         self._post("store", Wake())
-
-    def opened(self, report: OpenReport) -> None:
-        """Tell that a broken database was set aside."""
-        if report.set_aside:
-            log.error("database set aside", file=report.set_aside)
-            self.fault(
-                Internal(
-                    trigger="storage",
-                    subject="database",
-                    severity="critical",
-                    title="Sidewatch: the database was broken",
-                    text=f"It was set aside as {report.set_aside}; history starts anew.",
-                    once=True,
-                )
-            )
 
     def fault(self, fault: Internal) -> None:
         """Have alerts told of a fault of our own."""

@@ -13,12 +13,12 @@ import anyio
 import structlog
 from msgspec.structs import replace
 
-from actors.alerts.triggers import Internal
+from actors.messages import Wake
 from config import secret
 from config.settings import Settings
 from runtime.clock import SystemClock
 from runtime.store import OpenReport, Store
-from sidewatch import mark
+from sidewatch import loss
 from sidewatch.door import address, open_sockets
 from sidewatch.lasting import DATABASE
 from sidewatch.tree import Tree
@@ -105,10 +105,10 @@ class _Run:
         auth = secret.ensure(self._settings.storage.data_dir, self._settings.auth)
         settings = replace(self._settings, auth=auth)
         tree = self._tree = Tree(settings, self._sockets, store=store)
+        tree.lasting.untold = loss.untold(settings.storage.data_dir, report, tree.clock.now())
         async with tree.system:
             if not self._signalled:
-                tree.reports.opened(report)
-                _look_for_loss(tree, report)
+                tree.ref("store").post(Wake())  # whoever it is to tell runs now
                 self._announce(address(settings, self._sockets), settings)
             await tree.system.wait()
             await tree.system.stop()
@@ -116,29 +116,6 @@ class _Run:
             if tree.system.zombie_count:
                 await _leave_zombies(tree, code)
             return code
-
-
-def _look_for_loss(tree: Tree, report: OpenReport) -> None:
-    """Tell of a database that was here and is gone: nobody else can know that there was one."""
-    folder, now = tree.settings.storage.data_dir, tree.clock.now()
-    before = mark.created(folder)
-    if before and report.fresh and not report.set_aside:
-        log.error("the database is gone", folder=str(folder), created=before)
-        tree.reports.fault(
-            Internal(
-                trigger="storage",
-                subject="database",
-                severity="critical",
-                title="Sidewatch: the database is gone",
-                text=(
-                    f"The one created on {before} is no longer in {folder}:"
-                    " history and waiting alerts start anew."
-                ),
-                once=True,
-            )
-        )
-    if report.fresh or not before:
-        mark.write(folder, now)
 
 
 async def _close(store: Store) -> None:

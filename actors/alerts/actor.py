@@ -23,6 +23,7 @@ from actors.alerts.commands import (
     SILENCES_MAX,
     Acknowledge,
     AddSilence,
+    Commit,
     ListSilences,
     NotStored,
     RemoveSilence,
@@ -57,7 +58,7 @@ PURGE_EVERY_S = 600.0
 DELIVERED_KEPT = timedelta(days=90)
 
 Update = RiskUpdate | MetricsUpdate | HealthUpdate | Internal
-Command = Acknowledge | AddSilence | RemoveSilence | ListSilences
+Command = Acknowledge | Commit | AddSilence | RemoveSilence | ListSilences
 
 
 class _Look(msgspec.Struct, frozen=True):
@@ -325,6 +326,10 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
     async def _obey(self, command: Command) -> object:
         if isinstance(command, Acknowledge):
             return await self._acknowledge(command)
+        if isinstance(command, Commit):
+            if self._backlog:
+                raise NotStored("what was decided waits for the disk")
+            return None
         if isinstance(command, ListSilences):
             return self._silences_in_force()
         if isinstance(command, AddSilence):

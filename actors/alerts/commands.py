@@ -57,6 +57,10 @@ class Silence(Struct, frozen=True):
     kept: int = 0
 
 
+class Commit(Struct, frozen=True):
+    """Answered once all that earlier messages decided is on disk; NotStored where it is not."""
+
+
 class AddSilence(Struct, frozen=True):
     """Add a silence; answered with it. Its id is given by the actor.
 

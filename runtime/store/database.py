@@ -32,7 +32,10 @@ GIVE_UP_S = 0.5
 
 
 class OpenReport(NamedTuple):
-    """What `open` found. `set_aside` names the broken file that was moved away."""
+    """What `open` found. `fresh`: a new database, or one that nobody has settled since.
+
+    `set_aside` names the broken file that was moved away for it.
+    """
 
     fresh: bool
     set_aside: str
@@ -159,7 +162,6 @@ class Store:
             raise
 
     def _take(self) -> OpenReport:
-        aside = ""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = schema.lock(self.path)
         fresh = not self.path.exists()
@@ -170,8 +172,7 @@ class Store:
             if isinstance(error, sqlite3.OperationalError) or self._closing:
                 raise
             aside = schema.set_aside(self.path, self._clock.now()).name
-            fresh = True
-            link = self._try_open(fresh=True)
+            link = self._try_open(fresh=True, aside=aside)
         self._link = link
         found = self.path.stat()
         self._file = (found.st_dev, found.st_ino)
@@ -179,13 +180,14 @@ class Store:
         tx = Tx(link)
         released = tx.queue.release_inflight(self._clock.now().timestamp())
         self._head = tx.journal.head()
-        return OpenReport(fresh, aside, self._head, released)
+        new = tx.state.get(schema.NEW)
+        return OpenReport(new is not None, (new or b"").decode(), self._head, released)
 
-    def _try_open(self, *, fresh: bool) -> sqlite3.Connection:
+    def _try_open(self, *, fresh: bool, aside: str = "") -> sqlite3.Connection:
         link = schema.connect(self.path)
         self._checked = None if fresh else link  # to create one takes no time, and is not cut short
         try:
-            schema.prepare(link, fresh=fresh)
+            schema.prepare(link, fresh=fresh, aside=aside)
         except BaseException:
             link.close()
             raise
@@ -242,6 +244,10 @@ class Store:
         if self._inline:
             return partial(self._submit, func, reads=True)
         return partial(self._outcome, *self._enqueue(func, reads=True, durable=False))
+
+    async def settle(self) -> bool:
+        """Take a new database for the known one, from the next `open` on; false where it failed."""
+        return await self.try_write(lambda tx: tx.state.delete(schema.NEW))
 
     def head(self) -> int:
         """Return the journal's newest committed seq."""

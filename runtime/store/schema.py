@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -13,6 +14,7 @@ from runtime.store.errors import StoreCorrupt, StoreError
 
 APPLICATION_ID = 0x53574348  # "SWCH"
 VERSION = 4
+NEW = "store/new"  # of the state: a new database that is not settled yet, and whom it replaces
 
 SCHEMA = """
 CREATE TABLE journal (
@@ -99,14 +101,15 @@ def connect(path: Path) -> sqlite3.Connection:
     return link
 
 
-def prepare(link: sqlite3.Connection, *, fresh: bool) -> None:
+def prepare(link: sqlite3.Connection, *, fresh: bool, aside: str = "") -> None:
     """Create the schema in a fresh file, or check the one that is there and bring it up to date.
 
+    A fresh one says of itself that it is new, and what was set aside for it.
     Raises StoreError for a newer version, StoreCorrupt for a file that is not a sound one of ours.
     """
     version = link.execute("PRAGMA user_version").fetchone()[0]
     if fresh:
-        _change(link, SCHEMA, VERSION)
+        _change(link, SCHEMA, VERSION, {NEW: aside.encode()})
         return
     if version > VERSION:
         raise StoreError(f"the database has schema {version}, this version knows {VERSION}")
@@ -120,13 +123,19 @@ def prepare(link: sqlite3.Connection, *, fresh: bool) -> None:
         _change(link, STEPS[older], older + 1)
 
 
-def _change(link: sqlite3.Connection, statements: str, version: int) -> None:
-    """Change the schema, all of it or nothing."""
+def _change(
+    link: sqlite3.Connection,
+    statements: str,
+    version: int,
+    state: Mapping[str, bytes] | None = None,
+) -> None:
+    """Change the schema and put what goes with it into the state, all of it or nothing."""
     link.execute("BEGIN IMMEDIATE")
     try:
         for statement in statements.split(";"):
             if statement.strip():
                 link.execute(statement)
+        link.executemany("INSERT INTO state VALUES (?, ?)", (state or {}).items())
         link.execute(f"PRAGMA application_id={APPLICATION_ID}")
         link.execute(f"PRAGMA user_version={version}")
         link.execute("COMMIT")

@@ -81,8 +81,8 @@ async def test_it_ends_in_order_while_it_serves(settings):
 async def test_it_ends_while_the_database_is_checked(settings, journal, monkeypatch, cut_short):
     prepare = database.schema.prepare
 
-    def slow(link, *, fresh):
-        prepare(link, fresh=fresh)
+    def slow(link, **options):
+        prepare(link, **options)
         tell_to_stop()
         try:
             link.execute(ENDLESS).fetchall()

@@ -203,6 +203,7 @@ async def test_it_claims_the_most_urgent_first_and_only_once(store):
 async def test_it_releases_what_was_in_flight_at_the_next_start(store, tmp_path):
     await store.write(lambda tx: tx.queue.put("t", "a", b"", now=1.0))
     await store.write(lambda tx: tx.queue.claim("t", 2.0))
+    assert await store.settle()
     await store.close()
     with pytest.raises(StoreClosed):
         await store.read(lambda tx: tx.journal.head())
@@ -235,6 +236,11 @@ async def test_it_sets_a_broken_file_aside(tmp_path, content):
     assert report.fresh
     assert (tmp_path / report.set_aside).read_bytes().startswith(content or b"SQLite")
     assert await store.write(lambda tx: tx.journal.append([entry(1)])) == [1]
+    await store.close()
+    assert await store.open() == report._replace(head=1)  # as long as nobody has settled it
+    assert await store.settle()
+    await store.close()
+    assert await store.open() == report._replace(fresh=False, set_aside="", head=1)
     await store.close()
 
 
