@@ -8,8 +8,8 @@ from contextlib import aclosing
 import anyio
 from quart import Blueprint, Response, request
 
+from actors.bounds import BOTS_MAX
 from actors.metrics.export import Wanted, trades_csv
-from actors.metrics.ledgers import BOTS_MAX
 from actors.metrics.queries import MetricsQuery
 from web.api import ASK_S, span
 from web.app import Door, scoped

@@ -16,6 +16,7 @@ from anyio.lowlevel import checkpoint
 from msgspec.structs import replace
 
 from actors import codec
+from actors.bounds import BOTS_MAX
 from actors.health import levels
 from actors.health.levels import Facts, Rules
 from actors.health.signs import Signs
@@ -43,7 +44,6 @@ REBUILD_ROWS = 2_000
 LOOK_EVERY_S = 1.0
 SAME = timedelta(seconds=LOOK_EVERY_S)
 KEEP_SEEN_EVERY_S = 30.0
-BOTS_MAX = 256
 REFUSED_EVERY_S = 60.0
 
 

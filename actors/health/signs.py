@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from actors.messages import Seen
 
-BOTS_MAX = 1_024  # names, made up ones included; who was silent for longest makes room
+NAMES_MAX = 1_024  # names, made up ones included; who was silent for longest makes room
 
 
 class Signs:
@@ -23,7 +23,7 @@ class Signs:
     def note(self, sign: Seen) -> None:
         """Take in a sign of life. What an earlier one said and this one does not still holds."""
         known = self._of.pop(sign.bot, None)
-        if known is None and len(self._of) >= BOTS_MAX:
+        if known is None and len(self._of) >= NAMES_MAX:
             gone = next(iter(self._of))
             del self._of[gone]
             self._news.pop(gone, None)

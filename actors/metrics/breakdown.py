@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
+from actors.metrics.arrays import Ints
+from actors.metrics.days import EPOCH_DAY
 from actors.metrics.money import mean_money, money
 from actors.metrics.summary import Amounts
 from actors.metrics.walk import Days
@@ -26,8 +28,6 @@ HOUR = 3_600_000_000
 DAY = 86_400_000_000
 HALF, LOW = 32, 0xFFFF_FFFF
 PART = 1 << 16
-EPOCH_DAY = 719_163
-Integers = npt.NDArray[np.int64]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -54,7 +54,7 @@ class Month(Struct, frozen=True):
 
 
 def groups(
-    names: Sequence[str], place: Integers, pnl: Amounts, fee: Amounts, scale: int
+    names: Sequence[str], place: Ints, pnl: Amounts, fee: Amounts, scale: int
 ) -> list[Group]:
     """Sum trades by their place in `names`; groups without a trade are left out.
 
@@ -83,13 +83,13 @@ def groups(
     ]
 
 
-def local_times(when: Integers, zone: str) -> tuple[Integers, Integers]:
+def local_times(when: Ints, zone: str) -> tuple[Ints, Ints]:
     """The hour (0 to 23) and weekday (0: Monday) in an IANA zone of ascending instants."""
     local = when + _offsets(when, ZoneInfo(zone))
     return local // HOUR % 24, (local // DAY + EPOCH_DAY - 1) % 7
 
 
-def _offsets(when: Integers, zone: ZoneInfo) -> Integers:
+def _offsets(when: Ints, zone: ZoneInfo) -> Ints:
     """How far the zone's clocks are ahead of UTC at each instant, in microseconds.
 
     No zone has changed its clocks twice within a day since 1970.
@@ -100,7 +100,7 @@ def _offsets(when: Integers, zone: ZoneInfo) -> Integers:
     fresh = np.diff(day, prepend=day[0] - 1) != 0
     days, place = day[fresh].tolist(), np.cumsum(fresh) - 1
     edges = {edge: _offset(edge * DAY, zone) for edge in {*days, *(one + 1 for one in days)}}
-    offsets: Integers = np.array([edges[one] for one in days], np.int64)[place]
+    offsets: Ints = np.array([edges[one] for one in days], np.int64)[place]
     changed = np.array([edges[one] != edges[one + 1] for one in days], np.bool_)[place]
     for at in np.flatnonzero(changed).tolist():
         offsets[at] = _offset(int(when[at]), zone)
@@ -128,7 +128,7 @@ def months(days: Days) -> list[Month]:
     ]
 
 
-def _sums(place: Integers, amounts: Amounts, count: int) -> list[int]:
+def _sums(place: Ints, amounts: Amounts, count: int) -> list[int]:
     """Exact sums by group."""
     totals = [0] * count
     if amounts.dtype == object:
@@ -145,7 +145,7 @@ def _sums(place: Integers, amounts: Amounts, count: int) -> list[int]:
     return totals
 
 
-def _bounded(place: Integers, names: list[str]) -> tuple[Integers, list[str]]:
+def _bounded(place: Ints, names: list[str]) -> tuple[Ints, list[str]]:
     if len(names) <= GROUPS_MAX:
         return place, names
     most = np.argsort(-np.bincount(place, minlength=len(names)), kind="stable")[: GROUPS_MAX - 1]

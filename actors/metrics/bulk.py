@@ -20,11 +20,12 @@ import numpy.typing as npt
 
 from actors import codec
 from actors.messages import Equity, Flow, Trade
+from actors.metrics.arrays import Flags
 from actors.metrics.identities import Id, canonical_id, digest, encode
 from actors.metrics.ledger import Ledger
 from actors.metrics.money import micros
 from actors.metrics.summary import MARK, TRADE
-from actors.metrics.texts import Flags, instants, risks, units
+from actors.metrics.texts import instants, risks, units
 from actors.metrics.timeline import Columns
 from runtime.store import Run
 

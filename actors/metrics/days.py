@@ -14,7 +14,7 @@ from actors.metrics.money import micros
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_DAY = date.max.toordinal()
 _NEVER = 2**62
-_EPOCH_DAY = _EPOCH.toordinal()
+EPOCH_DAY = _EPOCH.toordinal()
 _DAY = 86_400_000_000
 
 
@@ -58,7 +58,7 @@ class Calendar:
     def _locate(self, when: int) -> None:
         if self._utc:
             days = when // _DAY
-            self._day, self._start, self._end = days + _EPOCH_DAY, days * _DAY, (days + 1) * _DAY
+            self._day, self._start, self._end = days + EPOCH_DAY, days * _DAY, (days + 1) * _DAY
             return
         local = (_EPOCH + timedelta(microseconds=when)).astimezone(self._zone)
         day = local.toordinal()

@@ -12,14 +12,15 @@ import numpy as np
 from msgspec import Struct
 
 from actors.metrics import figures, risk
-from actors.metrics.breakdown import WEEKDAYS, Group, Integers, Month, groups, local_times, months
+from actors.metrics.arrays import Floats, Ints
+from actors.metrics.breakdown import WEEKDAYS, Group, Month, groups, local_times, months
 from actors.metrics.families.record import Record
 from actors.metrics.figures import Basis, Undefined
 from actors.metrics.money import floats, micros, money
 from actors.metrics.sheet import Sheet
 from actors.metrics.summary import TRADE
 from actors.metrics.timeline import Columns
-from actors.metrics.walk import Floats, Walk, walk
+from actors.metrics.walk import Walk, walk
 
 WANTED = ("when", "kind", "amount", "fee", "opened", "symbol", "risk")
 SIDES = ("long", "short")
@@ -108,7 +109,7 @@ class Study(Struct, frozen=True):
 
     sheet: Sheet
     columns: Columns
-    rows: Integers
+    rows: Ints
     pnl: Floats
     walk: Walk
     now: int
@@ -247,5 +248,5 @@ def _by_symbol(of: Study) -> list[Group]:
     return _groups([symbols[place] for place in order], ranks[of.columns["symbol"] >> 1], of)
 
 
-def _groups(names: Sequence[str], place: Integers, of: Study) -> list[Group]:
+def _groups(names: Sequence[str], place: Ints, of: Study) -> list[Group]:
     return groups(names, place, of.columns["amount"], of.columns["fee"], of.sheet.scale)

@@ -14,10 +14,10 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from actors.metrics import compaction, restate
 from actors.metrics.account import Account, open_account
+from actors.metrics.arrays import Digests, Ints
 from actors.metrics.days import Calendar
 from actors.metrics.figures import Tally
 from actors.metrics.identities import Id, Index, Run
@@ -30,8 +30,6 @@ from actors.metrics.timeline import Columns, Place, Row, Timeline
 
 LATER = 2**62  # than any entry
 REWRITES_KNOWN = 256
-
-Flags = npt.NDArray[np.bool_]
 
 
 class Change(NamedTuple):
@@ -253,9 +251,9 @@ class Entries:
 
     def _known(
         self,
-        ids: npt.NDArray[np.int64],
-        digests: npt.NDArray[np.uint32],
-        order: npt.NDArray[np.int64],
+        ids: Ints,
+        digests: Digests,
+        order: Ints,
     ) -> list[int]:
         """Which of these trades are here already, or among the others before: the first stands.
 

@@ -15,10 +15,10 @@ from typing import Final
 from zlib import crc32
 
 import numpy as np
-import numpy.typing as npt
+
+from actors.metrics.arrays import Digests, Flags, Ints
 
 Id = int | str
-Ints = npt.NDArray[np.int64]
 
 RECENT_MAX: Final = 16_384
 TIER: Final = 8
@@ -95,7 +95,7 @@ class Heap:
 class Run:
     """Digests in ascending order, each with the instant of its trade. Never changes."""
 
-    def __init__(self, digests: npt.NDArray[np.uint32], instants: Ints) -> None:
+    def __init__(self, digests: Digests, instants: Ints) -> None:
         self.digests = digests
         self.instants = instants
         self._view = memoryview(self.digests.data)
@@ -109,7 +109,7 @@ class Run:
         return len(self._view)
 
     @classmethod
-    def sorted(cls, digests: npt.NDArray[np.uint32], instants: Ints) -> Run:
+    def sorted(cls, digests: Digests, instants: Ints) -> Run:
         """A run of digests in any order."""
         order = np.argsort(digests)
         return cls(digests[order], instants[order])
@@ -194,7 +194,7 @@ class Index:
         """Keep many new ids at once."""
         self._add(run)
 
-    def seen(self, digests: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
+    def seen(self, digests: Digests) -> Flags:
         """Which digests may belong to a known id."""
         if self._recent:
             self._fold()

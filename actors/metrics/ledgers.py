@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 from msgspec.structs import replace
 
+from actors.bounds import BOTS_MAX
 from actors.codec import happened
 from actors.messages import Equity, Flow, Metrics, MetricsUpdate, Trade
 from actors.metrics.bulk import Loader, Wanted
@@ -17,7 +18,6 @@ from actors.metrics.portfolio import Portfolio
 from actors.metrics.queries import DayPnl, History, HistoryQuery, SheetsQuery, TooLarge
 from actors.metrics.sheet import Sheet
 
-BOTS_MAX = 256
 POINTS_MAX = 50_000  # of charts, of all bots (or portfolios) together
 EVENTS_MAX = 2_000_000
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)

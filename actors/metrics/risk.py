@@ -9,18 +9,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 from msgspec import Struct
 
+from actors.metrics.arrays import Flags, Floats, Ints
 from actors.metrics.figures import NO_TRADES, NOT_POSITIVE, ZERO_VARIANCE, Returns, Undefined
 
 CONFIDENCE = 0.95
 TAIL_DAYS_MIN = 20
 MICROSECONDS = 1e6
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 
 class Drawdowns(Struct, frozen=True):
@@ -48,7 +44,7 @@ def expected_shortfall(returns: Returns) -> float:
     return -float(_tail(returns).mean())
 
 
-def drawdown_durations(when: Integers, high: Flags, now: int) -> Drawdowns:
+def drawdown_durations(when: Ints, high: Flags, now: int) -> Drawdowns:
     """Times from a peak's last instant to its recovery, or to `now` while there is none.
 
     `high`: after which of the events at `when` equity was at its peak, which is that of
@@ -67,7 +63,7 @@ def drawdown_durations(when: Integers, high: Flags, now: int) -> Drawdowns:
     return Drawdowns(current / MICROSECONDS, max(longest, current) / MICROSECONDS)
 
 
-def exposure(opened: Integers, closed: Integers, now: int) -> float:
+def exposure(opened: Ints, closed: Ints, now: int) -> float:
     """The share of the time from the first opening to `now` in which a trade was open.
 
     Of closed trades: a position that is still open counts once it is closed.
@@ -84,7 +80,7 @@ def exposure(opened: Integers, closed: Integers, now: int) -> float:
     return inside / whole
 
 
-def holding(opened: Integers, closed: Integers) -> float:
+def holding(opened: Ints, closed: Ints) -> float:
     """Mean time from opening to closing, in seconds."""
     if not len(opened):
         raise Undefined(NO_TRADES)

@@ -12,14 +12,13 @@ from itertools import pairwise
 from operator import itemgetter
 
 import numpy as np
-import numpy.typing as npt
 
 from actors.messages import EquityPoint
+from actors.metrics.arrays import Floats
 from actors.metrics.base import Base
 from actors.metrics.summary import EXACT_MAX, Path, Standing, standing, trace
 from actors.metrics.timeline import Timeline
 
-Floats = npt.NDArray[np.float64]
 _ALL = 2**62
 
 

@@ -8,17 +8,14 @@ from decimal import Decimal
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from actors.metrics.arrays import Flags, Floats, Ints
 from actors.metrics.ledger import LATEST
 from actors.metrics.money import scaled
 from actors.metrics.summary import Amounts
 
 EXACT_BITS: Final = 2.0**51
 DAY_US: Final = 86_400_000_000
-
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 
 def instants(texts: Sequence[str]) -> tuple[Ints, Flags]:
@@ -88,7 +85,7 @@ def units(texts: Sequence[str], scale: int) -> tuple[Amounts, Flags]:
     return _whole(whole)
 
 
-def risks(texts: Sequence[str | None]) -> tuple[npt.NDArray[np.float64], Flags]:
+def risks(texts: Sequence[str | None]) -> tuple[Floats, Flags]:
     """Amounts at stake as floats, NaN for none, and which of them could be read."""
     if texts.count(None) == len(texts):
         return np.full(len(texts), np.nan), np.ones(len(texts), np.bool_)

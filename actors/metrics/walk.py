@@ -7,16 +7,13 @@ an account comes from one reckoning.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from msgspec import Struct
 
 from actors.metrics import restate
+from actors.metrics.arrays import Flags, Floats
 from actors.metrics.days import Calendar
 from actors.metrics.sheet import Sheet
 from actors.metrics.summary import Amounts, narrow, opened, traced
-
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 
 class Days(Struct, frozen=True):

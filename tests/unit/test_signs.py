@@ -41,7 +41,7 @@ def test_it_makes_news_of_everything_again():
 
 
 def test_it_lets_the_one_that_was_silent_for_longest_go(monkeypatch):
-    monkeypatch.setattr(module, "BOTS_MAX", 2)
+    monkeypatch.setattr(module, "NAMES_MAX", 2)
     board = noted(seen(1), seen(2, bot="beta"), seen(3), seen(4, bot="gamma"))
     assert list(board.news()) == [seen(3), seen(4, bot="gamma")]
     board.again()

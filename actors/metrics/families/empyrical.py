@@ -11,7 +11,8 @@ import math
 
 import numpy as np
 
-from actors.metrics.families.record import Floats, Record
+from actors.metrics.arrays import Floats
+from actors.metrics.families.record import Record
 
 SOURCE = "empyrical-reloaded 0.7.1: empyrical/stats.py"
 PERIODS = 252

@@ -13,7 +13,8 @@ import math
 import numpy as np
 from msgspec import Struct
 
-from actors.metrics.families.record import Floats, Record
+from actors.metrics.arrays import Floats
+from actors.metrics.families.record import Record
 
 SOURCE = "freqtrade 2026.9: data/metrics.py, rpc/rpc.py (/profit)"
 PERIODS = 365

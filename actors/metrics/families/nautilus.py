@@ -13,7 +13,8 @@ import sys
 
 import numpy as np
 
-from actors.metrics.families.record import Floats, Instants, Record
+from actors.metrics.arrays import Floats, Ints
+from actors.metrics.families.record import Record
 
 SOURCE = "nautilus_trader (develop, 2026): crates/analysis/src/statistics"
 PERIODS = 252
@@ -21,14 +22,14 @@ EPSILON = sys.float_info.epsilon
 DAY_MICROSECONDS = 86_400_000_000
 
 
-def by_instant(closed: Instants, returns: Floats) -> tuple[Instants, Floats]:
+def by_instant(closed: Ints, returns: Floats) -> tuple[Ints, Floats]:
     """One return for each instant: those of the same instant added up."""
     instants, place = np.unique(closed, return_inverse=True)
     totals = np.bincount(place, weights=returns, minlength=len(instants))
     return instants, totals.astype(np.float64)
 
 
-def by_day(instants: Instants, returns: Floats) -> Floats:
+def by_day(instants: Ints, returns: Floats) -> Floats:
     """One return for each UTC day that has any, compounded; `instants` in ascending order."""
     if not len(instants):
         return returns

@@ -11,7 +11,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from actors.metrics.families.record import Floats, Record
+from actors.metrics.arrays import Floats
+from actors.metrics.families.record import Record
 
 SOURCE = "quantstats 0.0.86: quantstats/stats.py"
 PERIODS = 252

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
 from msgspec import Struct
 
-Floats = npt.NDArray[np.float64]
-Instants = npt.NDArray[np.int64]
+from actors.metrics.arrays import Floats, Ints
 
 
 class Record(Struct, frozen=True):
@@ -19,8 +16,8 @@ class Record(Struct, frozen=True):
     `starting` and `equity` are the account's value before the first event and now, None: unknown.
     """
 
-    opened: Instants
-    closed: Instants
+    opened: Ints
+    closed: Ints
     pnl: Floats
     before: Floats
     days: Floats
