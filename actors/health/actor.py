@@ -2,7 +2,7 @@
 
 Every event and every change is told to alerts in order; browsers get the latest. Its facts are
 rebuilt from the journal; when each bot was last seen, and how long it has been listened to in vain,
-is kept beside it.
+is kept beside it. Silence is measured by what this process itself has listened, never by stamps.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from actors import codec
 from actors.bounds import BOTS_MAX
 from actors.health import levels
 from actors.health.levels import Facts, Rules
+from actors.health.listening import LOOK_EVERY_S, Listening, looked, reading
 from actors.health.signs import Signs
 from actors.messages import (
     ApiHealth,
@@ -41,7 +42,6 @@ from runtime.store import Row, Store, Tx
 READER = "health"
 STREAMS = ("positions", "position_rejected", "kill_switch", "circuit_breaker", "api_error")
 REBUILD_ROWS = 2_000
-LOOK_EVERY_S = 1.0
 SAME = timedelta(seconds=LOOK_EVERY_S)
 KEEP_SEEN_EVERY_S = 30.0
 REFUSED_EVERY_S = 60.0
@@ -60,9 +60,10 @@ class _KeepSeen(msgspec.Struct, frozen=True):
 
 
 class Kept(Seen, frozen=True):
-    """A bot's last sign of life as the store keeps it, with `quiet_s` of `levels.Facts`."""
+    """A bot's last sign of life as the store keeps it, with its silence as in `levels.Facts`."""
 
     quiet_s: float = 0.0
+    spared_s: float = 0.0
 
 
 Message = Recorded | RecordedRun | Pinged | HealthQuery | Refresh | _Look | _KeepSeen
@@ -100,7 +101,7 @@ class HealthActor(Actor[Message]):
 
     async def started(self) -> None:
         """Rebuild the facts, then look at the clock every second."""
-        self._since = self.ctx.clock.now()
+        self._listening = Listening(self.ctx.clock.monotonic(), self.ctx.clock.now())
         until = await self._position.find(self._store)
         await self._rebuild(until)
         self._position.begin(until)
@@ -137,13 +138,21 @@ class HealthActor(Actor[Message]):
         for _, data in rows:
             kept = msgspec.json.decode(data, type=Kept)
             if self._watches(kept.bot):
-                facts = levels.seen(self._of(kept.bot), kept)
-                self._facts[kept.bot] = replace(facts, quiet_s=kept.quiet_s)
+                facts = levels.seen(self._of(kept.bot), kept, 0.0)
+                facts = replace(facts, quiet_s=kept.quiet_s, spared_s=kept.spared_s)
+                self._facts[kept.bot] = levels.resumed(facts, self._rules(kept.bot), 0.0)
 
-    def _take_signs(self) -> None:
+    def _listen(self) -> None:
+        """Count how long we have listened, and take in who was heard."""
+        before, clock = self._listening, self.ctx.clock
+        self._listening = looked(before, clock.monotonic(), clock.now())
+        if self._listening.gaps > before.gaps:
+            for bot, facts in self._facts.items():
+                self._facts[bot] = levels.resumed(facts, self._rules(bot), before.listened_s)
         for sign in self._signs.news():
             if self._watches(sign.bot) and not levels.knows(self._of(sign.bot), sign):
-                self._facts[sign.bot] = levels.seen(self._of(sign.bot), sign)
+                listened_s = reading(self._listening, sign.at)
+                self._facts[sign.bot] = levels.seen(self._of(sign.bot), sign, listened_s)
                 self._unsaved.add(sign.bot)
                 self._silent.discard(sign.bot)
 
@@ -189,7 +198,7 @@ class HealthActor(Actor[Message]):
             self._position.handled = seq
 
     async def _look(self) -> None:
-        self._take_signs()
+        self._listen()
         now = self.ctx.clock.now()
         for bot, facts in self._facts.items():
             self._facts[bot] = levels.expired(facts, now)
@@ -200,7 +209,7 @@ class HealthActor(Actor[Message]):
             await self._tell("", 0)
 
     def _judge(self) -> Health:
-        self._take_signs()
+        self._listen()
         now = self.ctx.clock.now()
         bots = {bot: self._judge_bot(bot, facts, now) for bot, facts in sorted(self._facts.items())}
         return levels.overall(now, bots, self._apis)
@@ -210,7 +219,7 @@ class HealthActor(Actor[Message]):
         known = self._judged.get(bot)
         if known is not None and known[0] is facts and now - SAME < known[1] <= now:
             return known[2]
-        health = levels.judged(facts, self._rules(bot), now, self._since)
+        health = levels.judged(facts, self._rules(bot), now, self._listening.listened_s)
         self._judged[bot] = facts, now, health
         return health
 
@@ -221,15 +230,15 @@ class HealthActor(Actor[Message]):
         await self._broadcaster.tell(update)
 
     async def _keep_seen(self) -> None:
-        self._take_signs()
-        now = self.ctx.clock.now()
+        self._listen()
+        listened_s = self._listening.listened_s
         waited_for = {bot for bot, facts in self._facts.items() if levels.expects(facts)}
         signs, silent = [], set()
         for bot in sorted(self._unsaved | waited_for - self._silent):
             facts, rules = self._facts[bot], self._rules(bot)
             if facts.last_seen is not None:
-                quiet_s = round(levels.quiet_s(facts, rules, now, self._since), 3)
-                signs.append(Kept(bot, facts.last_seen, facts.state, facts.regular, quiet_s))
+                quiet_s = round(levels.quiet_s(facts, listened_s), 3)
+                signs.append(_kept(bot, facts.last_seen, facts, quiet_s))
                 if bot in waited_for and quiet_s > rules.silent_after_s:
                     silent.add(bot)
         if not signs or await self._store.try_write(lambda tx: _put_seen(tx, self.SEEN, signs)):
@@ -239,6 +248,10 @@ class HealthActor(Actor[Message]):
     async def stopping(self) -> None:
         """Keep when each bot was last seen, and how long it was listened to since."""
         await self._keep_seen()
+
+
+def _kept(bot: str, at: datetime, facts: Facts, quiet_s: float) -> Kept:
+    return Kept(bot, at, facts.state, facts.regular, quiet_s, round(facts.spared_s, 3))
 
 
 def _put_seen(tx: Tx, prefix: str, signs: list[Kept]) -> None:

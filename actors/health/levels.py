@@ -33,7 +33,7 @@ from actors.messages import (
 
 ERRORS_KEPT = 200
 MINUTE = timedelta(minutes=1)
-GRACE = 0.25  # of the time after which a bot is silent, that it has after a start at least
+GRACE = 0.25  # of the time after which a bot is silent, that it has at least when we are back
 LAST_WORDS = frozenset({"process died"})  # freqtrade's at every exit; "running" follows a restart
 RANK: dict[Level, int] = {"HEALTHY": 0, "DEGRADED": 1, "CRITICAL": 2}
 
@@ -49,7 +49,9 @@ class Rules(msgspec.Struct, frozen=True):
 class Facts(msgspec.Struct, frozen=True):
     """The last known facts of one bot. `regular`: it has sent heartbeats, so silence means.
 
-    `quiet_s`: how long earlier lives have listened since its last sign of life, in vain.
+    `heard_s`: how long we had listened when it was last heard, or its silence last counted anew;
+    `quiet_s`: how long it had been listened to in vain by then; `spared_s`: what of that it was
+    spared. `last_seen` is a stamp for people: the clock that gave it may have been set since.
     """
 
     kill_switch: KillSwitchState = KillSwitchState()
@@ -59,7 +61,9 @@ class Facts(msgspec.Struct, frozen=True):
     regular: bool = False
     state: str = ""
     errors: tuple[datetime, ...] = ()
+    heard_s: float = 0.0
     quiet_s: float = 0.0
+    spared_s: float = 0.0
 
 
 def applied(facts: Facts, event: Event) -> Facts:
@@ -92,16 +96,16 @@ def applied(facts: Facts, event: Event) -> Facts:
     return facts
 
 
-def seen(facts: Facts, sign: Seen) -> Facts:
-    """Return the facts after a sign of life."""
-    if facts.last_seen is not None and sign.at < facts.last_seen:
-        return facts
+def seen(facts: Facts, sign: Seen, listened_s: float) -> Facts:
+    """Return the facts after a sign of life; the last to come counts, whatever its stamp."""
     return replace(
         facts,
         last_seen=sign.at,
         regular=facts.regular or sign.regular,
         state=sign.state or facts.state,
+        heard_s=listened_s,
         quiet_s=0.0,
+        spared_s=0.0,
     )
 
 
@@ -125,23 +129,36 @@ def expects(facts: Facts) -> bool:
     return facts.regular or facts.state in LAST_WORDS
 
 
-def quiet_s(facts: Facts, rules: Rules, now: datetime, watching_since: datetime) -> float:
+def quiet_s(facts: Facts, listened_s: float) -> float:
     """Return for how many seconds we have listened to a bot in vain, over our own restarts.
 
-    While we were down nothing could be heard, so that does not count. A bot that was not silent
-    yet has a quarter of its time after a start at least: a sign of life may have met no listener.
+    While we were down, stopped or asleep nothing could be heard, so that does not count.
     """
-    heard = max(facts.last_seen or watching_since, watching_since)
-    before_s, limit_s = facts.quiet_s, rules.silent_after_s
-    if before_s <= limit_s:
-        before_s = min(before_s, limit_s * (1 - GRACE))
-    return before_s + (now - heard).total_seconds()
+    return facts.quiet_s + (listened_s - facts.heard_s)
 
 
-def judged(facts: Facts, rules: Rules, now: datetime, watching_since: datetime) -> BotHealth:
+def resumed(facts: Facts, rules: Rules, listened_s: float) -> Facts:
+    """Return the facts once we listen again, after a start or a gap.
+
+    A bot that was not silent yet has a quarter of its time at least: a sign of life may have met no
+    listener. In one silence it is spared its whole time at most, however often we are away.
+    """
+    limit_s, unheard_s = rules.silent_after_s, quiet_s(facts, listened_s)
+    spared_s = min(unheard_s - limit_s * (1 - GRACE), limit_s - facts.spared_s)
+    if unheard_s > limit_s or spared_s <= 0:
+        return facts
+    return replace(
+        facts,
+        heard_s=listened_s,
+        quiet_s=unheard_s - spared_s,
+        spared_s=facts.spared_s + spared_s,
+    )
+
+
+def judged(facts: Facts, rules: Rules, now: datetime, listened_s: float) -> BotHealth:
     """Return a bot's level and its reasons. It is not silent before we could have heard it."""
     positions = _of_limit(facts.positions, rules.positions_limit)
-    unheard_s = quiet_s(facts, rules, now, watching_since)
+    unheard_s = quiet_s(facts, listened_s)
     silent = expects(facts) and unheard_s > rules.silent_after_s
     errors = sum(now - MINUTE < at <= now + MINUTE for at in facts.errors)
     reasons: list[tuple[Level, str]] = []

@@ -41,7 +41,6 @@ class Signs:
 
 
 def _after(known: Seen, sign: Seen) -> Seen:
-    if sign.at < known.at:
-        return known
+    # Later is who comes later: the wall clock that stamps signs may have been set back.
     regular = known.regular or sign.regular
     return Seen(sign.bot, sign.at, sign.state or known.state, regular)

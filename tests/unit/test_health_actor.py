@@ -1,10 +1,12 @@
 """The health actor: facts from the journal and signs of life, told in order, kept over a crash."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import anyio
 import msgspec
 import pytest
+import trio
 
 from actors import codec
 from actors.health import actor as health_module
@@ -288,6 +290,100 @@ async def test_it_does_not_call_silence_over_because_it_was_restarted(tmp_path):
     async with watching(tmp_path) as table:
         await anyio.sleep(0.5)
         assert told(table) == [("", 0, "CRITICAL")]
+
+
+def stop_the_process(seconds):
+    """Let both clocks run on while nothing here does, as SIGSTOP and SIGCONT have it."""
+    if trio.lowlevel.in_trio_run():
+        trio.lowlevel.current_clock().jump(seconds)
+    else:
+        asyncio.get_running_loop().virtual_s += seconds
+
+
+def put_to_sleep(table, seconds):
+    """Let the wall clock run on alone, as a laptop has it."""
+    table.clock.jump(seconds)
+
+
+async def beat(table, times, every_s=30):
+    for _ in range(times):
+        table.signs.note(Seen("alpha", table.clock.now()))
+        await anyio.sleep(every_s)
+
+
+@pytest.mark.parametrize("how", ["stopped", "asleep"])
+async def test_it_calls_no_bot_silent_because_it_did_not_run_itself(tmp_path, how):
+    async with watching(tmp_path, clock=LoopClock()) as table:
+        await beat(table, 3)
+        for _ in range(3):
+            await anyio.sleep(20)
+            if how == "stopped":
+                stop_the_process(3_600)
+            else:
+                put_to_sleep(table, 3_600)
+            await anyio.sleep(29)  # a heartbeat may have met nobody
+            await beat(table, 2)
+        assert {level for _, _, level in told(table)} == {"HEALTHY"}
+        stop_the_process(3_600)
+        await anyio.sleep(80)
+        assert await silent(table) == []
+        await anyio.sleep(20)  # 30 before it, 90 after it
+        assert await silent(table) == ["alpha"]
+
+
+@pytest.mark.parametrize("quiet_s", [95, 119])
+async def test_it_gives_a_bot_a_quarter_of_its_time_after_it_was_stopped(tmp_path, quiet_s):
+    async with watching(tmp_path) as table:
+        table.signs.note(Seen("alpha", table.clock.now()))
+        await anyio.sleep(quiet_s)
+        stop_the_process(600)
+        await anyio.sleep(26)
+        assert await silent(table) == []
+        await anyio.sleep(6)
+        assert await silent(table) == ["alpha"]
+
+
+async def test_it_does_not_call_silence_over_because_it_was_stopped(tmp_path):
+    async with watching(tmp_path) as table:
+        table.signs.note(Seen("alpha", table.clock.now()))
+        await anyio.sleep(123)
+        before = told(table)
+        assert before[-1] == ("", 0, "CRITICAL")
+        stop_the_process(600)
+        await anyio.sleep(60)
+        assert told(table) == before
+        table.signs.note(Seen("alpha", table.clock.now()))
+        await anyio.sleep(2)
+        assert told(table)[len(before) :] == [("", 0, "HEALTHY")]
+
+
+@pytest.mark.parametrize("jump_s", [-3_600, 3_600])
+async def test_it_hears_a_bot_though_the_wall_clock_is_set(tmp_path, jump_s):
+    clock = LoopClock()
+    async with watching(tmp_path, clock=clock) as table:
+        await beat(table, 2)
+        clock.jump(jump_s)
+        await beat(table, 20)
+        assert {level for _, _, level in told(table)} == {"HEALTHY"}
+        last = (await health(table)).bots["alpha"].last_seen
+        assert last == clock.now() - timedelta(seconds=30)
+        await anyio.sleep(93)
+        assert await silent(table) == ["alpha"]
+
+
+async def test_it_hears_a_bot_though_the_wall_clock_was_set_back_while_it_was_down(tmp_path):
+    clock = LoopClock()
+    async with watching(tmp_path, clock=clock) as table:
+        await beat(table, 2)
+    clock.jump(-3_600)
+    async with watching(tmp_path, clock=clock) as table:
+        await beat(table, 6)
+        assert {level for _, _, level in told(table)} == {"HEALTHY"}
+        crash(table)
+        await beat(table, 6)
+        assert {level for _, _, level in told(table)} == {"HEALTHY"}
+        await anyio.sleep(93)
+        assert await silent(table) == ["alpha"]
 
 
 async def test_it_gives_its_time_to_a_bot_that_an_older_version_kept(tmp_path):

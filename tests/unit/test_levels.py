@@ -21,7 +21,7 @@ from actors.messages import (
 )
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-LONG_AGO = NOW - timedelta(days=1)
+NOTHING = Facts()
 RULES = Rules(silent_after_s=120, api_errors_per_minute=3, positions_limit=0)
 
 
@@ -36,12 +36,12 @@ def facts(*events):
     return known
 
 
-def judged(known, rules=RULES, since=LONG_AGO):
-    return levels.judged(known, rules, NOW, since)
+def judged(known, rules=RULES, listened_s=0.0):
+    return levels.judged(known, rules, NOW, listened_s)
 
 
-def verdict(known, rules=RULES, since=LONG_AGO):
-    bot = judged(known, rules, since)
+def verdict(known, rules=RULES, listened_s=0.0):
+    bot = judged(known, rules, listened_s)
     return bot.level, bot.reasons
 
 
@@ -172,40 +172,77 @@ def test_it_learns_nothing_from_other_events():
 # ---------------------------------------------------------------- signs of life
 
 
+def heard(*signs, listened_s=0.0, known=NOTHING):
+    for sign in signs:
+        known = levels.seen(known, sign, listened_s)
+    return known
+
+
 @pytest.mark.parametrize(("quiet_s", "silent"), [(119, False), (120, False), (120.5, True)])
 def test_it_is_critical_when_a_bot_with_heartbeats_falls_silent(quiet_s, silent):
-    known = levels.seen(Facts(), Seen("alpha", ago(quiet_s)))
-    bot = judged(known)
+    bot = judged(heard(Seen("alpha", NOW), listened_s=900), listened_s=900 + quiet_s)
     assert (bot.silent, bot.level) == (silent, "CRITICAL" if silent else "HEALTHY")
     if silent:
         assert bot.reasons == ["silent for 120 s"]
 
 
 def test_it_calls_no_bot_silent_that_never_sent_a_heartbeat():
-    known = levels.seen(Facts(), Seen("alpha", ago(9_999), regular=False))
-    assert verdict(known) == ("HEALTHY", [])
+    assert verdict(heard(Seen("alpha", NOW, regular=False)), listened_s=9_999) == ("HEALTHY", [])
 
 
 def test_it_is_critical_when_nothing_follows_a_bots_last_words():
-    died = levels.seen(Facts(), Seen("alpha", ago(121), "process died", regular=False))
-    assert verdict(died) == ("CRITICAL", ["silent for 121 s"])
-    assert not judged(levels.seen(Facts(), Seen("alpha", ago(119), "process died", False))).silent
-    back = levels.seen(died, Seen("alpha", ago(60), "running", regular=False))
-    assert not levels.judged(back, RULES, NOW + timedelta(days=1), LONG_AGO).silent
+    died = heard(Seen("alpha", NOW, "process died", regular=False))
+    assert verdict(died, listened_s=121) == ("CRITICAL", ["silent for 121 s"])
+    assert not judged(died, listened_s=119).silent
+    back = heard(Seen("alpha", NOW, "running", regular=False), listened_s=130, known=died)
+    assert not judged(back, listened_s=86_400).silent
 
 
-def test_it_calls_no_bot_silent_before_it_could_have_heard_it():
-    known = levels.seen(Facts(), Seen("alpha", ago(9_999)))
-    assert verdict(known, since=ago(100)) == ("HEALTHY", [])
-    assert verdict(known, since=ago(130)) == ("CRITICAL", ["silent for 130 s"])
-    assert verdict(Facts(regular=True), since=ago(130)) == ("CRITICAL", ["silent for 130 s"])
+@pytest.mark.parametrize("at", [ago(9_999), NOW, ago(-9_999)])
+def test_it_calls_no_bot_silent_before_it_could_have_heard_it(at):
+    known = heard(Seen("alpha", at))  # whenever that was by which clock
+    assert verdict(known, listened_s=100) == ("HEALTHY", [])
+    assert verdict(known, listened_s=130) == ("CRITICAL", ["silent for 130 s"])
+    assert verdict(Facts(regular=True), listened_s=130) == ("CRITICAL", ["silent for 130 s"])
 
 
 def test_it_remembers_the_state_and_that_heartbeats_come_by_the_clock():
-    known = levels.seen(Facts(), Seen("alpha", ago(9), "running"))
-    known = levels.seen(known, Seen("alpha", ago(5), regular=False))
+    known = heard(Seen("alpha", ago(9), "running"), Seen("alpha", ago(5), regular=False))
     assert (known.last_seen, known.regular, known.state) == (ago(5), True, "running")
-    assert levels.seen(known, Seen("alpha", ago(6), "stale")) == known
+
+
+def test_it_takes_a_sign_of_life_that_a_clock_set_back_has_stamped_earlier():
+    known = heard(Seen("alpha", NOW, "running"))
+    known = heard(Seen("alpha", ago(3_600)), listened_s=119, known=known)
+    assert not judged(known, listened_s=230).silent
+    assert judged(known, listened_s=240).silent
+    assert known.last_seen == ago(3_600)  # as the clock has it now
+
+
+@pytest.mark.parametrize(
+    ("quiet_s", "left_s"),
+    [(0, 120), (60, 60), (90, 30), (100, 30), (120, 30)],
+)
+def test_it_gives_a_bot_a_quarter_of_its_time_at_least_when_it_listens_again(quiet_s, left_s):
+    known = levels.resumed(heard(Seen("alpha", NOW)), RULES, quiet_s)
+    assert not judged(known, listened_s=quiet_s + left_s).silent
+    assert judged(known, listened_s=quiet_s + left_s + 0.5).silent
+
+
+def test_it_does_not_call_silence_over_when_it_listens_again():
+    known = heard(Seen("alpha", NOW))
+    assert levels.resumed(known, RULES, 120.5) == known
+
+
+def test_it_spares_a_bot_its_whole_time_at_most_in_one_silence():
+    known = heard(Seen("alpha", NOW))
+    listened_s = 0
+    while not judged(known, listened_s=listened_s).silent:
+        known = levels.resumed(known, RULES, listened_s)  # away again and again
+        listened_s += 10
+    assert 240 < listened_s <= 250
+    known = heard(Seen("alpha", NOW), listened_s=listened_s, known=known)
+    assert known.spared_s == 0
 
 
 def test_it_closes_a_breaker_whose_time_is_over():

@@ -29,8 +29,13 @@ def test_it_gives_each_bots_latest_sign_once():
 
 
 def test_it_keeps_what_a_later_sign_does_not_say():
-    board = noted(seen(1, "stopped", regular=True), seen(2), seen(1, "outdated"))
+    board = noted(seen(1, "stopped", regular=True), seen(2))
     assert list(board.news()) == [seen(2, "stopped", regular=True)]
+
+
+def test_it_takes_for_the_latest_what_came_last_though_the_clock_was_set_back():
+    board = noted(seen(3_600, "running", regular=True), seen(2))
+    assert list(board.news()) == [seen(2, "running", regular=True)]
 
 
 def test_it_makes_news_of_everything_again():
