@@ -7,7 +7,6 @@ and the good ones are sent in batches. Sending twice is harmless: ids make dupli
 from __future__ import annotations
 
 import csv
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -29,12 +28,12 @@ from actors.sources.tradefile import RowError
 from config.names import printable
 from config.settings import Settings
 from sidewatch.operator import OperatorError, base_url, known_secret, unreachable
+from sidewatch.refused import Refused
 
 BATCH_LINES = 500
 BATCH_BYTES_MAX = 512 * 1024
 LINE_BYTES_MAX = 65_536
 LINES_MAX = 5_000_000
-REFUSED_SHOWN = 20
 SYMBOLS_SHOWN = 10
 PASSED_MAX = 20
 CONTENT = 2**32 - 1  # how much of a hash tells content apart
@@ -56,7 +55,7 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Report:
-    """What a file holds, and what became of it. `refused` are (line, reason)."""
+    """What a file holds, and what became of it."""
 
     good: int = 0
     repeated: int = 0
@@ -65,7 +64,7 @@ class Report:
     pnl: dict[str, Decimal] = field(default_factory=dict)
     symbols: Counter[str] = field(default_factory=Counter)
     bots: Counter[str] = field(default_factory=Counter)
-    refused: list[tuple[int, str]] = field(default_factory=list)
+    refused: Refused = field(default_factory=Refused)
     accepted: int = 0
     duplicates: int = 0
     passed: dict[str, None] = field(default_factory=dict)  # in the order they came
@@ -160,7 +159,10 @@ def _json_lines(file: IO[str], bot: str, zone: tzinfo | None) -> Iterator[Line]:
 
 
 def batches(every: Iterator[Line], report: Report) -> Iterator[list[Line]]:
-    """Return the readable lines in bounded batches; what cannot be read goes into the report."""
+    """Return the readable lines in bounded batches; what cannot be read goes into the report.
+
+    A batch is dealt with before the next is asked for: what was refused is settled in between.
+    """
     batch: list[Line] = []
     size = 0
     for count, line in enumerate(every, 1):
@@ -168,14 +170,17 @@ def batches(every: Iterator[Line], report: Report) -> Iterator[list[Line]]:
             raise OperatorError(f"more than {LINES_MAX} lines: split the file")
         if line.passed and len(report.passed) < PASSED_MAX:
             report.passed.update(dict.fromkeys(line.passed))
-        if line.error:
-            report.refused.append((line.number, line.error))
-            continue
-        if batch and (len(batch) >= BATCH_LINES or size + len(line.data) > BATCH_BYTES_MAX):
-            yield batch
+        full = len(batch) >= BATCH_LINES or size + len(line.data) > BATCH_BYTES_MAX
+        if (batch and full) or report.refused.unsettled >= BATCH_LINES:
+            if batch:
+                yield batch
+            report.refused.settle()
             batch, size = [], 0
-        batch.append(line)
-        size += len(line.data) + 1
+        if line.error:
+            report.refused.add(line.number, line.error)
+        else:
+            batch.append(line)
+            size += len(line.data) + 1
     if batch:
         yield batch
 
@@ -187,7 +192,7 @@ def judged(batch: list[Line], report: Report, seen: dict[str, int], now: datetim
     """
     good, bad = codec.read(b"\n".join(line.data for line in batch), codec.NDJSON, now)
     for item in bad:
-        report.refused.append((batch[item.index].number, item.error))
+        report.refused.add(batch[item.index].number, item.error)
     kept = []
     for index, event in good:
         assert isinstance(event, Trade)  # `tradefile` makes nothing else
@@ -202,7 +207,7 @@ def judged(batch: list[Line], report: Report, seen: dict[str, int], now: datetim
             report.repeated += 1
         else:
             known = f"id {event.id!r} stands in line {first >> 32} with other content"
-            report.refused.append((number, f"{known}: {repeat.remedy(event)}"))
+            report.refused.add(number, f"{known}: {repeat.remedy(event)}")
     return kept
 
 
@@ -239,7 +244,8 @@ class Sender:
             raise OperatorError(f"{self._base}: {said}") from None
         report.accepted += accepted
         report.duplicates += duplicates
-        report.refused += refused
+        for number, why in refused:
+            report.refused.add(number, why)
 
     def _post(self, body: bytes) -> httpx.Response:
         waits_s = [2.0**attempt for attempt in range(TRIES - 1)]
@@ -272,25 +278,27 @@ def run(
 ) -> bool:
     """Import a file, or (without `apply`) only judge it; false where a line was refused.
 
-    Raises OperatorError.
+    False, too, where there is no trade. Raises OperatorError.
     """
-    report = Report()
-    seen: dict[str, int] = {}
+    if refused_path is not None and refused_path.exists() and refused_path.samefile(path):
+        raise OperatorError(f"--refused {refused_path}: is the file to import")
     sender = Sender(settings, url) if apply else None
-    try:
-        with opened(path) as file:
-            for batch in batches(lines(file, path, bot, zone), report):
-                _take(batch, report, seen, sender)
-    finally:
-        if sender is not None:
-            sender.close()
-            click.echo(f"sent: {report.accepted} accepted, {report.duplicates} known before")
+    with _listing(refused_path) as listed:
+        report = Report(refused=Refused(listed))
+        seen: dict[str, int] = {}
+        try:
+            with opened(path) as file:
+                for batch in batches(lines(file, path, bot, zone), report):
+                    _take(batch, report, seen, sender)
+        finally:
+            report.refused.settle()
+            if sender is not None:
+                sender.close()
+                click.echo(f"sent: {report.accepted} accepted, {report.duplicates} known before")
     _show(report, path)
-    if refused_path is not None:
-        _keep_refused(report, refused_path)
     if not apply:
         click.echo("dry run: nothing was sent; --apply sends it")
-    return not report.refused and report.good > 0
+    return not report.refused.count and report.good > 0
 
 
 def _take(batch: list[Line], report: Report, seen: dict[str, int], sender: Sender | None) -> None:
@@ -316,14 +324,17 @@ def _show(report: Report, path: Path) -> None:
         click.echo(f"  passed over, as a trade has none: {printable(names)}")
     if report.repeated:
         click.echo(f"  {report.repeated} repeat an id of the file, and are left out")
-    if report.refused:
-        click.secho(f"refused: {len(report.refused)}", fg="red", bold=True)
-        for number, reason in sorted(report.refused)[:REFUSED_SHOWN]:
+    refused = report.refused
+    if refused.count:
+        click.secho(f"refused: {refused.count}", fg="red", bold=True)
+        for number, reason in refused.first:
             click.echo(f"  line {number}: {reason}")
-        if len(report.refused) > REFUSED_SHOWN:
-            click.echo(
-                f"  and {len(report.refused) - REFUSED_SHOWN} more (--refused FILE lists all)"
-            )
+        if refused.count > len(refused.first):
+            more = refused.count - len(refused.first)
+            click.echo(f"  and {more} more (--refused FILE lists all)")
+    elif not report.good:
+        what = "only a header" if path.suffix.lower() == ".csv" else "no line"
+        click.secho(f"no trade: the file has {what}", fg="red", bold=True)
 
 
 def _span(report: Report) -> str:
@@ -332,10 +343,14 @@ def _span(report: Report) -> str:
     return f", closed {report.first.isoformat()} to {report.last.isoformat()}"
 
 
-def _keep_refused(report: Report, path: Path) -> None:
+@contextmanager
+def _listing(path: Path | None) -> Iterator[IO[str] | None]:
+    """Open the list of refused lines, where one is wanted; raises OperatorError naming it."""
+    if path is None:
+        yield None
+        return
     try:
         with path.open("w", encoding="utf-8") as file:
-            for number, reason in sorted(report.refused):
-                file.write(json.dumps({"line": number, "error": reason}) + "\n")
+            yield file
     except OSError as error:
-        raise OperatorError(f"{path}: {error.strerror}") from None
+        raise OperatorError(f"--refused {path}: {error.strerror}") from None

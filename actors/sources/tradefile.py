@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import msgspec
@@ -109,7 +109,20 @@ def _instant(name: str, text: str, zone: tzinfo | None) -> object:
         return instant
     if zone is None:
         raise RowError(f"{name}: {text[:SHOWN]!r} names no time zone ({ZONE_HINT})")
+    if why := _odd(instant, zone):
+        raise RowError(f"{name}: {text[:SHOWN]!r} {why}")
     return instant.replace(tzinfo=zone)
+
+
+def _odd(instant: datetime, zone: tzinfo) -> str:
+    """Return why a clock on the wall of a zone does not say which instant it is, or nothing."""
+    first, second = (instant.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if first.utcoffset() == second.utcoffset():
+        return ""
+    if first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != instant:
+        return f"does not exist in {zone}: its clocks go forward there"
+    offsets = " or ".join(at.isoformat()[-6:] for at in (first, second))
+    return f"comes twice in {zone}, as its clocks go back: write its offset behind it, {offsets}"
 
 
 def from_line(line: bytes, *, bot: str, zone: tzinfo | None = None) -> tuple[bytes, list[str]]:

@@ -1,6 +1,7 @@
 """Judging a file: each id once, and whoever repeats one with other content is told the line."""
 
 import io
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import httpx
 import pytest
 
 from config.settings import load
-from sidewatch.backfill import Report, Sender, batches, judged, lines, opened
+from sidewatch.backfill import Report, Sender, batches, judged, lines, opened, run
 from sidewatch.operator import OperatorError
+from sidewatch.refused import Refused
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 HEADER = "id,symbol,side,quantity,opened_at,closed_at,pnl"
@@ -24,6 +26,7 @@ def judge(*rows, header=HEADER):
     file = io.StringIO("\n".join([header, *rows]))
     for batch in batches(lines(file, Path("h.csv"), "b", None), report):
         good += judged(batch, report, seen, NOW)
+    report.refused.settle()
     return [line.number for line in good], report
 
 
@@ -31,7 +34,7 @@ def test_it_tells_a_repeat_from_an_id_that_says_something_else():
     good, report = judge(row(7), row("x"), row(7, "1.00"), row(7, "2"), row("x", "5"))
     assert (good, report.repeated) == ([2, 3], 1)
     told = "stands in line {} with other content: ignored; a correction needs a higher `revision`"
-    assert report.refused == [
+    assert report.refused.first == [
         (5, f"id '7' {told.format(2)}"),
         (6, f"id 'x' {told.format(3)}"),
     ]
@@ -40,7 +43,8 @@ def test_it_tells_a_repeat_from_an_id_that_says_something_else():
 def test_it_names_the_line_whose_row_is_too_long():
     good, report = judge(row(1), row(2, "1,250.00"))
     assert good == [2]
-    assert report.refused == [(3, "more cells than columns; a text with a comma needs quotes")]
+    why = "more cells than columns; a text with a comma needs quotes"
+    assert report.refused.first == [(3, why)]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +57,7 @@ def test_it_names_the_line_whose_row_is_too_long():
 )
 def test_it_names_the_line_that_a_bad_row_begins_with(bad, why):
     _, report = judge(row(1), row('"two\nlines"'), bad)
-    assert report.refused == [(5, why)]
+    assert report.refused.first == [(5, why)]
     assert report.good == 2
 
 
@@ -93,8 +97,9 @@ def test_it_reports_the_conflicts_of_the_answer_with_their_lines():
     file = io.StringIO("\n".join([HEADER, row(1), "", row(2)]))
     [batch] = batches(lines(file, Path("h.csv"), "b", None), report)
     sender.send(batch, report)
+    report.refused.settle()
     sender.close()
-    assert (report.duplicates, report.refused) == (2, [(4, "known")])
+    assert (report.duplicates, report.refused.first) == (2, [(4, "known")])
 
 
 STRAY = '{"accepted": 0, "duplicates": 0, "rejected": [{"index": 5, "error": "no such line"}]}'
@@ -112,3 +117,43 @@ def test_it_says_when_what_answers_is_not_sidewatch(said):
     with pytest.raises(OperatorError, match=r"^http://127.0.0.1:1: 200: "):
         sender.send([], Report())
     sender.close()
+
+
+@pytest.mark.parametrize("unreadable", ["7,X", row(7, "1,2")])
+def test_it_keeps_few_of_many_refused_lines_and_writes_all_in_order(unreadable):
+    listed = io.StringIO()
+    report, waiting = Report(refused=Refused(listed)), []
+    rows = [row(n, "NaN") if n % 2 else unreadable for n in range(4_000)]
+    file = io.StringIO("\n".join([HEADER, *rows, *[unreadable] * 4_000]))
+    for batch in batches(lines(file, Path("h.csv"), "b", None), report):
+        judged(batch, report, {}, NOW)
+        waiting.append(report.refused.unsettled)
+    report.refused.settle()
+    written = [json.loads(line)["line"] for line in listed.getvalue().splitlines()]
+    assert (report.refused.count, report.good) == (8_000, 0)
+    assert written == list(range(2, 8_002))
+    assert [line for line, _ in report.refused.first] == list(range(2, 22))
+    assert max(waiting) <= 1_000
+
+
+def imported(path, refused_path=None):
+    options = {"bot": "b", "zone": None, "apply": False, "url": None}
+    return run(load(None, {}), path, refused_path=refused_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"), [("h.csv", HEADER, "only a header"), ("h.jsonl", "\n", "no line")]
+)
+def test_it_says_that_a_file_has_no_trade(tmp_path, capsys, name, content, said):
+    path = tmp_path / name
+    path.write_text(content)
+    assert not imported(path)
+    assert f"no trade: the file has {said}" in capsys.readouterr().out
+
+
+def test_it_does_not_list_refused_lines_over_the_file_itself(tmp_path):
+    path = tmp_path / "h.csv"
+    path.write_text(HEADER)
+    with pytest.raises(OperatorError, match="is the file to import"):
+        imported(path, path)
+    assert path.read_text() == HEADER

@@ -96,6 +96,23 @@ def test_it_never_cuts_a_revision_to_one_that_the_wire_would_take():
     assert error == "revision: expected `int` <= 1000000"
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2026-03-29 02:30", "does not exist in Europe/Berlin: its clocks go forward there"),
+        ("2025-10-26 02:30", "comes twice in Europe/Berlin, .* behind it, \\+02:00 or \\+01:00"),
+    ],
+)
+def test_it_takes_no_instant_that_a_clock_on_the_wall_skips_or_shows_twice(text, said):
+    berlin = ZoneInfo("Europe/Berlin")
+    with pytest.raises(RowError, match=f"opened_at: '{text}' {said}"):
+        from_row(opened_at=text, zone=berlin)
+    line = msgspec.json.encode({**ROW, "opened_at": text})
+    with pytest.raises(RowError, match=f"opened_at: '{text}' {said}"):
+        tradefile.from_line(line, bot="b", zone=berlin)
+    from_row(opened_at=f"{text}+02:00", zone=berlin)
+
+
 @pytest.mark.parametrize("text", ["2026-01-01 10:00", "2026-01-01T10:00:00", "2026-01-01"])
 def test_it_says_where_the_zone_of_an_instant_may_be_given(text):
     wanted = f"opened_at: '{text}' names no time zone \\(--zone NAME"
