@@ -106,10 +106,14 @@ class Door:
         )
 
     async def need_signed(self, bytes_max: int | None = None) -> bytes:
-        """Refuse a request that is not signed; returns its body."""
+        """Refuse a request that is not signed; returns its body.
+
+        What its headers alone tell is looked at before a byte of the body is waited for.
+        """
         signed = guard.claim(request.headers)
         now = self._now()
         self.nonces.check_time(signed, now)
+        self.nonces.check_unused(signed.nonce, now)
         body = await read_body(bytes_max or self.limits.body_bytes_max)
         guard.verify(
             signed, self.access.hmac_keys, method=request.method, path=raw_path(), body=body

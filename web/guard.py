@@ -237,11 +237,15 @@ class Nonces:
         if signed.timestamp < int(self._started):
             raise Refusal(401, "X-HMAC-Timestamp: from before this process started")
 
+    def check_unused(self, nonce: str, now: float) -> None:
+        """Refuse a replay."""
+        if self._seen.get(nonce, -math.inf) > now - 2 * WINDOW_S:
+            raise Refusal(401, "X-HMAC-Nonce: used before")
+
     def use(self, nonce: str, now: float) -> None:
         """Use a nonce up; raises Refusal 401 for a replay, 429 when too many are fresh."""
         self._seen = {n: at for n, at in self._seen.items() if at > now - 2 * WINDOW_S}
-        if nonce in self._seen:
-            raise Refusal(401, "X-HMAC-Nonce: used before")
+        self.check_unused(nonce, now)
         if len(self._seen) >= NONCES_MAX:
             raise Refusal(429, "too many signed requests")
         self._seen[nonce] = now
