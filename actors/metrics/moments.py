@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -72,32 +73,41 @@ def _growth(returns: Returns) -> float:
     return float(np.log1p(returns).sum()) if returns.min() > -1.0 else -math.inf
 
 
-def with_day(closed: Moments, value: float, log: float) -> Moments:
-    """Add one day; the same bits as `with_days`, without the factors that are 1."""
+def one_more(closed: Moments) -> Callable[[float, float], Moments]:
+    """How one more day changes moments: a function of its return and log(1 + return).
+
+    The same bits as `with_days`, without the factors that are 1 and with all that depends on the
+    days before taken once.
+    """
     before, mean, second, third = closed.days, closed.mean, closed.second, closed.third
-    if closed.undefined or value != value or not before:  # noqa: PLR0124 - NaN, without a call
-        return with_days(closed, value, 1, log)
-    days = before + 1
-    delta = value - mean
-    part = delta / days
-    spread = delta * part * before
-    low, high, downside = closed.low, closed.high, closed.downside
-    if value < 0.0:
-        downside += value * value
-    return Moments(
-        days,
-        mean + part,
-        second + spread,
-        third + spread * part * (before - 1) - 3.0 * part * second,
-        closed.fourth
-        + spread * part * part * (before * before - before + 1)
-        + 6.0 * (part * part) * second
-        - 4.0 * part * third,
-        low if low <= value else value,
-        high if high >= value else value,
-        downside,
-        closed.growth + log,
-    )
+    fourth, low, high, downside = closed.fourth, closed.low, closed.high, closed.downside
+    growth, days = closed.growth, before + 1
+    less, squares = before - 1, before * before - before + 1
+    if closed.undefined or not before:
+        return lambda value, log: with_days(closed, value, 1, log)
+
+    def moments_with(value: float, log: float) -> Moments:
+        if value != value:  # noqa: PLR0124 - NaN, without a call
+            return with_days(closed, value, 1, log)
+        delta = value - mean
+        part = delta / days
+        spread = delta * part * before
+        return Moments(
+            days,
+            mean + part,
+            second + spread,
+            third + spread * part * less - 3.0 * part * second,
+            fourth
+            + spread * part * part * squares
+            + 6.0 * (part * part) * second
+            - 4.0 * part * third,
+            low if low <= value else value,
+            high if high >= value else value,
+            downside + value * value if value < 0.0 else downside,
+            growth + log,
+        )
+
+    return moments_with
 
 
 def with_days(closed: Moments, value: float, count: int = 1, log: float = 0.0) -> Moments:
@@ -137,10 +147,13 @@ def with_days(closed: Moments, value: float, count: int = 1, log: float = 0.0) -
 
 
 class _Kept(Struct, frozen=True):
-    """Moments of the `some` days with a return, and how many there are `without`."""
+    """Moments of the `some` days with a return, with one more, and how many are `without`."""
 
-    key: tuple[int, int, float | None]
+    first: int
+    closed: int
+    running: float | None  # the running day's return, where that is among them
     some: Moments
+    with_running: Callable[[float, float], Moments]
     without: int
 
 
@@ -167,26 +180,38 @@ class Closed:
         `running` day's follow, then idle days, of which the last is today.
         """
         value, log = running
-        key = (first, len(closed[0]), value if idle else None)
         kept = self._window if first else self._whole
-        if kept is None or kept.key != key:
-            kept = _Kept(key, *_closed(closed, first, running if idle else None))
+        if (
+            kept is None
+            or kept.closed != len(closed[0])
+            or kept.first != first
+            or kept.running != (value if idle else None)
+        ):
+            kept = _closed(closed, first, running if idle else None)
             if first:
                 self._window = kept
             else:
                 self._whole = kept
-        some, without = kept.some, kept.without
+        without = kept.without
         if idle:
-            return with_days(some, 0.0, without + idle)
+            return with_days(kept.some, 0.0, without + idle)
         if value == 0.0:
-            return with_days(some, 0.0, without + 1)
-        some = with_day(some, value, log)
+            return with_days(kept.some, 0.0, without + 1)
+        some = kept.with_running(value, log)
         return with_days(some, 0.0, without) if without else some
 
 
-def _closed(closed: Days, first: int, running: tuple[float, float] | None) -> tuple[Moments, int]:
+def _closed(closed: Days, first: int, running: tuple[float, float] | None) -> _Kept:
     days = np.array([column[first:] for column in closed], np.float64)
     if running is not None:
         days = np.column_stack((days, running))
-    some = days[:, days[0] != 0.0]
-    return moments(some[0], some[1]), days.shape[1] - some.shape[1]
+    returns, logs = days[:, days[0] != 0.0]
+    some = moments(returns, logs)
+    return _Kept(
+        first,
+        len(closed[0]),
+        None if running is None else running[0],
+        some,
+        one_more(some),
+        days.shape[1] - len(returns),
+    )
