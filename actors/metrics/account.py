@@ -163,6 +163,7 @@ class Account(Struct):
         day = self.calendar.day_of(when)
         if self.returns_from is not None:
             value, log = self.running()
+            self.closed.clear()
             self.returns.append(value)
             self.logs.append(log)
             if day - self.day > 1:

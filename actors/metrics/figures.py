@@ -239,6 +239,11 @@ def cagr(returns: Days, *, short: bool = False) -> float:
     days = _moments(returns)
     if reason := lacking(days, 1 if short else CAGR_DAYS_MIN):
         raise Undefined(reason)
+    return growth_rate(days)
+
+
+def growth_rate(days: Moments) -> float:
+    """`cagr` of however few days, all of which have a return."""
     try:
         return math.expm1(days.growth * (CALENDAR_DAYS_PER_YEAR / days.days))
     except OverflowError:

@@ -150,7 +150,6 @@ class _Kept(Struct, frozen=True):
     """Moments of the `some` days with a return, with one more, and how many are `without`."""
 
     first: int
-    closed: int
     running: float | None  # the running day's return, where that is among them
     some: Moments
     with_running: Callable[[float, float], Moments]
@@ -167,7 +166,7 @@ class Closed:
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything, because a closed day changed."""
+        """Forget everything, because a day closed or a closed one changed."""
         self._whole: _Kept | None = None
         self._window: _Kept | None = None
 
@@ -176,17 +175,12 @@ class Closed:
     ) -> Moments:
         """The moments of the days from index `first` to today.
 
-        `closed` holds the closed days' returns and logs and only grows until `clear`; the
-        `running` day's follow, then idle days, of which the last is today.
+        `closed` holds the closed days' returns and logs, the same until `clear`; the `running`
+        day's follow, then idle days, of which the last is today.
         """
         value, log = running
         kept = self._window if first else self._whole
-        if (
-            kept is None
-            or kept.closed != len(closed[0])
-            or kept.first != first
-            or kept.running != (value if idle else None)
-        ):
+        if kept is None or kept.first != first or kept.running != (value if idle else None):
             kept = _closed(closed, first, running if idle else None)
             if first:
                 self._window = kept
@@ -209,7 +203,6 @@ def _closed(closed: Days, first: int, running: tuple[float, float] | None) -> _K
     some = moments(returns, logs)
     return _Kept(
         first,
-        len(closed[0]),
         None if running is None else running[0],
         some,
         one_more(some),

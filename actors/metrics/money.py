@@ -6,8 +6,10 @@ Python's division of two integers is rounded correctly, so every ratio is indepe
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -24,8 +26,10 @@ ADJUSTED_MAX = 30
 _EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
 _QUOTIENT = Context(prec=28, rounding=ROUND_HALF_EVEN, traps=[])
 _divide = _QUOTIENT.divide
-_TENS = [10**scale for scale in range(SCALE_MAX + 1)]
+_WHOLES = [10**scale for scale in range(SCALE_MAX + 1)]
+_TENS = [Decimal(whole) for whole in _WHOLES]
 _EXACT_MAX = 10**28  # below it an amount is exact in 28 digits
+_EXACT_MIN = -_EXACT_MAX
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 ZERO = Decimal(0)
@@ -70,13 +74,20 @@ def scale_for(amount: Decimal) -> int:
 
 def money(units: int, scale: int) -> Decimal:
     """The exact amount, without trailing zeros, so that equal amounts are written alike."""
-    if -_EXACT_MAX < units < _EXACT_MAX:
+    if _EXACT_MIN < units < _EXACT_MAX:
         # A quotient that is exact has as few decimals as there can be
         return _divide(units, _TENS[scale])
-    whole, rest = divmod(units, _TENS[scale])
+    whole, rest = divmod(units, _WHOLES[scale])
     if not rest:
         return Decimal(whole)
     return Decimal(units).scaleb(-scale, _EXACT).normalize(_EXACT)
+
+
+def moneys(units: Sequence[int], scale: int) -> Iterator[Decimal]:
+    """`money` of several amounts, in half the time."""
+    if min(units) > _EXACT_MIN and max(units) < _EXACT_MAX:
+        return map(_divide, units, repeat(_TENS[scale]))
+    return (money(one, scale) for one in units)
 
 
 def floats(units: npt.NDArray[Any], scale: int) -> npt.NDArray[np.float64]:
@@ -98,7 +109,7 @@ def _fit(units: npt.NDArray[Any]) -> bool:
 
 def mean_money(units: int, count: int, scale: int) -> Decimal:
     """The amount divided by `count`, rounded to 28 significant digits."""
-    mean = _divide(units, count * _TENS[scale])
+    mean = _divide(units, count * _WHOLES[scale])
     if mean == mean.to_integral_value():
         return Decimal(int(mean))
     return mean.normalize(_QUOTIENT)

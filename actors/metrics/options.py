@@ -8,7 +8,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from actors.metrics.days import Calendar
-from actors.metrics.figures import Basis
+from actors.metrics.figures import CAGR_DAYS_MIN, Basis
 from actors.metrics.money import SCALE, scaled
 from actors.metrics.ratios import Terms
 
@@ -53,9 +53,9 @@ class LedgerOptions(Struct, frozen=True):
 def terms(options: LedgerOptions, scale: int) -> Terms:
     """The part of the options that a snapshot needs."""
     return Terms(
-        currency=options.currency,
-        scale=scale,
-        basis=Basis(options.periods_per_year, options.risk_free, options.ddof),
-        rolling_days=options.rolling_days,
-        short=options.short_history_ratios,
+        options.currency,
+        scale,
+        Basis(options.periods_per_year, options.risk_free, options.ddof),
+        options.rolling_days,
+        1 if options.short_history_ratios else CAGR_DAYS_MIN,
     )

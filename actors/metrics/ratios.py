@@ -21,13 +21,16 @@ OF_TRADES: Final = ("win_rate", "profit_factor", "expectancy", "sqn")
 
 
 class Terms(Struct, frozen=True):
-    """What a snapshot needs beside the account: currency, scale of its units, yearly basis."""
+    """What a snapshot needs beside the account: currency, scale of its units, yearly basis.
+
+    CAGR and Calmar need `growth_days`.
+    """
 
     currency: str
     scale: int
     basis: Basis
     rolling_days: int
-    short: bool
+    growth_days: int
 
 
 def of_trades(
@@ -77,7 +80,9 @@ def of_days(
             undefined[prefix + name] = figures.NO_STARTING_EQUITY
         return None, None, None, None, None
     sharpe = stderr = sortino = calmar = cagr = None
-    if why := figures.lacking(days, figures.SHARPE_DAYS_MIN):
+    count = days.days
+    if days.undefined or count < figures.SHARPE_DAYS_MIN:
+        why = figures.lacking(days, figures.SHARPE_DAYS_MIN)
         for name in OF_SPREAD:
             undefined[prefix + name] = why
     else:
@@ -85,15 +90,15 @@ def of_days(
             sharpe, stderr = figures.sharpe_and_stderr(days, terms.basis)
         except Undefined as reason:
             undefined[prefix + "sharpe"] = undefined[prefix + "sharpe_stderr"] = str(reason)
-        if days.downside / days.days:
+        if days.downside / count:
             sortino = figures.sortino(days, terms.basis)
         else:
             undefined[prefix + "sortino"] = figures.NO_LOSING_DAY
-    if why := figures.lacking(days, 1 if terms.short else figures.CAGR_DAYS_MIN):
-        undefined[prefix + "calmar"] = why
+    if days.undefined or count < terms.growth_days:
+        undefined[prefix + "calmar"] = figures.lacking(days, terms.growth_days)
         return sharpe, stderr, sortino, None, None
     try:
-        cagr = figures.cagr(days, short=terms.short)
+        cagr = figures.growth_rate(days)
         calmar = figures.calmar(cagr, max_drawdown)
     except Undefined as reason:
         undefined[prefix + "calmar"] = str(reason)

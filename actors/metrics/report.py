@@ -15,12 +15,16 @@ from actors.metrics import figures, ratios
 from actors.metrics.account import Account
 from actors.metrics.days import week_of
 from actors.metrics.moments import Moments, with_days
-from actors.metrics.money import ZERO, micros, money
+from actors.metrics.money import ZERO, micros, money, moneys
 from actors.metrics.ratios import Terms
 from actors.metrics.window import Window
 
 FALLS: Final = ("drawdown", "drawdown_today", "drawdown_week", "max_drawdown")
 OF_EQUITY: Final = ("equity", "peak_equity", "max_drawdown_abs", *FALLS)
+
+Fall = float | None
+Amount = Decimal | None
+Amounts = tuple[Decimal, Decimal, Decimal, Decimal, Amount, Amount, Amount]
 
 
 def risk(account: Account, scale: int, now: datetime) -> Risk:
@@ -32,10 +36,6 @@ def _risk(account: Account, scale: int, when: int) -> Risk:
     same_day = when < account.day_end
     tally, equity, peak = account.tally, account.equity, account.peak
     worth = None if equity is None else money(equity, scale)
-    drawdown = _fall(equity, peak)
-    day_peak = account.day_peak if same_day else equity
-    week_peak = account.week_peak if same_day or _same_week(account, when) else equity
-    fall_today = drawdown if day_peak == peak else _fall(equity, day_peak)
     return Risk(
         tally.trades,
         account.streak,
@@ -43,9 +43,7 @@ def _risk(account: Account, scale: int, when: int) -> Risk:
         money(account.day_pnl, scale) if same_day else ZERO,
         worth,
         worth if equity == peak or peak is None else money(peak, scale),
-        drawdown,
-        fall_today,
-        fall_today if week_peak == day_peak else _fall(equity, week_peak),
+        *_falls(account, same_day=same_day, same_week=same_day or _same_week(account, when)),
     )
 
 
@@ -55,37 +53,44 @@ def _same_week(account: Account, when: int) -> bool:
 
 def metrics(account: Account, terms: Terms, now: datetime) -> Metrics:
     """Every figure as of `now`; definitions in docs/metrics.md."""
-    when, scale, tally = micros(now), terms.scale, account.tally
-    same_day, day = when < account.day_end, account.day
-    today = day if same_day else max(account.calendar.day_of(when), day)
-    same_week = same_day or week_of(today) == week_of(day)
-    instant = _risk(account, scale, when)
+    when, scale, tally, today = micros(now), terms.scale, account.tally, account.day
+    same_day = same_week = when < account.day_end
+    if not same_day:
+        today = max(account.calendar.day_of(when), today)
+        same_week = week_of(today) == week_of(account.day)
     undefined: dict[str, str] = {}
-    max_drawdown, deepest = _deepest(account, instant, scale, undefined)
+    total, of_day, of_week, fees, equity, peak, deepest = _amounts(
+        account, scale, same_day=same_day, same_week=same_week
+    )
+    drawdown, of_today, of_this_week = _falls(account, same_day=same_day, same_week=same_week)
+    max_drawdown = account.max_drawdown
+    if drawdown is None or of_today is None or of_this_week is None or max_drawdown is None:
+        _explain((drawdown, of_today, of_this_week, max_drawdown), equity, undefined)
     days, last_days = _moments(account, today, terms.rolling_days)
     win_rate, profit_factor, expectancy, sqn = ratios.of_trades(tally, scale, undefined)
     sharpe, stderr, sortino, calmar, cagr = ratios.of_days(days, max_drawdown, terms, undefined)
     if cagr is None:
         undefined["cagr"] = undefined["calmar"]
     avg_win, avg_loss = ratios.averages(tally, scale, undefined)
+    trades, wins, losses = tally.trades, tally.wins, tally.losses
     # In the order of the fields: to look up 35 names takes longer than any of the figures
     return Metrics(
         now,
         terms.currency,
-        tally.trades,
-        tally.wins,
-        tally.losses,
-        tally.trades - tally.wins - tally.losses,
+        trades,
+        wins,
+        losses,
+        trades - wins - losses,
         win_rate,
-        instant.pnl_total,
-        instant.pnl_today,
-        money(account.week_pnl, scale) if same_week else ZERO,
-        money(account.fees, scale),
-        instant.equity,
-        instant.peak_equity,
-        instant.drawdown,
-        instant.drawdown_today,
-        instant.drawdown_week,
+        total,
+        of_day,
+        of_week,
+        fees,
+        equity,
+        peak,
+        drawdown,
+        of_today,
+        of_this_week,
         max_drawdown,
         deepest,
         sharpe,
@@ -107,20 +112,41 @@ def metrics(account: Account, terms: Terms, now: datetime) -> Metrics:
     )
 
 
-def _deepest(
-    account: Account, instant: Risk, scale: int, undefined: dict[str, str]
-) -> tuple[float | None, Decimal | None]:
-    """The largest drawdowns, and why there is none, now or ever."""
-    if account.equity is None:
+def _amounts(account: Account, scale: int, *, same_day: bool, same_week: bool) -> Amounts:
+    """P&L in all, of today and of the week, fees, equity, its peak and largest fall."""
+    equity, peak = account.equity, account.peak
+    units = [
+        account.tally.total,
+        account.day_pnl if same_day else 0,
+        account.week_pnl if same_week else 0,
+        account.fees,
+    ]
+    if equity is None or peak is None:
+        total, of_day, of_week, fees = moneys(units, scale)
+        return total, of_day, of_week, fees, None, None, None
+    units += equity, peak, account.max_drawdown_abs
+    return tuple(moneys(units, scale))  # type: ignore[return-value]
+
+
+def _falls(account: Account, *, same_day: bool, same_week: bool) -> tuple[Fall, Fall, Fall]:
+    """Drawdown from the peak of all time, of the day and of the week."""
+    equity, peak = account.equity, account.peak
+    day_peak = account.day_peak if same_day else equity
+    week_peak = account.week_peak if same_week else equity
+    drawdown = _fall(equity, peak)
+    of_day = drawdown if day_peak == peak else _fall(equity, day_peak)
+    return drawdown, of_day, of_day if week_peak == day_peak else _fall(equity, week_peak)
+
+
+def _explain(falls: tuple[Fall, ...], equity: Decimal | None, undefined: dict[str, str]) -> None:
+    """Why there are no drawdowns, now or ever."""
+    if equity is None:
         for name in OF_EQUITY:
             undefined[name] = figures.NO_STARTING_EQUITY
-        return None, None
-    falls = (instant.drawdown, instant.drawdown_today, instant.drawdown_week, account.max_drawdown)
-    if None in falls:
-        for name, fall in zip(FALLS, falls, strict=True):
-            if fall is None:
-                undefined[name] = figures.NOT_POSITIVE
-    return account.max_drawdown, money(account.max_drawdown_abs, scale)
+        return
+    for name, fall in zip(FALLS, falls, strict=True):
+        if fall is None:
+            undefined[name] = figures.NOT_POSITIVE
 
 
 def _moments(
