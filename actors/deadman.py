@@ -126,7 +126,7 @@ class Deadman(Actor[_Beat]):
         await self._note(error)
 
     async def _storage_trouble(self) -> str:
-        """Write something small; why that failed, empty when it did not."""
+        """Write something small; why that failed or will soon, empty when all is well."""
         stamp = self.ctx.clock.now().isoformat().encode()
         try:
             with anyio.fail_after(self._timeout_s):
@@ -135,7 +135,7 @@ class Deadman(Actor[_Beat]):
             return str(error)
         except TimeoutError:
             return f"no write within {self._timeout_s:g} s"
-        return ""
+        return self._store.stats().broken
 
     async def _ask(self, method: str, url: str, body: str = "") -> str:
         """Ask once; why it did not arrive, empty when it did. The answer's body is not read."""

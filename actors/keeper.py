@@ -1,5 +1,6 @@
 """The store's place in the tree: it notices when a disk fails writes, and when it works again.
 
+A file that is spoilt stays so: that is told by itself, as only a restart sets it aside.
 The database's thread serves everyone; this actor tells alerts, which then send from memory. It
 also writes down what went to quarantine, again and again until the disk takes it. And it tells of a
 database that took another's place, at each start until alerts has that on disk.
@@ -24,6 +25,8 @@ from runtime.system import Quarantined
 LOOK_EVERY_S = 5.0
 COMMIT_S = 1.0
 PROBE_KEY = "probe"
+CANNOT_WRITE = "Sidewatch cannot write to its disk"
+BROKEN = "Sidewatch: the database is broken, restart it"
 STREAM = "quarantine"
 KEPT = 10_000  # records on disk; older ones go, but what a reader passes over stays known
 UNWRITTEN_MAX = 1_000  # records that wait for the disk; the oldest goes
@@ -104,7 +107,7 @@ class StoreActor(Actor[_Look | Wake]):
         self._alerts = alerts
         self._unwritten = unwritten
         self._untold = untold or Untold()
-        self._failing: bool | None = None  # None: an earlier life may have told of it
+        self._failing: dict[str, bool] = {}  # what is not there an earlier life may have told of
         self._told_lost = 0
 
     async def started(self) -> None:
@@ -153,19 +156,16 @@ class StoreActor(Actor[_Look | Wake]):
         if self._store.stats().last_error:
             stamp = self.ctx.clock.now().isoformat().encode()
             await self._store.try_write(lambda tx: tx.state.put(PROBE_KEY, stamp))
-        error = self._store.stats().last_error
-        if bool(error) != self._failing:
-            self._failing = bool(error)
-            await self._alerts.tell(
-                Internal(
-                    trigger="storage",
-                    subject="disk",
-                    severity="critical",
-                    title="Sidewatch cannot write to its disk",
-                    text=error or "Writes succeed again.",
-                    holds=self._failing,
-                )
-            )
+        stats = self._store.stats()
+        await self._tell("disk", CANNOT_WRITE, stats.last_error, "Writes succeed again.")
+        await self._tell("file", BROKEN, stats.broken, "The file that is open now is sound.")
+
+    async def _tell(self, subject: str, title: str, error: str, over: str) -> None:
+        if bool(error) == self._failing.get(subject):
+            return
+        self._failing[subject] = bool(error)
+        message = Internal("storage", subject, "critical", title, error or over, holds=bool(error))
+        await self._alerts.tell(message)
 
 
 def _keep(tx: Tx, waiting: list[Keep]) -> None:

@@ -1,6 +1,6 @@
-"""Loss: a database that was broken or is gone is told once for certain, whenever a process ends.
+"""Loss: a database that is broken, gone or short of its end is told for certain, whoever dies when.
 
-A new database is taken for the known one only once alerts has the loss of the old one on disk.
+It is taken for the known one only once alerts has the loss on disk.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def untold(folder: Path, report: OpenReport, now: datetime) -> Untold:
     """Return what is to be told of the database that was opened, and marked behind it."""
     before = mark.created(folder)
     if before and not report.fresh:
-        return Untold()
+        return Untold(_lost(report), _as_it_is) if report.lost else Untold()
     return Untold(_fault(folder, report, before), partial(mark.write, folder, now))
 
 
@@ -42,6 +42,21 @@ def _fault(folder: Path, report: OpenReport, before: str) -> Internal | None:
             " history and waiting alerts start anew.",
         )
     return None
+
+
+def _as_it_is() -> None:
+    """Keep the date of its creation: it is the same database."""
+
+
+def _lost(report: OpenReport) -> Internal:
+    log.error("history lost", entries=report.lost, after=report.head, log=report.kept)
+    kept = f" What is left of its log is kept as {report.kept}." if report.kept else ""
+    return _critical(
+        f"history lost: {report.lost} events",
+        f"The database ends {report.lost} entries (events, attempts to deliver) before what was"
+        " acknowledged: its log is damaged or missing, or an older copy took its place."
+        f" The figures lack them; `sidewatch import` reads a history in again.{kept}",
+    )
 
 
 def _critical(what: str, text: str) -> Internal:

@@ -100,10 +100,11 @@ class _View(Collector):
         return family
 
     def _whole(self) -> Iterator[Metric]:
+        failing = int(bool(self._store.last_error or self._store.broken))
         for name, what, value in (
             ("sidewatch_health_level", "0 healthy, 1 degraded, 2 critical", None),
             ("sidewatch_store_queued", "Writes waiting for the disk", self._store.queued),
-            ("sidewatch_store_failing", "1 while writes fail", int(bool(self._store.last_error))),
+            ("sidewatch_store_failing", "1 while writes fail, or the file is broken", failing),
             ("sidewatch_zombies", "Tasks that refused to end", self._status.zombies),
             ("sidewatch_loop_blocked", "1 while blocked", int(bool(self._status.blocked))),
         ):

@@ -66,14 +66,16 @@ def probes(door: Door, services: Services) -> Blueprint:
     @routes.get("/readyz")
     @scoped(door, "read")
     async def readyz() -> Response:
-        failing = []
-        if services.store.stats().last_error:
-            failing.append(f"storage: {services.store.stats().last_error}")
+        failing, stored = [], services.store.stats()
+        if stored.broken or stored.last_error:
+            failing.append(f"storage: {stored.broken or stored.last_error}")
         try:
             await services.health.ask(HealthQuery(), timeout_s=READY_S)
         except (AskTimeout, AskFailed, NoSuchActor, MailboxFull) as error:
             failing.append(str(error))
-        return answer({"ready": not failing, "failing": failing}, 503 if failing else 200)
+        remarks = [f"history lost: {stored.lost} events"] if stored.lost else []
+        told = {"ready": not failing, "failing": failing, "remarks": remarks}
+        return answer(told, 503 if failing else 200)
 
     @routes.get("/metrics")
     @scoped(door, "read")

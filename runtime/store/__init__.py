@@ -3,9 +3,10 @@
 Nothing above this package knows SQL, so that another implementation fits behind the same calls.
 """
 
-from runtime.store.database import OpenReport, Store, StoreStats
+from runtime.store.database import Store
 from runtime.store.errors import StoreClosed, StoreCorrupt, StoreError, StoreFull
 from runtime.store.journal import Entry, Row, Run
+from runtime.store.report import OpenReport, StoreStats
 from runtime.store.transaction import Job, Tx
 
 __all__ = [

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TypeVar
+from typing import IO, Any, TypeVar
 
 import anyio
 from anyio.lowlevel import current_token
@@ -23,34 +23,15 @@ from anyio.lowlevel import current_token
 from runtime.clock import Clock
 from runtime.store import schema
 from runtime.store.errors import StoreClosed, StoreCorrupt, StoreError, StoreFull
+from runtime.store.mark import Mark
+from runtime.store.report import OpenReport, StoreStats
 from runtime.store.transaction import Tx
 
 T = TypeVar("T")
 BATCH_OPS_MAX = 1_000
 QUEUED_OPS_MAX = 10_000
 GIVE_UP_S = 0.5
-
-
-class OpenReport(NamedTuple):
-    """What `open` found. `fresh`: a new database, or one that nobody has settled since.
-
-    `set_aside` names the broken file that was moved away for it.
-    """
-
-    fresh: bool
-    set_aside: str
-    head: int
-    released: int
-
-
-class StoreStats(NamedTuple):
-    """Counts since the start. `last_error` is empty once a commit has succeeded again."""
-
-    commits: int
-    operations: int
-    failed: int
-    queued: int
-    last_error: str
+RESTART = "restart Sidewatch, which sets a broken database aside and starts a fresh one"
 
 
 class _Op:
@@ -74,6 +55,7 @@ class Store:
         self._inline = inline
         self._link: sqlite3.Connection | None = None
         self._lock: IO[bytes] | None = None
+        self._mark = Mark(path)
         self._ops: deque[_Op] = deque()
         self._ready = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -165,6 +147,7 @@ class Store:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = schema.lock(self.path)
         fresh = not self.path.exists()
+        aside = ""
         try:
             link = self._try_open(fresh=fresh)
         except (StoreCorrupt, sqlite3.DatabaseError) as error:
@@ -178,10 +161,27 @@ class Store:
         self._file = (found.st_dev, found.st_ino)
         self._full = True
         tx = Tx(link)
-        released = tx.queue.release_inflight(self._clock.now().timestamp())
         self._head = tx.journal.head()
+        created = fresh or bool(aside)
+        lost, kept = (0, "") if created else self._missing(tx)
+        self._mark.write(self._head)
+        self._stats = self._stats._replace(broken="", lost=lost)
+        released = tx.queue.release_inflight(self._clock.now().timestamp())
         new = tx.state.get(schema.NEW)
-        return OpenReport(new is not None, (new or b"").decode(), self._head, released)
+        aside = (new or b"").decode()
+        return OpenReport(new is not None, aside, self._head, released, lost, kept)
+
+    def _missing(self, tx: Tx) -> tuple[int, str]:
+        """Count the acknowledged entries that are gone, those that nobody settled yet included.
+
+        Returns the name of the copy of the log that should have held them, too.
+        """
+        before, _, kept = (tx.state.get(schema.LOST) or b"0").decode().partition(" ")
+        lost = max(int(before), self._mark.read() - self._head)
+        if lost > int(before):
+            kept = kept or schema.keep_log(self.path, self._clock.now())
+            tx.state.put(schema.LOST, f"{lost} {kept}".encode())
+        return lost, kept
 
     def _try_open(self, *, fresh: bool, aside: str = "") -> sqlite3.Connection:
         link = schema.connect(self.path)
@@ -199,6 +199,7 @@ class Store:
     def _shut(self) -> None:
         link, self._link = self._link, None
         lock, self._lock = self._lock, None
+        self._mark.close()
         try:
             if link is not None:
                 link.close()
@@ -246,8 +247,11 @@ class Store:
         return partial(self._outcome, *self._enqueue(func, reads=True, durable=False))
 
     async def settle(self) -> bool:
-        """Take a new database for the known one, from the next `open` on; false where it failed."""
-        return await self.try_write(lambda tx: tx.state.delete(schema.NEW))
+        """Take the database as it is, new or short of its end, for the known one; false: it failed.
+
+        Until then each `open` reports it anew.
+        """
+        return await self.try_write(_settle)
 
     def head(self) -> int:
         """Return the journal's newest committed seq."""
@@ -325,11 +329,11 @@ class Store:
         link = self._link
         assert link is not None
         tx = Tx(link)
-        writes = any(not op.reads for op in batch)
+        writes, durable = any(not op.reads for op in batch), any(op.durable for op in batch)
         try:
             if writes:
                 self._check_place()
-                self._sync(link, full=any(op.durable for op in batch))
+                self._sync(link, full=durable)
                 link.execute("BEGIN IMMEDIATE")
             for op in batch:
                 self._run_one(link, tx, op)
@@ -342,6 +346,8 @@ class Store:
         except Exception as error:  # noqa: BLE001 - or the thread ends, and every waiter hangs
             self._undo(link, batch, error)
             return None
+        if durable and head is not None:
+            self._mark.write(head)
         stats = self._stats
         self._stats = stats._replace(
             commits=stats.commits + writes,
@@ -373,6 +379,7 @@ class Store:
             try:
                 op.value = op.func(tx)
             except sqlite3.Error as error:
+                self._look_at(error)
                 op.error = StoreError(f"the read failed: {error}")
                 op.error.__cause__ = error
             except Exception as error:  # noqa: BLE001 - handed to whoever asked
@@ -388,7 +395,13 @@ class Store:
             link.execute("ROLLBACK TO op")
         link.execute("RELEASE op")
 
+    def _look_at(self, error: Exception) -> None:
+        """Note that the file itself is spoilt: only the next start can set it aside."""
+        if schema.is_broken(error):
+            self._stats = self._stats._replace(broken=f"{error}: {RESTART}"[:500])
+
     def _undo(self, link: sqlite3.Connection, batch: list[_Op], error: Exception) -> None:
+        self._look_at(error)
         if link.in_transaction:
             try:
                 link.execute("ROLLBACK")
@@ -413,3 +426,8 @@ def _nothing(*_: object) -> None:
 
 def _no_fault(_point: str) -> None:
     return None
+
+
+def _settle(tx: Tx) -> None:
+    tx.state.delete(schema.NEW)
+    tx.state.delete(schema.LOST)

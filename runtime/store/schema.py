@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import sqlite3
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -15,6 +17,7 @@ from runtime.store.errors import StoreCorrupt, StoreError
 APPLICATION_ID = 0x53574348  # "SWCH"
 VERSION = 4
 NEW = "store/new"  # of the state: a new database that is not settled yet, and whom it replaces
+LOST = "store/lost"  # of the state: how many entries are gone that nobody settled, and their log
 
 SCHEMA = """
 CREATE TABLE journal (
@@ -145,6 +148,12 @@ def _change(
         raise
 
 
+def is_broken(error: Exception) -> bool:
+    """Say whether an error means that the file is spoilt, rather than that the disk refuses."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 def set_aside(path: Path, now: datetime) -> Path:
     """Move a broken file and its WAL to `<name>.corrupt-<stamp>`; returns the new name."""
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
@@ -161,3 +170,20 @@ def set_aside(path: Path, now: datetime) -> Path:
     except OSError as error:
         raise StoreCorrupt(f"{path.name} is broken and cannot be moved: {error}") from error
     return target
+
+
+def keep_log(path: Path, now: datetime) -> str:
+    """Copy the WAL, of which SQLite reads a part only, to `<name>.lost-<stamp>-wal`.
+
+    Returns the copy's name, empty where the WAL is, or where there is no room for it.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    copy = path.with_name(f"{path.name}.lost-{now:%Y%m%dT%H%M%SZ}-wal")
+    with suppress(OSError):
+        if not log.stat().st_size:
+            return ""
+        shutil.copyfile(log, copy)
+        return copy.name
+    with suppress(OSError):
+        copy.unlink(missing_ok=True)
+    return ""

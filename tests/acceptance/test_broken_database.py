@@ -1,10 +1,25 @@
 """A broken database: set aside at the start, told as an alert, and the start goes on."""
 
+import re
+import sqlite3
+import time
+from contextlib import closing
+
 import pytest
 
-from tests.acceptance.process import Sidewatch, trade
+from tests.acceptance.process import STEP_S, Sidewatch, trade
 
 CONSOLE = {"SIDEWATCH__CONSOLE__ENABLED": "true"}
+UNSETTLED = "SELECT count(*) FROM state WHERE key = 'store/lost'"
+
+
+def until_settled(folder):
+    """Wait until the process has written down that its loss is told."""
+    deadline = time.monotonic() + STEP_S
+    with closing(sqlite3.connect(f"file:{folder / 'sidewatch.db'}?mode=ro", uri=True)) as link:
+        while link.execute(UNSETTLED).fetchone()[0]:
+            assert time.monotonic() < deadline, "the loss is told, and not settled"
+            time.sleep(0.02)
 
 
 @pytest.mark.parametrize("content", [b"\x17" * 8_192, b""], ids=["corrupt", "empty"])
@@ -23,6 +38,39 @@ def test_it_sets_a_broken_database_aside_and_tells(tmp_path, content):
         assert running.post(trade(1, 1))["accepted"] == 1
         assert list(folder.glob("sidewatch.db.corrupt-*"))
         assert running.stop()[0] == 0
+
+
+def test_it_tells_what_a_log_that_was_spoilt_after_a_kill_has_lost(tmp_path):
+    folder = tmp_path / "data"
+    with Sidewatch(folder, CONSOLE) as running:
+        running.stop()  # the log goes to the file
+    with Sidewatch(folder, CONSOLE) as running:
+        for number in range(5):
+            assert running.post(trade(number, 1))["accepted"] == 1
+        running.process.kill()
+        running.process.wait(10)
+        log = folder / "sidewatch.db-wal"
+        content = log.read_bytes()
+        log.write_bytes(content[:32] + b"\x17" * 64 + content[96:])
+        running.restart_after_kill()
+        assert "lost" in running.get("/readyz")["remarks"][0]
+        alerts = []
+        with running.live() as live:
+            while not any("history lost" in alert["title"] for alert in alerts):
+                live.recv(timeout=15)
+                alerts = running.get("/api/v1/alerts")["alerts"]
+        [alert] = alerts
+        assert (alert["trigger"], alert["severity"]) == ("storage", "critical")
+        assert re.fullmatch(r"Sidewatch: history lost: \d+ events", alert["title"])
+        assert int(alert["title"].split()[-2]) >= 5
+        [kept] = folder.glob("sidewatch.db.lost-*-wal")
+        assert kept.name in alert["text"]
+        assert any("history lost" in line for line in running.log)
+        until_settled(folder)
+        running.restart_after_kill()  # nothing more is lost, and nothing more is told
+        assert running.get("/readyz")["remarks"] == []
+        assert len(running.get("/api/v1/alerts")["alerts"]) == 1
+        running.stop()
 
 
 def test_it_tells_once_of_a_database_that_vanished(tmp_path):

@@ -1,11 +1,15 @@
 """A database that breaks while it is in use: SQLite says so, alerts go on, nothing is half done."""
 
+import sqlite3
+
 import anyio
 import pytest
 
 from actors.alerts.triggers import Internal
+from actors.keeper import LOOK_EVERY_S, StoreActor, Unwritten
 from runtime.clock import LoopClock
 from runtime.store import Entry, Store, StoreError
+from tests.fakes.bench import bench
 from tests.fakes.delivery import World
 
 pytestmark = pytest.mark.anyio
@@ -58,6 +62,58 @@ async def test_it_refuses_what_it_cannot_write_or_read_and_goes_on_once_it_can(s
     assert await store.write(lambda tx: tx.journal.append([entry(9_999)])) == [2_001]
     assert len(await store.read(lambda tx: tx.journal.read(0, 5_000))) == 2_001
     assert store.stats().last_error == ""
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_it_says_that_a_spoilt_file_needs_a_restart(store, reads):
+    overwrite(store.path, broken(on_disk(store)))
+    assert store.stats().broken == ""
+    use = store.read if reads else store.write
+    with pytest.raises(StoreError, match="malformed"):
+        await use(lambda tx: tx.journal.append([entry(1)]))
+    assert "malformed" in store.stats().broken
+    assert "restart Sidewatch" in store.stats().broken
+    assert bool(store.stats().last_error) is not reads
+    await store.close()
+    report = await store.open()
+    assert report.fresh
+    assert store.stats().broken == ""
+
+
+async def test_a_full_disk_needs_no_restart(store):
+    def full(_point):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    store.fault = full
+    with pytest.raises(StoreError, match="full"):
+        await store.write(lambda tx: tx.state.put("k", b""))
+    assert store.stats().broken == ""
+
+
+async def test_the_keeper_tells_of_a_spoilt_file_by_itself(tmp_path):
+    def start(table):
+        return StoreActor(table.store, table.ref("alerts"), Unwritten())
+
+    def fill(tx):
+        tx.journal.append([entry(n) for n in range(2_000)])
+
+    async with bench(tmp_path, start, neighbours=("alerts",), prepare=fill) as table:
+        await anyio.sleep(LOOK_EVERY_S + 1)
+        table.heard["alerts"].clear()
+        sound = on_disk(table.store)
+        overwrite(table.store.path, broken(sound))
+        assert not await table.store.try_write(lambda tx: tx.journal.append([entry(9_999)]))
+        await anyio.sleep(LOOK_EVERY_S)
+        told = {trouble.subject: trouble for trouble in table.heard["alerts"]}
+        assert told["file"].title == "Sidewatch: the database is broken, restart it"
+        assert "sets a broken database aside" in told["file"].text
+        assert (told["file"].severity, told["file"].holds) == ("critical", True)
+        assert told["disk"].holds
+        overwrite(table.store.path, sound)
+        table.store._link.execute("PRAGMA shrink_memory")
+        await anyio.sleep(2 * LOOK_EVERY_S)
+        after = [(trouble.subject, trouble.holds) for trouble in table.heard["alerts"]]
+        assert after[2:] == [("disk", False)]  # what was spoilt once is not trusted again
 
 
 async def test_it_is_set_aside_at_the_next_start_with_all_that_is_left_of_it(store, tmp_path):

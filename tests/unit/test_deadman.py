@@ -1,5 +1,6 @@
 """The dead-man's switch: it beats while an alert would arrive, else says why not."""
 
+import sqlite3
 from datetime import UTC, datetime
 
 import anyio
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 
 from actors.deadman import Deadman, below, healthy
 from runtime.status import ActorStatus, SupervisorStatus, SystemStatus
+from runtime.store import StoreError
 from tests.fakes.bench import bench
 
 pytestmark = pytest.mark.anyio
@@ -154,6 +156,23 @@ async def test_it_fails_while_the_outbox_cannot_be_written(tmp_path):
         assert ways == ["/start", "", "/fail", ""]
         assert beats.asked[2][2].startswith("outbox: the write failed: database or disk is full")
         assert table.actor("tested").restarts_total == 0
+
+
+async def test_it_fails_once_the_database_is_broken_although_this_write_works(tmp_path):
+    beats = Beats()
+
+    def malformed(_tx):
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+    async with beats.run(tmp_path) as table:
+        await anyio.sleep(1)
+        with pytest.raises(StoreError, match="malformed"):
+            await table.store.read(malformed)
+        await anyio.sleep(60)
+        assert [path for _, path, _ in beats.asked] == ["/start", "", "/fail"]
+        assert "restart Sidewatch" in beats.asked[2][2]
 
 
 async def test_it_fails_while_a_write_hangs(tmp_path, monkeypatch):

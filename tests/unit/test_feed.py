@@ -248,7 +248,8 @@ async def test_it_notices_that_the_disk_fails_and_that_it_works_again(tmp_path):
     async with keeping(tmp_path) as table:
         await anyio.sleep(LOOK_EVERY_S * 3 + 1)
         assert await table.store.read(lambda tx: tx.state.get(PROBE_KEY)) is None
-        assert [trouble.holds for trouble in table.heard["alerts"]] == [False]  # of an earlier life
+        told = [(trouble.subject, trouble.holds) for trouble in table.heard["alerts"]]
+        assert told == [("disk", False), ("file", False)]  # of an earlier life
         table.heard["alerts"].clear()
         table.break_disk()
         assert not await table.store.try_write(lambda tx: tx.state.put("k", b""))

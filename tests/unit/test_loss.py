@@ -37,6 +37,15 @@ def test_it_leaves_a_known_database_alone_and_marks_one_that_no_mark_knows(tmp_p
     assert mark.created(tmp_path).startswith("2026-11-24")
 
 
+def test_it_tells_of_a_database_without_its_end_and_keeps_its_date(tmp_path):
+    mark.write(tmp_path, NOW)
+    untold = loss.untold(tmp_path, KNOWN._replace(lost=7, kept="s.db.lost-1-wal"), LATER)
+    assert (untold.fault.title, untold.fault.once) == ("Sidewatch: history lost: 7 events", True)
+    assert "s.db.lost-1-wal" in untold.fault.text
+    untold.settled()
+    assert mark.created(tmp_path).startswith("2026-11-24")
+
+
 @pytest.mark.parametrize(
     ("report", "title", "text"),
     [
