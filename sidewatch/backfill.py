@@ -27,6 +27,7 @@ from actors.sources import tradefile
 from actors.sources.tradefile import RowError
 from config.names import printable
 from config.settings import Settings
+from sidewatch.near import is_near
 from sidewatch.operator import OperatorError, base_url, known_secret, unreachable
 from sidewatch.refused import Refused
 
@@ -224,7 +225,8 @@ class Sender:
             "Authorization": f"Bearer {token}",
             "Content-Type": codec.NDJSON,
         }
-        self._client = httpx.Client(base_url=self._base, timeout=TIMEOUT_S)
+        near = is_near(self._base)
+        self._client = httpx.Client(base_url=self._base, timeout=TIMEOUT_S, trust_env=not near)
 
     def send(self, batch: list[Line], report: Report) -> None:
         """Send one batch. Raises OperatorError; what was sent before stays."""

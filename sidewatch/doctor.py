@@ -9,7 +9,6 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -18,9 +17,11 @@ import httpx
 
 from config import secret
 from config.settings import Auth, Secret, Settings, SettingsError
+from runtime.store import examine as trouble_of
 from sidewatch import mark
 from sidewatch.demo import data_dir as demo_dir
 from sidewatch.lasting import DATABASE
+from sidewatch.near import is_near
 from sidewatch.operator import base_url
 from web.app import STATIC
 
@@ -72,7 +73,7 @@ def _findings(settings: Settings, url: str | None) -> Iterator[Finding]:
 def _livez(running: str) -> str:
     """Return why nothing is known to serve there, empty where something does."""
     try:
-        answer = httpx.get(f"{running}/livez", timeout=TIMEOUT_S)
+        answer = httpx.get(f"{running}/livez", timeout=TIMEOUT_S, trust_env=not is_near(running))
     except (httpx.ReadTimeout, httpx.WriteTimeout):
         return f"{running} gives no answer within {TIMEOUT_S:g} s"
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -96,6 +97,9 @@ def _storage(folder: Path) -> Iterator[Finding]:
     before = mark.created(folder)
     if before and not (folder / DATABASE).exists():
         yield Finding("BAD", f"storage.data_dir: the database created on {before} is gone")
+    wrong = trouble_of(folder / DATABASE)
+    if wrong:
+        yield Finding("BAD", f"storage.data_dir: {wrong}")
 
 
 def _channels(names: list[str], whose: str = "channels") -> Finding:
@@ -115,7 +119,7 @@ def _running(settings: Settings, running: str, url: str | None) -> Iterator[Find
     """
     own, demo = settings.storage.data_dir, demo_dir(os.environ)
     offers = [(own, settings.auth), (demo, _drawn(demo))]
-    if not _on_this_machine(running):
+    if not is_near(running):
         if url is not None and settings.auth.operate_token in (None, _drawn(own).operate_token):
             yield Finding("note", f"no stored token is sent to {running}: {GIVE_ONE}")
             return
@@ -143,20 +147,16 @@ def _drawn(folder: Path) -> Auth:
     return Auth()
 
 
-def _on_this_machine(running: str) -> bool:
-    host = httpx.URL(running).host
-    if host == "localhost":
-        return True
-    with suppress(ValueError):
-        return ip_address(host).is_loopback
-    return False
-
-
 def _running_channels(running: str, token: Secret) -> tuple[list[str] | None, str]:
     """Return the running one's channels, None where it does not take the token; or what failed."""
     headers = {"Authorization": f"Bearer {token.reveal()}"}
     try:
-        answer = httpx.get(f"{running}/api/v1/supervisor", headers=headers, timeout=TIMEOUT_S)
+        answer = httpx.get(
+            f"{running}/api/v1/supervisor",
+            headers=headers,
+            timeout=TIMEOUT_S,
+            trust_env=not is_near(running),
+        )
     except httpx.TimeoutException:
         return None, f"no answer within {TIMEOUT_S:g} s"
     except httpx.HTTPError as error:

@@ -14,6 +14,7 @@ import httpx
 from config.names import printable
 from config.secret import FILE_NAME
 from config.settings import Secret, Settings
+from sidewatch.near import is_near
 from sidewatch.outline import outline
 from web.guard import sign
 
@@ -82,7 +83,12 @@ class Operator:
             headers = signed_headers(self._settings, method, path, raw)
         try:
             answer = httpx.request(
-                method, self._base + path, content=raw, headers=headers, timeout=TIMEOUT_S
+                method,
+                self._base + path,
+                content=raw,
+                headers=headers,
+                timeout=TIMEOUT_S,
+                trust_env=not is_near(self._base),
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unreachable(self._base, error) from error

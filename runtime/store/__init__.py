@@ -5,6 +5,7 @@ Nothing above this package knows SQL, so that another implementation fits behind
 
 from runtime.store.database import Store
 from runtime.store.errors import StoreClosed, StoreCorrupt, StoreError, StoreFull
+from runtime.store.examine import examine
 from runtime.store.journal import Entry, Row, Run
 from runtime.store.report import OpenReport, StoreStats
 from runtime.store.transaction import Job, Tx
@@ -22,4 +23,5 @@ __all__ = [
     "StoreFull",
     "StoreStats",
     "Tx",
+    "examine",
 ]

@@ -75,12 +75,17 @@ CREATE INDEX queue_order ON queue (topic, state, priority DESC, created, id, due
 }
 
 
+def lock_of(path: Path) -> Path:
+    """Return the file whose lock says that a process has a database."""
+    return path.with_name(path.name + ".lock")
+
+
 def lock(path: Path) -> IO[bytes]:
     """Take the file for this process alone, until the returned handle is closed.
 
     Raises StoreError where another process has it: two would deliver every alert twice.
     """
-    handle = path.with_name(path.name + ".lock").open("ab")
+    handle = lock_of(path).open("ab")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -110,10 +115,19 @@ def prepare(link: sqlite3.Connection, *, fresh: bool, aside: str = "") -> None:
     A fresh one says of itself that it is new, and what was set aside for it.
     Raises StoreError for a newer version, StoreCorrupt for a file that is not a sound one of ours.
     """
-    version = link.execute("PRAGMA user_version").fetchone()[0]
     if fresh:
         _change(link, SCHEMA, VERSION, {NEW: aside.encode()})
         return
+    for older in range(check(link), VERSION):
+        _change(link, STEPS[older], older + 1)
+
+
+def check(link: sqlite3.Connection) -> int:
+    """Return the schema's version of a sound database.
+
+    Raises StoreError for a newer version, StoreCorrupt for a file that is not a sound one of ours.
+    """
+    version = int(link.execute("PRAGMA user_version").fetchone()[0])
     if version > VERSION:
         raise StoreError(f"the database has schema {version}, this version knows {VERSION}")
     application = link.execute("PRAGMA application_id").fetchone()[0]
@@ -122,8 +136,7 @@ def prepare(link: sqlite3.Connection, *, fresh: bool, aside: str = "") -> None:
     findings = [row[0] for row in link.execute("PRAGMA quick_check(5)")]
     if findings != ["ok"]:
         raise StoreCorrupt("; ".join(findings)[:500])
-    for older in range(version, VERSION):
-        _change(link, STEPS[older], older + 1)
+    return version
 
 
 def _change(

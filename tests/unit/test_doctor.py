@@ -13,6 +13,7 @@ from sidewatch import doctor
 from sidewatch.doctor import START
 
 HERE, AWAY = "http://127.0.0.1:1", "http://192.0.2.7:8000"
+NEAR = ("http://127.0.0.1:", "http://localhost:", "http://[::1]:")
 GIVEN = "b7Qm2xV9kLr4Tz8WcYp6NdHs3FgJ5aEu"
 TREE = {"root": {"children": [{"id": "senders", "children": [{"id": "slack"}]}]}}
 
@@ -31,8 +32,9 @@ def told(tmp_path, monkeypatch, place):
     def ask(url, answer, alive=lambda: httpx.Response(200), environ=()):
         tokens = []
 
-        def get(asked, *, timeout, headers=None):
+        def get(asked, *, timeout, trust_env, headers=None):
             assert timeout == doctor.TIMEOUT_S
+            assert trust_env is not asked.startswith(NEAR)  # no proxy for a server of this machine
             if asked.endswith("/livez"):
                 return alive()
             tokens.append(headers["Authorization"].removeprefix("Bearer "))
