@@ -287,7 +287,7 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         except StoreError:
             return  # ten minutes later, then
         if limit is not None:
-            self._book.dispatch.limit = limit
+            self._book.dispatch.limit, self._book.held = limit, self._book.held_next
 
     async def _fail_over(self) -> None:
         """Decide about criticals that no channel has delivered: the oldest, in each look."""

@@ -58,6 +58,8 @@ class Book:
         self.pressing: dict[str, Pressing] = {}  # by the notice's id
         self.apart: set[str] = set()  # alerts that ended while a message of them was in hand
         self.apart_next: set[str] = set()  # the same once the last `write` is committed
+        self.held = 0  # messages that are held on the disk, each once for all of its channels
+        self.held_next = 0  # the same once the last `write` is committed
         self.unsaved: set[str] = set()
         self.changed = False
 
@@ -264,7 +266,8 @@ class Book:
     def written(self) -> None:
         """Note that the last `write` was committed."""
         self.unsaved.clear()
-        self.apart = self.apart_next
+        self.apart, self.held = self.apart_next, self.held_next
+        self.dispatch.limit = replace(self.dispatch.limit, held=self.held)
         self.changed = self.hush.changed = False
 
     def digest(self, jobs: list[Job], unwritten: list[Step], now: datetime) -> Step | None:

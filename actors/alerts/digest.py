@@ -1,7 +1,7 @@
 """The digest: one message that counts all that was held back, and names the first 20 of it.
 
-Each line has the bot and the id of its alert, which was held by the hourly limit, by a quiet time
-or a maintenance window, or because a channel was down.
+Its title says why: by quiet hours, a maintenance window, the hourly limit, or a channel that was
+down. Each line has the instant, the bot and the id of its alert.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from actors.alerts import outbox
-from actors.alerts.hush import QUIET
+from actors.alerts.hush import COMBINED, LIMITED, QUIET, WINDOW
 from actors.alerts.step import Step
 from actors.messages import Alert, Notice
 from runtime.store import Job
 
 LINES_MAX = 20
 MORE = " more, on the page"
+TIMES = "Times are UTC"
 REASONS = {
-    QUIET: " in quiet times",
-    outbox.EXPIRED: f", {outbox.EXPIRED}",
-    outbox.OWED: f", {outbox.OWED}",
+    QUIET: "quiet hours",
+    WINDOW: "maintenance window",
+    LIMITED: "hourly limit",
+    COMBINED: "more than 30 criticals in an hour",
+    outbox.OWED: "a channel was down",
+    outbox.EXPIRED: "undelivered for 72 h",
 }
 
 Held = tuple[Notice, str]  # and why it is held
@@ -39,13 +43,12 @@ def gathered(jobs: list[Job], unwritten: list[Step]) -> dict[tuple[str, str], He
     return held
 
 
-def of(
-    notices: list[Notice], why: set[str], id_: str, now: datetime, url: str
-) -> tuple[Alert, Notice]:
-    """Return the digest of what was held, as severe as the worst of it. `why` it was held."""
+def of(held: list[Held], id_: str, now: datetime, url: str) -> tuple[Alert, Notice]:
+    """Return the digest of what was held, as severe as the worst of it."""
+    notices = [notice for notice, _ in held]
     severity = max(notices, key=lambda n: outbox.PRIORITY[n.severity]).severity
-    title = f"{_count(len(notices))} held back{_reason(why)}"
-    lines = [_line(notice) for notice in notices[:LINES_MAX]]
+    title = _title(len(notices), {REASONS[why] for _, why in held if why in REASONS})
+    lines = [_line(notice, now) for notice in notices[:LINES_MAX]]
     if len(notices) > LINES_MAX:
         lines.append(f"and {len(notices) - LINES_MAX}{MORE}")
     alert = Alert(
@@ -71,31 +74,31 @@ def of(
         at=now,
         suppressed=sum(n.suppressed for n in notices),
         url=url,
+        remarks=[TIMES],
     )
     return alert, notice
 
 
-def _count(alerts: int) -> str:
-    return f"{alerts} alert{'s' if alerts != 1 else ''}"
+def _title(alerts: int, reasons: set[str]) -> str:
+    """Say how many there are, and why they were held: "3 alerts held back: quiet hours"."""
+    why = ", ".join(reason for reason in REASONS.values() if reason in reasons)
+    count = f"{alerts} alert{'s' if alerts != 1 else ''} held back"
+    return f"{count}: {why}" if why else count
 
 
-def _reason(why: set[str]) -> str:
-    if len(why) > 1:
-        return ""
-    [only] = why
-    return REASONS.get(only, " by the limit")
-
-
-def _line(notice: Notice) -> str:
+def _line(notice: Notice, now: datetime) -> str:
+    """Tell one: "02:15 native · 10 losses in a row [7f3a7f3a]"; of another day with that."""
+    at = f"{notice.at:%H:%M}" if notice.at.date() == now.date() else f"{notice.at:%b %d, %H:%M}"
     urgent = "CRITICAL" if notice.severity == "critical" else ""
     said = " · ".join(part for part in (urgent, notice.bot, notice.title) if part)
     over = " (over)" if notice.kind == "resolved" else ""
-    return f"{notice.at:%H:%M:%S} {said}{over} [{notice.alert_id}]"
+    return f"{at} {said}{over} [{notice.alert_id}]"
 
 
 def merged(first: Notice, second: Notice) -> Notice:
     """Return two digests as one, under the id of the first, which still waits."""
     count = sum(int(one.title.partition(" ")[0]) for one in (first, second))
+    why = f"{first.title}\n{second.title}"
     lines = [line for one in (first, second) for line in one.text.split("\n")]
     lines = [line for line in lines if not line.endswith(MORE)]
     text = "\n".join(lines[:LINES_MAX])
@@ -104,7 +107,7 @@ def merged(first: Notice, second: Notice) -> Notice:
     return replace(
         first,
         severity=max(first, second, key=lambda n: outbox.PRIORITY[n.severity]).severity,
-        title=f"{_count(count)} held back",
+        title=_title(count, {reason for reason in REASONS.values() if reason in why}),
         text=text,
         suppressed=first.suppressed + second.suppressed,
         held=second.held,

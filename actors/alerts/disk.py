@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from actors.alerts import again, digest, limits, outbox
 from actors.alerts.commands import Silence
 from actors.alerts.debounce import TriggerState
+from actors.alerts.dispatch import HELD_MAX
 from actors.alerts.failover import Pressing
 from actors.alerts.limits import LimitState
 from actors.alerts.step import Step
@@ -75,14 +76,25 @@ def load(book: Book, tx: Tx, now: datetime, tick: float) -> None:
         book.states[key] = state
         if kept.finding is not None:
             book.last[key] = kept.finding
-    limit, silences = tx.state.get(LIMIT), tx.state.get(SILENCES)
-    if limit is not None:
-        book.dispatch.limit = msgspec.json.decode(limit, type=LimitState)
+    _load_limit(book, tx)
+    silences = tx.state.get(SILENCES)
     for silence in msgspec.json.decode(silences, type=list[Silence]) if silences else ():
         book.silences[silence.id] = silence
     for key, _ in tx.state.scan(outbox.PREFIX, 1, newest=True):
         book.dispatch.last_id = key.removeprefix(outbox.PREFIX)
     _press(book, tx, now.timestamp(), tick)
+
+
+def _load_limit(book: Book, tx: Tx) -> None:
+    """Read the hourly limit; how many are held says the queue itself, as far as it is read."""
+    limit = tx.state.get(LIMIT)
+    if limit is not None:
+        book.dispatch.limit = msgspec.json.decode(limit, type=LimitState)
+    jobs = tx.queue.held(HELD_MAX)
+    if len(jobs) < HELD_MAX:
+        ids = {outbox.notice_of(job).id for job in jobs}
+        book.dispatch.limit = replace(book.dispatch.limit, held=len(ids))
+    book.held = book.dispatch.limit.held
 
 
 def _is_on(state: TriggerState) -> bool:
@@ -115,8 +127,9 @@ def write(book: Book, tx: Tx, steps: list[Step], now: datetime, tick: float) -> 
     """Write steps with the states that led to them, and the cursors, all in one."""
     for alert_id in book.apart:
         again.reunite(tx, alert_id, now.timestamp())
+    book.held_next = book.held
     for step in steps:
-        _write_step(book, tx, step, now.timestamp(), tick)
+        book.held_next = max(0, _write_step(book, tx, step, now.timestamp(), tick))
     ended = {step.alert.id for step in steps if step.action == "resolve" and step.notice}
     book.apart_next = {id_ for id_ in book.apart | ended if again.is_apart(tx, id_)}
     shift = now.timestamp() - tick
@@ -133,7 +146,8 @@ def write(book: Book, tx: Tx, steps: list[Step], now: datetime, tick: float) -> 
             told=book.dispatch.numbers.get(state.alert or state.event, 0),
         )
         tx.state.put(STATE + key, msgspec.json.encode(kept))
-    tx.state.put(LIMIT, msgspec.json.encode(book.dispatch.limit))
+    limit = replace(book.dispatch.limit, held=book.held_next)
+    tx.state.put(LIMIT, msgspec.json.encode(limit))
     if book.hush.changed:
         tx.state.put(SILENCES, msgspec.json.encode(list(book.silences.values())))
     for reader, seq in book.cursors.items():
@@ -147,42 +161,58 @@ def expire(book: Book, tx: Tx, now: datetime) -> LimitState | None:
     if not joined:
         return None
     limit = limits.hold(book.dispatch.limit, stamp, messages=joined)
-    tx.state.put(LIMIT, msgspec.json.encode(limit))
+    book.held_next = book.held + joined
+    tx.state.put(LIMIT, msgspec.json.encode(replace(limit, held=book.held_next)))
     return limit
 
 
-def _write_step(book: Book, tx: Tx, step: Step, stamp: float, tick: float) -> None:
+def _write_step(book: Book, tx: Tx, step: Step, stamp: float, tick: float) -> int:
+    """Write one step; returns how many messages are held then, which its own message says."""
+    held = book.held_next
     if step.action != "failover":  # another step of these may know the alert better
         outbox.put(tx, step.alert)
     if step.notice is None:
-        return
-    if step.action == "failover":
-        outbox.fail_over(tx, step.notice, step.channels, stamp)
-    elif step.action == "resolve":
-        over = again.over(step.notice)
-        outbox.resolve(tx, step.notice, over, book.policy.enabled, stamp, why_held=step.why_held)
-    elif step.alert.trigger == "digest":
-        _write_digest(tx, step.notice, step.channels, stamp)
-    elif step.after and not step.held:
-        again.enqueue(tx, step.notice, step.channels, step.after, stamp)
-    elif step.action == "repeat" and not step.held:
-        outbox.repeat(tx, step.notice, step.channels, stamp)
+        return held
+    held -= len({id_.rpartition("/")[0] for _, id_ in step.told})
+    notice = replace(step.notice, held=held)
+    if step.action == "resolve":
+        over = again.over(notice)
+        held += outbox.resolve(tx, notice, over, book.policy.enabled, stamp, why_held=step.why_held)
+    elif step.action == "repeat":
+        held += outbox.repeat(tx, notice, step.channels, stamp, why_held=step.why_held)
+    elif step.held:
+        outbox.enqueue(tx, notice, step.channels, stamp, held=True, detail=step.why_held)
+        held += 1
     else:
-        outbox.enqueue(tx, step.notice, step.channels, stamp, held=step.held, detail=step.why_held)
+        _write_going(tx, step, notice, stamp)
     for topic, id_ in step.told:
         tx.queue.done(topic, id_, stamp, f"told in digest {step.alert.id}")
     if step.pressing and step.action != "failover":
         waits = [tick, *(p.since for p in book.pressing.values() if p.alert == step.after)]
-        book.pressing[step.notice.id] = Pressing(step.alert.id, min(waits))
+        book.pressing[notice.id] = Pressing(step.alert.id, min(waits))
+    return held
 
 
-def _write_digest(tx: Tx, notice: Notice, channels: list[str], stamp: float) -> None:
+def _write_going(tx: Tx, step: Step, notice: Notice, stamp: float) -> None:
+    """Queue what goes now, and is neither the end of an alert nor a repeat."""
+    if step.action == "failover":
+        outbox.fail_over(tx, notice, step.channels, stamp)
+    elif step.alert.trigger == "digest":
+        _write_digest(tx, step, notice, stamp)
+    elif step.after:
+        again.enqueue(tx, notice, step.channels, step.after, stamp)
+    else:
+        outbox.enqueue(tx, notice, step.channels, stamp, held=False)
+
+
+def _write_digest(tx: Tx, step: Step, whole: Notice, stamp: float) -> None:
     """Tell what was held: within the digest that still waits on a channel, if one does.
 
     So a channel that is down for a day owes one digest, not one for each hour.
     """
-    outbox.enqueue(tx, notice, channels, stamp, held=False)
-    for channel in channels:
+    for channel in step.channels:
+        notice = replace(step.parts.get(channel, whole), held=whole.held)
+        outbox.enqueue(tx, notice, [channel], stamp, held=False)
         own = outbox.job_id(notice, channel)
         last = tx.state.get(LAST_DIGEST + channel)
         waits = tx.queue.get(channel, last.decode()) if last is not None else None

@@ -14,7 +14,7 @@ from actors.alerts import digest, limits, message, outbox, routing
 from actors.alerts.commands import Silence
 from actors.alerts.debounce import TriggerState
 from actors.alerts.escalation import Due
-from actors.alerts.hush import LIMITED, QUIET, Hush
+from actors.alerts.hush import COMBINED, LIMITED, Hush
 from actors.alerts.limits import LimitState
 from actors.alerts.quiet import is_quiet
 from actors.alerts.routing import Policy
@@ -102,16 +102,17 @@ class Dispatch:
     def _why_held(self, action: Action, alert: Alert, now: datetime) -> str:
         """Say why a message waits for a digest; empty: it goes now."""
         calm = alert.severity != "critical"
-        if calm and self.hush.waits(alert.trigger, alert.bot, now, count=True):
+        why = self.hush.waits(alert.trigger, alert.bot, now, count=True) if calm else ""
+        if why:
             messages = int(action != "resolve")
             self.limit = limits.hold(self.limit, now.timestamp(), messages=messages)
-            return QUIET
+            return why
         if action == "resolve":
             return ""
         self.limit, goes = limits.admit(
             self.limit, alert.severity, now.timestamp(), self.hourly_limit
         )
-        return "" if goes else LIMITED
+        return "" if goes else LIMITED if calm else COMBINED
 
     def _silenced(self, alert: Alert, silence: Silence | None) -> Alert:
         """Show on an alert that it is silenced, or no longer is, and count on the silence."""
@@ -154,9 +155,9 @@ class Dispatch:
     def digest(self, jobs: list[Job], unwritten: list[Step], now: datetime) -> Step | None:
         """Tell in one message what is held: in the queue, and in what could not be written.
 
-        It goes wherever one of them was to go.
+        It goes wherever one of them was to go, and tells each channel what was held there.
         """
-        held = digest.gathered(jobs, unwritten)
+        held = digest.gathered(_whole(jobs), unwritten)
         waiting = {
             pair: (notice, why)
             for pair, (notice, why) in held.items()
@@ -174,10 +175,21 @@ class Dispatch:
         if not notices:
             return None
         id_ = self.new_id(now)
-        alert, notice = digest.of(
-            notices, {why for _, why in held.values()}, id_, now, self._link(id_)
-        )
-        notice = replace(notice, held=self.limit.held)
+        told = list({one[0].id: one for one in held.values()}.values())
+        alert, notice = digest.of(told, id_, now, self._link(id_))
         routed = routing.route(self.policy, "digest", alert.severity, "")
         channels = self._enabled({topic for topic, _ in held}) or routed
-        return Step("fire", alert, notice, channels, told=list(held))
+        parts = {}
+        for channel in channels:
+            own = [one for (topic, _), one in held.items() if topic == channel]
+            if own and own != told:
+                parts[channel] = digest.of(own, id_, now, self._link(id_))[1]
+        return Step("fire", alert, notice, channels, told=list(held), parts=parts)
+
+
+def _whole(jobs: list[Job]) -> list[Job]:
+    """Leave the last message out where not all of its channels may be among them."""
+    if len(jobs) < HELD_MAX:
+        return jobs
+    last = outbox.notice_of(jobs[-1]).id
+    return [job for job in jobs if outbox.notice_of(job).id != last] or jobs

@@ -10,8 +10,10 @@ from msgspec.structs import replace
 from actors.alerts.commands import Silence, covers
 from actors.alerts.quiet import Hours, is_quiet
 
-QUIET = "held until the quiet time ends"
+QUIET = "held until the quiet hours end"
+WINDOW = "held until the maintenance window ends"
 LIMITED = "held by the hourly limit"
+COMBINED = "held for a minute: more than 30 criticals in an hour"
 
 
 class Hush:
@@ -31,8 +33,8 @@ class Hush:
         silences = (s for s in self.silences.values() if not s.hold)
         return next((s for s in silences if covers(s, trigger, bot, now)), None)
 
-    def waits(self, trigger: str, bot: str, now: datetime, *, count: bool = False) -> bool:
-        """Say whether what is not critical about a bot's trigger waits for a digest now.
+    def waits(self, trigger: str, bot: str, now: datetime, *, count: bool = False) -> str:
+        """Say why what is not critical about a bot's trigger waits now; empty: it goes.
 
         With `count`, what waits is counted on the window that makes it wait.
         """
@@ -40,7 +42,9 @@ class Hush:
         window = next((s for s in windows if covers(s, trigger, bot, now)), None)
         if window is not None and count:
             self.count(window)
-        return window is not None or is_quiet(self.quiet, now)
+        if window is not None:
+            return WINDOW
+        return QUIET if is_quiet(self.quiet, now) else ""
 
     def count(self, silence: Silence) -> None:
         """Count one message that a silence has kept."""

@@ -20,7 +20,7 @@ EXPIRED_MAX = 1_000
 EXPIRED = "undelivered for 72 h"
 OWED_S = 60.0
 OWED_MAX = 10  # messages that are not critical and wait longer than a minute, a channel
-OWED = "waiting for a channel that was down"
+OWED = "held while a channel was down"
 REMARKS_MAX = 4
 PRIORITY: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
 STATES: dict[str, DeliveryState] = {
@@ -143,13 +143,16 @@ def resolve(
     now: float,
     *,
     why_held: str = "",
-) -> None:
+) -> int:
     """Tell that an alert is over where it was told of: as one message where earlier ones wait.
 
     Where nobody was told of the alert (silenced, or no channel), nobody is told of its end.
+    Returns how many messages more are held; fewer where what was held goes now.
     """
+    known = tx.queue.group(notice.alert_id)
+    before = _held(known)
     topics: dict[str, list[Job]] = {}
-    for job in tx.queue.group(notice.alert_id):
+    for job in known:
         topics.setdefault(job.topic, []).append(job)
     for channel, jobs in topics.items():
         waiting = [job for job in jobs if job.state in ("queued", "held")]
@@ -158,21 +161,34 @@ def resolve(
             _fold(tx, waiting, combined, now)
         elif channel in enabled:
             enqueue(tx, notice, [channel], now, held=bool(why_held), detail=why_held)
+    if not before and not why_held:
+        return 0
+    return len(_held(tx.queue.group(notice.alert_id))) - len(before)
 
 
-def repeat(tx: Tx, notice: Notice, channels: list[str], now: float) -> None:
+def _held(jobs: list[Job]) -> set[str]:
+    """Return the ids of the notices that are held on a channel."""
+    return {job.id.rpartition("/")[0] for job in jobs if job.state == "held"}
+
+
+def repeat(tx: Tx, notice: Notice, channels: list[str], now: float, *, why_held: str = "") -> int:
     """Tell an open alert again: within the message that still waits on a channel, if one does.
 
-    So a channel that is down for a day owes one message for each alert, and that says how it is.
+    So a channel that is down for a day owes one message for each alert, and that says how it is;
+    and so a digest has one line for each alert. Returns how many messages more are held.
     """
+    states = ("queued", "held") if why_held else ("queued",)
+    held = 0
     jobs = tx.queue.group(notice.alert_id)
     urgency = PRIORITY[notice.severity]
     for channel in channels:
-        own = [job for job in jobs if job.topic == channel and job.state == "queued"]
+        own = [job for job in jobs if job.topic == channel and job.state in states]
         own = [job for job in own if notice_of(job).kind != "acknowledged"]
+        own.sort(key=lambda job: job.state == "held")
         waiting = next((job for job in own if job.priority >= urgency), None)
         if waiting is None:
-            enqueue(tx, notice, [channel], now, held=False)
+            enqueue(tx, notice, [channel], now, held=bool(why_held), detail=why_held)
+            held = int(bool(why_held))
             continue
         first = notice_of(waiting)
         grown = replace(
@@ -186,24 +202,25 @@ def repeat(tx: Tx, notice: Notice, channels: list[str], now: float) -> None:
             worst=notice.worst or first.worst,
         )
         tx.queue.replace(channel, waiting.id, msgspec.json.encode(grown))
+    return held
 
 
 def expire(tx: Tx, channels: list[str], now: float) -> int:
-    """Let what is not critical join the digest where a channel is down; returns how many.
+    """Let what is not critical join the digest where a channel is down; returns how many more.
 
     That is what was undelivered for 72 h, and the oldest of more than a channel should owe: it
     takes one message a second, and its owner wants to know soon after its return.
     """
-    found = set()
+    held = 0
     for channel in channels:
         waiting = tx.queue.stale(channel, now - OWED_S, PRIORITY["critical"], EXPIRED_MAX)
         waiting = [job for job in waiting if notice_of(job).kind not in ("digest", "acknowledged")]
         for place, job in enumerate(waiting):
             old = job.created < now - EXPIRES_S
             if old or place < len(waiting) - OWED_MAX:
+                held += job.id.rpartition("/")[0] not in _held(tx.queue.group(job.group))
                 tx.queue.hold(channel, job.id, now, EXPIRED if old else OWED)
-                found.add(notice_of(job).id)
-    return len(found)
+    return held
 
 
 def fail_over(tx: Tx, notice: Notice, channels: list[str], now: float) -> None:

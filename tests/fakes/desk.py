@@ -86,5 +86,10 @@ class Desk:
             if not job.detail.startswith("told in") and job.state != "held"
         ]
 
+    def held(self):
+        """Return the ids of the messages that are held, each once for all channels."""
+        jobs = [job for channel in CHANNELS for job, _ in self.jobs(channel)]
+        return {job.id.rpartition("/")[0] for job in jobs if job.state == "held"}
+
     def dump(self):
         return self.link.execute("SELECT * FROM queue ORDER BY topic, id").fetchall()

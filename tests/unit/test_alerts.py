@@ -15,6 +15,7 @@ from runtime.ref import Declined
 from runtime.store import StoreError
 from tests.fakes.alerts import START, Alerts, run
 
+MANY = "held back: more than 30 criticals in an hour"
 pytestmark = pytest.mark.anyio
 HOUR_ON = START + timedelta(hours=1)
 
@@ -95,11 +96,15 @@ async def test_it_holds_a_critical_for_a_minute_at_most(alerts):
     assert len(await alerts.sent()) == 30
     await anyio.sleep(60)
     jobs = await alerts.jobs()
-    assert jobs[-1][1].title == "10 alerts held back by the limit"
+    assert jobs[-1][1].title == f"10 alerts {MANY}"
     held = [job for job, _ in jobs if job.detail.startswith("told in digest")]
     assert len(held) == 10
     assert max(job.updated - job.created for job in held) <= 60
-    assert alerts.told[-1] == ("10 alerts held back by the limit", "resolved", True)
+    assert alerts.told[-1] == (
+        f"10 alerts {MANY}",
+        "resolved",
+        True,
+    )
 
 
 async def test_it_forgets_deliveries_after_90_days(alerts):
@@ -388,14 +393,17 @@ async def test_it_combines_criticals_within_a_minute_though_the_disk_refuses(ale
     assert alerts.emergencies == []
     await anyio.sleep(60)
     (digest,) = alerts.emergencies
-    assert (digest.kind, digest.title) == ("digest", "10 alerts held back by the limit")
+    assert (digest.kind, digest.title) == (
+        "digest",
+        f"10 alerts {MANY}",
+    )
     await alerts.trouble(40)
     await anyio.sleep(60)
-    assert [n.title for n in alerts.emergencies[1:]] == ["1 alert held back by the limit"]
+    assert [n.title for n in alerts.emergencies[1:]] == [f"1 alert {MANY}"]
     alerts.table.mend_disk()
     await anyio.sleep(120)
     assert (await alerts.sent())[30:] == [alerts.emergencies[0].id]
-    assert "11 alerts held back" in [notice.title for _, notice in await alerts.jobs()]
+    assert f"11 alerts {MANY}" in [notice.title for _, notice in await alerts.jobs()]
     count = await alerts.table.store.read(lambda tx: tx.queue.count("slack"))
     assert count == {"queued": 31, "done": 12}
 
@@ -407,7 +415,7 @@ async def test_it_bounds_what_waits_for_the_disk_and_tells_what_it_lets_go(tmp_p
         table.break_disk()
         await alerts.trouble(*range(6), severity="warning")
         titles = [notice.title for notice in alerts.emergencies]
-        assert titles == ["Trouble 0", "Trouble 1", "4 alerts held back by the limit"]
+        assert titles == ["Trouble 0", "Trouble 1", "4 alerts held back: hourly limit"]
         table.mend_disk()
         await anyio.sleep(1.1)
         assert len(await alerts.history()) == 5
@@ -434,6 +442,6 @@ async def test_it_waits_for_a_read_that_failed_with_anothers_write(alerts, monke
     await anyio.sleep(120)
     monkeypatch.setattr(alerts.table.store, "read", read)
     await anyio.sleep(1.1)
-    assert alerts.told[-1][0] == "2 alerts held back by the limit"
+    assert alerts.told[-1][0] == f"2 alerts {MANY}"
     assert alerts.told[-2][0] == "Drawdown 6.00% today"
     assert alerts.table.actor("tested").restarts_total == 0

@@ -1,5 +1,6 @@
 """The book, its limit and its outbox together, on a database in memory and a clock by hand."""
 
+import re
 from collections import Counter
 from datetime import timedelta
 
@@ -433,9 +434,9 @@ def test_it_tells_what_was_held_in_one_digest(desk):
     assert len(desk.sent()) == 10
     desk.wait(5)
     kind, title = desk.sent()[-1]
-    assert (kind, title) == ("digest", "25 alerts held back by the limit")
+    assert (kind, title) == ("digest", "25 alerts held back: hourly limit")
     text = desk.jobs()[-1][1].text
-    assert text.startswith(f"00:00:00 bot10 · D10 [{desk.alerts()[-11].id}]\n")
+    assert text.startswith(f"00:00 bot10 · D10 [{desk.alerts()[-11].id}]\n")
     assert text.endswith(f"bot29 · D29 [{desk.alerts()[-30].id}]\nand 5 more, on the page")
     assert desk.tx.queue.count()["done"] == 50
 
@@ -449,7 +450,9 @@ def test_it_does_not_lose_what_one_digest_cannot_hold(desk, monkeypatch):
         step = desk.book.digest(jobs, [], desk.now)
         desk.write([step])
         jobs = desk.tx.queue.held(8)
-    assert desk.tx.queue.count()["done"] == 12
+    told = [job.detail for channel in CHANNELS for job, _ in desk.jobs(channel)]
+    assert sum(detail.startswith("told in digest") for detail in told) == 12
+    assert desk.book.held == 0
 
 
 def test_it_does_not_hold_a_critical_longer_than_a_minute_behind_warnings(desk):
@@ -457,7 +460,30 @@ def test_it_does_not_hold_a_critical_longer_than_a_minute_behind_warnings(desk):
     desk.wait(1_000)
     desk.take(*[other(n, "critical") for n in range(100, 131)])
     desk.look()
-    assert ("digest", "2 alerts held back by the limit") in desk.sent()
+    why = "hourly limit, more than 30 criticals in an hour"
+    assert ("digest", f"2 alerts held back: {why}") in desk.sent()
+
+
+def test_it_counts_no_longer_as_held_what_went_at_once_with_its_end(desk):
+    desk.take(*[other(n, "critical") for n in range(32)])
+    assert desk.book.held == 2
+    desk.take(replace(other(31, "critical"), band=0))  # over while it was held: it goes
+    assert desk.sent()[-1] == ("fired", "D31 (over)")
+    assert desk.book.held == desk.book.dispatch.limit.held == 1
+    desk.take(OVER, other(99, "critical"), replace(other(0, "critical"), band=0))
+    assert desk.jobs()[0][1].held == 2
+    desk.restart()
+    assert desk.book.held == 2
+
+
+def test_it_holds_one_message_of_an_alert_that_is_told_again_meanwhile(desk):
+    desk.take(*[other(n) for n in range(11)])
+    desk.deliver("slack")
+    desk.take(replace(other(10), value=0.2, band=2))
+    assert len(desk.held()) == desk.book.held == 1
+    desk.wait(3_600)
+    assert desk.sent()[-1] == ("digest", "1 alert held back: hourly limit")
+    assert desk.jobs()[-1][1].suppressed == 1
 
 
 # ---------------------------------------------------------------- restarts
@@ -535,6 +561,7 @@ def play(desk, todo, *, restarts):
             getattr(desk, what)(*args)
         elif restarts:
             desk.restart()
+        assert desk.book.held == desk.book.dispatch.limit.held == len(desk.held())
     return accepted
 
 
@@ -544,6 +571,9 @@ def check_counts(desk, channel, accepted):
     live = Counter()
     for job, notice in desk.jobs(channel):
         if notice.kind == "digest":
+            said = re.search(r"and (\d+) more", notice.text)
+            lines = len(notice.text.split("\n")) - bool(said)
+            assert lines + (int(said[1]) if said else 0) == int(notice.title.split()[0])
             if job.detail.startswith("told in"):
                 continue  # the digest that waited before it counts it
             told_by_digests += int(notice.title.split()[0])

@@ -117,9 +117,9 @@ def test_it_holds_warnings_and_tells_them_in_one_digest_at_the_end(restarts):
     assert {job.detail for job, _ in desk.jobs()} == {QUIET}
     assert desk.book.dispatch.limit.held == 3
     desk.wait(5)
-    assert desk.sent() == [("digest", "3 alerts held back in quiet times")]
+    assert desk.sent() == [("digest", "3 alerts held back: quiet hours")]
     ids = [alert.id for alert in reversed(desk.alerts())]
-    lines = [f"0{n}:00:00 bot{n} · 10 losses [{ids[n]}]" for n in range(3)]
+    lines = [f"0{n}:00 bot{n} · 10 losses [{ids[n]}]" for n in range(3)]
     assert desk.jobs()[-1][1].text == "\n".join(lines)
     assert desk.book.dispatch.limit.held == 0
     desk.link.close()
@@ -141,7 +141,7 @@ def test_it_tells_what_fired_and_cleared_in_the_night_as_one_line():
     desk.wait(HOUR)
     desk.take(OVER)
     desk.wait(7 * HOUR)
-    assert desk.sent() == [("digest", "1 alert held back in quiet times")]
+    assert desk.sent() == [("digest", "1 alert held back: quiet hours")]
     alert = desk.alerts()[-1]
     assert desk.jobs()[-1][1].text.endswith(f"10 losses (over) [{alert.id}]")
     desk.link.close()
@@ -167,11 +167,11 @@ def test_it_combines_criticals_in_the_night_without_the_warnings():
     desk.take(BAD)
     desk.take(*[replace(SWITCH, bot=f"bot{n}") for n in range(33)])
     desk.wait(60)
-    assert desk.sent()[-1] == ("digest", "3 alerts held back by the limit")
+    assert desk.sent()[-1] == ("digest", "3 alerts held back: more than 30 criticals in an hour")
     assert desk.book.dispatch.limit.held == 1
     desk.deliver("slack")
     desk.wait(7 * HOUR)
-    assert desk.sent()[-1] == ("digest", "1 alert held back in quiet times")
+    assert desk.sent()[-1] == ("digest", "1 alert held back: quiet hours")
     desk.link.close()
 
 
@@ -200,7 +200,7 @@ def test_it_holds_only_what_a_window_is_about_and_only_while_it_lasts():
     desk.wait(2 * HOUR - 5)
     assert [kind for kind, _ in desk.sent()] == ["fired", "fired"]
     desk.wait(5)
-    assert desk.sent()[-1] == ("digest", "1 alert held back in quiet times")
+    assert desk.sent()[-1] == ("digest", "1 alert held back: maintenance window")
     desk.link.close()
 
 
@@ -208,11 +208,33 @@ def test_it_keeps_back_in_a_digest_by_the_limit_what_a_window_still_holds():
     desk = Desk(windows=[window(5, bot="native")], hourly_limit=1)
     desk.take(BAD, *[replace(BAD, bot=f"bot{n}") for n in range(3)])
     desk.wait(HOUR)
-    assert desk.sent()[-1] == ("digest", "2 alerts held back by the limit")
+    assert desk.sent()[-1] == ("digest", "2 alerts held back: hourly limit")
     assert desk.jobs()[-1][1].held == 1
     desk.deliver("slack")
     desk.wait(4 * HOUR)
-    assert desk.sent()[-1] == ("digest", "1 alert held back in quiet times")
+    assert desk.sent()[-1] == ("digest", "1 alert held back: maintenance window")
+    desk.link.close()
+
+
+def test_a_digest_names_each_reason_for_which_something_was_held():
+    desk = night(windows=[window(7, bot="native")])
+    desk.take(BAD, replace(BAD, bot="other"))
+    desk.wait(7 * HOUR)
+    [told] = desk.sent()
+    assert told == ("digest", "2 alerts held back: quiet hours, maintenance window")
+    desk.link.close()
+
+
+def test_a_digest_says_on_which_day_where_it_was_another():
+    desk = Desk(quiet=Hours(time(0), time(23, 59), "UTC"))
+    desk.take(BAD)
+    desk.wait(60)
+    desk.book.hush.quiet = None
+    desk.now_s += 24 * HOUR
+    desk.look()
+    [(_, _), (_, told)] = desk.jobs()
+    assert told.text.startswith("Jan 01, 00:00 native · 10 losses [")
+    assert told.remarks == ["Times are UTC"]
     desk.link.close()
 
 
@@ -238,7 +260,7 @@ async def test_it_takes_a_window_over_the_api_and_counts_what_it_kept(tmp_path):
         assert (kept.id, kept.hold, kept.kept) == (made.id, True, 1)
         await anyio.sleep(HOUR)
         titles = [notice.title for _, notice in await again.jobs()]
-        assert titles[-1] == "1 alert held back in quiet times"
+        assert titles[-1] == "1 alert held back: maintenance window"
         assert await again.ref.ask(ListSilences()) == []
 
 

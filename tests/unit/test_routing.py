@@ -145,8 +145,10 @@ def test_it_sends_a_digest_wherever_one_of_its_alerts_was_to_go():
     desk.take(warning, replace(warning, trigger="silent"), replace(warning, trigger="storage"))
     desk.wait(3_600)
     told = {channel: desk.sent(channel)[-1] for channel in ALL}
-    digest = ("digest", "2 alerts held back by the limit")
+    digest = ("digest", "1 alert held back: hourly limit")
     assert told["mail"] == told["pager"] == digest
+    texts = [desk.jobs(channel)[-1][1].text for channel in ("mail", "pager")]
+    assert texts[0] != texts[1]  # each hears what was to go there
     assert told["slack"] != digest
     desk.link.close()
 
@@ -157,7 +159,7 @@ def test_it_does_not_lose_what_was_held_for_a_channel_that_was_switched_off():
     desk.take(warning, replace(warning, bot="other"))
     desk.restart(Policy(["mail"]))
     desk.wait(3_600)
-    assert ("digest", "1 alert held back by the limit") in desk.sent("mail")
+    assert ("digest", "1 alert held back: hourly limit") in desk.sent("mail")
     desk.link.close()
 
 

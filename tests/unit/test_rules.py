@@ -72,7 +72,7 @@ def test_it_lets_what_is_not_critical_join_the_digest_after_72_hours(desk):
     desk.look()
     assert [(n.kind, n.title) for j, n in desk.jobs("mail") if j.state == "queued"] == [
         ("fired", "10 losses"),
-        ("digest", "1 alert held back, undelivered for 72 h"),
+        ("digest", "1 alert held back: undelivered for 72 h"),
     ]
     assert [kind for kind, _ in desk.sent("slack")] == ["fired", "fired"]
 
