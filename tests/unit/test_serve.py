@@ -96,7 +96,11 @@ async def test_it_ends_while_the_database_is_checked(settings, journal, monkeypa
         assert await run(settings) == (0, [])
     assert writers() == []
     folder = settings.storage.data_dir
-    assert {path.name for path in folder.iterdir()} == {DATABASE, f"{DATABASE}.lock"}
+    assert {path.name for path in folder.iterdir()} == {
+        DATABASE,
+        f"{DATABASE}.head",
+        f"{DATABASE}.lock",
+    }
     assert await journal() == 1
     assert (await served(settings))[0] == 0
 
