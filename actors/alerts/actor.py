@@ -16,7 +16,7 @@ import msgspec
 from anyio.lowlevel import checkpoint
 from msgspec.structs import replace
 
-from actors.alerts import disk, outbox, shown, triggers
+from actors.alerts import controls, disk, outbox, shown, triggers
 from actors.alerts.account import Accounts
 from actors.alerts.book import Book
 from actors.alerts.commands import (
@@ -156,7 +156,7 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         if isinstance(message, RiskUpdate):
             return self._risks(message) + self._watch.risk(message)
         if isinstance(message, HealthUpdate):
-            found = triggers.of_health(message, self._limits_of, self._book.holds_any)
+            found = controls.of_health(message, self._limits_of, self._book.holds_any)
             return found + self._watch.health(message)
         if isinstance(message, MetricsUpdate):
             return self._watch.metrics(message)

@@ -1,4 +1,4 @@
-"""Triggers, decided purely: what the figures and the health of a bot amount to, as findings.
+"""Triggers, decided purely: what the figures of a bot amount to, and our own trouble, as findings.
 
 A finding says whether its condition holds now; whether that is worth a message is `debounce`'s
 business. A drawdown or a streak has bands at 1, 2 and 4 times its threshold (5, 10 and 20 %), so
@@ -8,23 +8,11 @@ that a worse one is told at once.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
-from datetime import datetime
 
 from msgspec import Struct
 
-from actors.alerts.facts import SINCE, instant, open_positions, places
-from actors.messages import (
-    ApiHealth,
-    BotHealth,
-    HealthUpdate,
-    PositionState,
-    Risk,
-    RiskUpdate,
-    Severity,
-)
+from actors.messages import Risk, RiskUpdate, Severity
 
-PING_FAILURES = 2  # one lost ping is a blip on the page, two in a row are an alert
 BANDS = (1, 2, 4)
 KEYS_KEPT = 1_024
 
@@ -77,7 +65,6 @@ def key_of(trigger: str, bot: str, subject: str = "") -> str:
     return f"{trigger}|{bot}|{subject}"
 
 
-CONTROLS = ("kill_switch", "circuit_breaker", "silent", "api_errors", "position_limit")
 RISKS = ("drawdown_day", "drawdown_week", "drawdown_total", "losses_in_a_row")
 
 
@@ -164,156 +151,6 @@ def _account(risk: Risk, currency: str) -> list[tuple[str, str]]:
         facts.append(("Equity", f"{risk.equity:.2f} {currency}"))
     facts.append(("Trades", str(risk.trades)))
     return facts
-
-
-def is_well(health: BotHealth, limits: Limits) -> bool:
-    """Say whether no control of a bot is wrong, without a word of text."""
-    return not (
-        health.kill_switch.active
-        or health.circuit_breaker.open
-        or health.silent
-        or health.api_errors_per_minute > limits.api_errors_per_minute
-        or _full(health.positions)
-    )
-
-
-def _full(positions: PositionState) -> bool:
-    return bool(positions.limit) and (positions.open or 0) >= positions.limit
-
-
-@functools.lru_cache(maxsize=KEYS_KEPT)
-def control_keys(bot: str) -> tuple[str, ...]:
-    """Return the debounce's keys of a bot's controls."""
-    return tuple(key_of(trigger, bot) for trigger in CONTROLS)
-
-
-def of_health(
-    update: HealthUpdate,
-    limits: Callable[[str], Limits],
-    held: Callable[[Iterable[str]], bool] = lambda _keys: True,
-) -> list[Finding]:
-    """Return the findings of all bots' controls and all APIs, and of a rejected order.
-
-    None of a bot that is well, unless one of the keys was `held` before.
-    """
-    found: list[Finding] = []
-    for bot, health in update.health.bots.items():
-        bounds = limits(bot)
-        if not is_well(health, bounds) or held(control_keys(bot)):
-            found += _controls(bot, health, bounds)
-    found += [_api(name, api) for name, api in update.health.apis.items()]
-    if update.rejected:
-        found.append(_rejected(update))
-    return found
-
-
-def _controls(bot: str, health: BotHealth, limits: Limits) -> list[Finding]:
-    switch, breaker = health.kill_switch, health.circuit_breaker
-    facts = open_positions(health.positions)
-    errors = health.api_errors_per_minute
-    limit = str(limits.api_errors_per_minute)
-    until = [("Until", instant(breaker.until))] if breaker.open and breaker.until else []
-    return [
-        Finding(
-            trigger="kill_switch",
-            bot=bot,
-            band=int(switch.active),
-            severity="critical",
-            title="Kill switch on",
-            text=switch.reason or "The kill switch was activated.",
-            facts=[*_since(switch.active, switch.since), *facts],
-            transition=True,
-            cleared="The kill switch is off.",
-        ),
-        Finding(
-            trigger="circuit_breaker",
-            bot=bot,
-            band=int(breaker.open),
-            severity="critical",
-            title="Circuit breaker open",
-            text=breaker.reason or "The circuit breaker tripped.",
-            facts=[*_since(breaker.open, breaker.since), *until, *facts],
-            transition=True,
-            cleared="The circuit breaker is closed.",
-        ),
-        Finding(
-            trigger="silent",
-            bot=bot,
-            band=int(health.silent),
-            severity="critical",
-            title="Bot silent",
-            text=f"No sign of life for more than {limits.silent_after_s:.0f} s.",
-            threshold=limits.silent_after_s,
-            facts=[*facts, ("Last seen", instant(health.last_seen))],
-            cleared="The bot is heard again.",
-        ),
-        Finding(
-            trigger="api_errors",
-            bot=bot,
-            band=int(errors > limits.api_errors_per_minute),
-            severity="warning",
-            title=f"{errors} API errors within a minute",
-            text=f"{errors} API errors within a minute, the limit is {limit}.",
-            value=float(errors),
-            threshold=float(limits.api_errors_per_minute),
-            facts=[("API errors", str(errors)), ("Limit", limit), *facts],
-            cleared=f"Now {errors} API errors within a minute.",
-        ),
-        _position_limit(bot, health.positions),
-    ]
-
-
-def _position_limit(bot: str, positions: PositionState) -> Finding:
-    open_ = places(positions) or "an unknown number of"
-    return Finding(
-        trigger="position_limit",
-        bot=bot,
-        band=int(_full(positions)),
-        severity="warning",
-        title="Position limit reached",
-        text=f"{open_} positions are open.",
-        value=float(positions.open) if positions.open is not None else None,
-        threshold=float(positions.limit) if positions.limit else None,
-        facts=open_positions(positions),
-        cleared=f"Now {open_} positions are open.",
-    )
-
-
-def _since(holds: bool, at: datetime | None) -> list[tuple[str, str]]:  # noqa: FBT001
-    """Return since when a control is as it is; of one that is calm that would be its end."""
-    return [(SINCE, instant(at))] if holds and at is not None else []
-
-
-def _api(name: str, api: ApiHealth) -> Finding:
-    return Finding(
-        trigger="exchange_unreachable",
-        bot="",
-        subject=name,
-        band=int(api.failures >= PING_FAILURES),
-        severity="warning",
-        title=f"Exchange {name} unreachable",
-        text=f"The exchange's API does not answer: {api.detail or 'no detail'}.",
-        value=float(api.failures),
-        threshold=float(PING_FAILURES),
-        facts=[
-            ("Failed in a row", str(api.failures)),
-            ("Last ping", instant(api.checked_at)),
-        ],
-        steady=True,
-        cleared="The exchange's API answers again.",
-    )
-
-
-def _rejected(update: HealthUpdate) -> Finding:
-    return Finding(
-        trigger="position_rejected",
-        bot=update.bot,
-        band=1,
-        severity="warning",
-        title="Order rejected by the position limit",
-        text=update.rejected,
-        once=True,
-    )
 
 
 class Internal(Struct, frozen=True):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from actors.alerts import facts, triggers
+from actors.alerts import controls, facts, triggers
 from actors.alerts.triggers import Internal, Limits
 from actors.messages import (
     ApiHealth,
@@ -55,7 +55,7 @@ def of_risk(**changed):
 def of_health(bot=BOT, apis=None, rejected=""):
     health = Health(AT, bot.level, [], {"native": bot}, apis or {})
     update = HealthUpdate("native", 1, health, rejected)
-    return {found.trigger: found for found in triggers.of_health(update, lambda _bot: Limits())}
+    return {found.trigger: found for found in controls.of_health(update, lambda _bot: Limits())}
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_it_is_calm_where_no_finding_holds(today, week, total, streak):
     assert {finding.key for finding in found.values()} <= set(triggers.risk_keys("native"))
 
 
-controls = st.builds(
+bots = st.builds(
     replace,
     st.just(BOT),
     kill_switch=st.builds(KillSwitchState, active=st.booleans()),
@@ -239,14 +239,14 @@ controls = st.builds(
 )
 
 
-@given(controls, st.booleans())
+@given(bots, st.booleans())
 def test_it_writes_nothing_of_a_bot_that_is_and_was_well(bot, held):
     update = HealthUpdate("", 1, Health(AT, "HEALTHY", [], {"native": bot}, {}))
-    wrong = {f.key for f in triggers.of_health(update, lambda _bot: Limits()) if f.band}
-    assert triggers.is_well(bot, Limits()) is not bool(wrong)
-    found = triggers.of_health(update, lambda _bot: Limits(), lambda _keys: held)
+    wrong = {f.key for f in controls.of_health(update, lambda _bot: Limits()) if f.band}
+    assert controls.is_well(bot, Limits()) is not bool(wrong)
+    found = controls.of_health(update, lambda _bot: Limits(), lambda _keys: held)
     assert {f.key for f in found} == (
-        set(triggers.control_keys("native")) if wrong or held else set()
+        set(controls.control_keys("native")) if wrong or held else set()
     )
 
 
