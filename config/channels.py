@@ -5,6 +5,7 @@ Secrets print as `***`. What a channel needs once it is on stands in `NEEDED`.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Struct
@@ -117,10 +118,20 @@ class Apprise(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Template(Struct, frozen=True, forbid_unknown_fields=True):
-    """A user's own wording, in Jinja2; "" for the built-in one. `text` may have several lines."""
+    """A user's own wording, in Jinja2; "" for the built-in one. `text` may have several lines.
+
+    Where it stands in a file of its own, `config.templates` puts what that says beside its path.
+    """
 
     title: str = ""
+    title_file: Path | None = None
     text: Annotated[str, rules.LINES] = ""
+    text_file: Path | None = None
+
+    def origin(self, key: str) -> tuple[str, Path | None]:
+        """Return which setting gave the title or the text, and the file that it stands in."""
+        path: Path | None = getattr(self, f"{key}_file")
+        return key if path is None else f"{key}_file", path
 
 
 class Console(Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+
+from config.names import printable
 
 
 class UnreadableError(ValueError):
@@ -28,3 +31,29 @@ def read(path: Path | str, bytes_max: int) -> bytes:
     if len(raw) > bytes_max:
         raise UnreadableError(f"more than {bytes_max} bytes")
     return raw
+
+
+def text(path: Path | str, bytes_max: int) -> str:
+    """Give a UTF-8 file's text, without its byte order mark. Raises UnreadableError."""
+    raw = read(path, bytes_max)
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise UnreadableError(f"not UTF-8 text (at line {line})") from None
+
+
+def expanded(path: Path, environ: Mapping[str, str]) -> Path:
+    """Put the home in the place of a path's `~`. Raises UnreadableError."""
+    first = path.parts[0] if path.parts else ""
+    if not first.startswith("~"):
+        return path
+    if first != "~":
+        raise UnreadableError(f"cannot expand {printable(first)}: write it in full")
+    try:
+        home = environ.get("HOME") or str(Path.home())
+    except RuntimeError:  # neither HOME nor an entry in the user database
+        home = ""
+    if not home.startswith("/") or not home.isprintable():
+        raise UnreadableError("cannot expand ~: HOME is not an absolute path")
+    return Path(home, *path.parts[1:])

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from config import environ as environment
-from config import files
+from config import files, templates
 from config.alerting import TRIGGER_CHARS_MAX, Routes, Rule, Trigger, is_trigger_name
 from config.channels import Template
 from config.crosscheck import check
@@ -53,7 +54,7 @@ ITEMS_MAX = {
 def load(config_path: Path | None, environ: Mapping[str, str]) -> Settings:
     """Read the settings: `config_path`, else the file SIDEWATCH_CONFIG names, then `environ`.
 
-    Reads those files and secrets' files, and nothing else. Raises SettingsError.
+    Reads those files, secrets' and templates' files, and nothing else. Raises SettingsError.
     """
     named = environ.get(CONFIG_NAME) or None
     path = config_path if config_path is not None else named
@@ -63,7 +64,12 @@ def load(config_path: Path | None, environ: Mapping[str, str]) -> Settings:
         given.update(_flatten(_read(path, source)))
     given.update(environment.read(environ, _field, _long_names))
     settings = _build(_converted(given), environ)
-    check(settings, {place: item.source for place, item in given.items()})
+    sources = {place: item.source for place, item in given.items()}
+    folder = Path(path).parent if path is not None else Path()
+    settings = replace(
+        settings, templates=templates.filled(settings.templates, folder, environ, sources)
+    )
+    check(settings, sources)
     return settings
 
 
@@ -121,14 +127,9 @@ def _can_name(name: str, table: str) -> bool:
 def _read(path: Path | str, source: str) -> dict[str, Any]:
     shown = f"{source}: {printable(str(path), PATH_CHARS_MAX)}"
     try:
-        raw = files.read(path, FILE_BYTES_MAX)
+        text = files.text(path, FILE_BYTES_MAX)
     except files.UnreadableError as error:
         raise SettingsError(f"{shown}: {error}") from None
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise SettingsError(f"{shown}: not UTF-8 text (at line {line})") from None
     try:
         return tomllib.loads(text, parse_float=_exact)
     except RecursionError:
@@ -266,20 +267,9 @@ def _place_data(storage: dict[str, Any], environ: Mapping[str, str]) -> None:
         storage["data_dir"] = Path(shared, "sidewatch")
         return
     path = Storage().data_dir if chosen is None else chosen
-    if path.parts[:1] == ("~",):
-        path = Path(_home(environ), *path.parts[1:])
-    elif not path.parts:
+    if not path.parts:
         raise refusal(DATA_DIR, "must be a directory, got ''")
-    elif path.parts[0].startswith("~"):
-        raise refusal(DATA_DIR, f"cannot expand {printable(path.parts[0])}: write it in full")
-    storage["data_dir"] = path
-
-
-def _home(environ: Mapping[str, str]) -> str:
     try:
-        home = environ.get("HOME") or str(Path.home())
-    except RuntimeError:  # neither HOME nor an entry in the user database
-        home = ""
-    if not home.startswith("/") or not home.isprintable():
-        raise refusal(DATA_DIR, "cannot expand ~: HOME is not an absolute path")
-    return home
+        storage["data_dir"] = files.expanded(path, environ)
+    except files.UnreadableError as error:
+        raise refusal(DATA_DIR, str(error)) from None

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 
 from actors.senders.channel import Channel
 from actors.senders.wording import Words
-from config.names import refusal
+from config.channels import Template
+from config.names import PATH_CHARS_MAX, printable, refusal
 from config.settings import Secret, Settings
+from config.templates import KEYS
 
 Builder = Callable[[], Channel]
 
@@ -22,11 +24,12 @@ def words(settings: Settings, channel: str) -> Words:
 
 def _templates(settings: Settings, channel: str) -> Iterator[tuple[str, str, str]]:
     """Which template stands for the title and for the text, and where it is set."""
-    for key in ("title", "text"):
+    for key in KEYS:
         for name in (channel, "all"):
-            source = getattr(settings.templates.get(name), key, "")
+            template = settings.templates.get(name, Template())
+            source = getattr(template, key)
             if source:
-                yield key, f"templates.{name}.{key}", source
+                yield key, f"templates.{name}.{template.origin(key)[0]}", source
                 break
 
 
@@ -158,6 +161,7 @@ def fingerprint(settings: Settings, name: str) -> str:
     """Return what differs once a channel's settings do: a keyed hash, which tells no secret."""
     channel = getattr(settings, name)
     values = [getattr(channel, key) for key in channel.__struct_fields__]
+    values += _templates(settings, name)  # what was refused may have been its wording
     shown = repr([value.reveal() if isinstance(value, Secret) else value for value in values])
     key = settings.auth.hmac_key
     assert key is not None  # `serve` has drawn one
@@ -167,8 +171,8 @@ def fingerprint(settings: Settings, name: str) -> str:
 def check(settings: Settings) -> None:
     """Raise SettingsError for what only a channel's own code can tell, such as a missing extra."""
     for name, template in settings.templates.items():
-        for key in ("title", "text"):
-            _check_template(name, key, getattr(template, key))
+        for key in KEYS:
+            _check_template(name, template, key)
     if settings.apprise.enabled:
         from actors.senders.apprise import ExtraMissingError  # noqa: PLC0415
 
@@ -180,11 +184,23 @@ def check(settings: Settings) -> None:
             raise refusal(("apprise", "urls"), str(error).partition(": ")[2]) from None
 
 
-def _check_template(name: str, key: str, source: str) -> None:
+def template_files(settings: Settings) -> Iterator[str]:
+    """Say which wording stands in a file of its own, and in which."""
+    for name, template in settings.templates.items():
+        for key in KEYS:
+            setting, path = template.origin(key)
+            if path is not None:
+                yield f"templates.{name}.{setting}: {printable(str(path), PATH_CHARS_MAX)}"
+
+
+def _check_template(name: str, template: Template, key: str) -> None:
     from actors.senders.templates import BadTemplateError, compiled  # noqa: PLC0415
 
+    setting, path = template.origin(key)
+    source = getattr(template, key)
     try:
         if source:
             compiled(source)
     except BadTemplateError as error:
-        raise refusal(("templates", name, key), str(error)) from None
+        where = "" if path is None else f"{printable(str(path), PATH_CHARS_MAX)}: "
+        raise refusal(("templates", name, setting), f"{where}{error}") from None

@@ -19,6 +19,7 @@ from config import secret
 from config.settings import Auth, Secret, Settings, SettingsError
 from runtime.store import examine as trouble_of
 from sidewatch import mark
+from sidewatch.channels import template_files
 from sidewatch.demo import data_dir as demo_dir
 from sidewatch.lasting import DATABASE
 from sidewatch.near import is_near
@@ -55,6 +56,7 @@ def examine(settings: Settings, url: str | None) -> int:
 
 def _findings(settings: Settings, url: str | None) -> Iterator[Finding]:
     yield Finding("ok", "settings are good")  # or this had not begun
+    yield from (Finding("ok", line) for line in template_files(settings))
     yield from _storage(settings.storage.data_dir)
     built = (STATIC / "index.html").is_file()
     yield _judged(built, f"the dashboard is {'' if built else 'not '}built")

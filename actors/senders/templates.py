@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, nodes
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from msgspec.structs import replace
@@ -103,24 +103,41 @@ def compiled(source: str) -> Template:
 
 
 def check(tree: nodes.Template) -> None:
-    """Raise BadTemplateError for what is unknown or not bounded.
-
-    The constructs come first: looking for variables already folds constants.
-    """
-    _walk(tree, in_loop=False)
-    unknown = sorted(meta.find_undeclared_variables(tree) - VARIABLES)
-    if unknown:
-        known = ", ".join(sorted(VARIABLES))
-        raise BadTemplateError(f"unknown variable {unknown[0]!r}; there are: {known}")
+    """Raise BadTemplateError for what is unknown or not bounded, with its line."""
+    _walk(tree, VARIABLES, in_loop=False)
 
 
-def _walk(node: nodes.Node, *, in_loop: bool) -> None:
+def _walk(node: nodes.Node, known: frozenset[str], *, in_loop: bool) -> None:
     """Check one node and what is below it; the depth is the parser's, which is bounded."""
-    fault = _fault(node, in_loop=in_loop)
+    fault = _fault(node, in_loop=in_loop) or _unknown(node, known)
     if fault:
         raise BadTemplateError(f"line {node.lineno}: {fault}")
+    if isinstance(node, nodes.For):
+        _walk_loop(node, known)
+        return
     for child in node.iter_child_nodes():
-        _walk(child, in_loop=in_loop or isinstance(node, nodes.For))
+        _walk(child, known, in_loop=in_loop)
+
+
+def _walk_loop(loop: nodes.For, known: frozenset[str]) -> None:
+    """Check a loop: its own names are known in its test and its body, and nowhere else."""
+    own = known | {name.name for name in loop.target.find_all(nodes.Name)}
+    if isinstance(loop.target, nodes.Name):
+        own |= {loop.target.name}
+    for part, names in (
+        ([loop.target, loop.test], own),
+        (loop.body, own | {"loop"}),
+        (loop.else_, known),
+    ):
+        for node in part:
+            if node is not None:
+                _walk(node, names, in_loop=True)
+
+
+def _unknown(node: nodes.Node, known: frozenset[str]) -> str:
+    if not isinstance(node, nodes.Name) or node.name in known:
+        return ""
+    return f"unknown variable {node.name!r}; there are: {', '.join(sorted(VARIABLES))}"
 
 
 def _fault(node: nodes.Node, *, in_loop: bool) -> str:

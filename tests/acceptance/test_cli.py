@@ -100,8 +100,35 @@ def test_it_stops_at_a_template_that_cannot_be(tmp_path):
     done = call("run", data_dir=tmp_path, SIDEWATCH__TEMPLATES__ALL__TEXT="a\n{{ equty }}")
     assert done.returncode == 2
     name = "templates.all.text (SIDEWATCH__TEMPLATES__ALL__TEXT)"
-    assert done.stderr.startswith(f"sidewatch: {name}: unknown variable 'equty'; there are: ")
+    assert done.stderr.startswith(f"sidewatch: {name}: line 2: unknown variable 'equty'; there ")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["check-config", "doctor", "run"])
+def test_it_stops_at_a_templates_file_that_cannot_be(tmp_path, command):
+    (tmp_path / "own.j2").write_text("a\n{{ equty }}")
+    (tmp_path / "sidewatch.toml").write_text('[templates.all]\ntext_file = "own.j2"\n')
+    config = str(tmp_path / "sidewatch.toml")
+    done = call(command, "--config", config, data_dir=tmp_path / "data")
+    assert done.returncode == 2
+    name = "templates.all.text_file (SIDEWATCH__TEMPLATES__ALL__TEXT_FILE)"
+    assert done.stderr.startswith(f"sidewatch: {name}: {tmp_path}/own.j2: line 2: unknown variable")
+    assert len(done.stderr.splitlines()) == 1
+    (tmp_path / "own.j2").unlink()
+    done = call(command, "--config", config, data_dir=tmp_path / "data")
+    missing = f"sidewatch: {name}: {tmp_path}/own.j2: No such file or directory\n"
+    assert (done.returncode, done.stderr) == (2, missing)
+
+
+def test_it_says_which_wording_stands_in_a_file(tmp_path):
+    (tmp_path / "own.j2").write_text("{{ text }}")
+    (tmp_path / "sidewatch.toml").write_text('[templates.slack]\ntext_file = "own.j2"\n')
+    config = str(tmp_path / "sidewatch.toml")
+    line = f"templates.slack.text_file: {tmp_path}/own.j2"
+    done = call("check-config", "--config", config, data_dir=tmp_path / "data")
+    assert (done.returncode, line in done.stdout.splitlines()) == (0, True)
+    done = call("doctor", "--config", config, data_dir=tmp_path / "data")
+    assert f"ok   {line}" in done.stdout.splitlines()
 
 
 def test_it_shows_what_is_wrong(sidewatch):

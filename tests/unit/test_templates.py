@@ -76,7 +76,11 @@ def test_it_uses_the_built_in_words_without_a_template():
     [
         ("{{ title", "line 1: unexpected end of template"),
         ("a\n{% if %}", "line 2: "),
-        ("{{ equity }}", "unknown variable 'equity'; there are: alert_id, at, bot, fact"),
+        ("a\n{{ equity }}", "line 2: unknown variable 'equity'; there are: alert_id, at, bot"),
+        ("{% for a in facts %}{{ a }}{% endfor %}\n{{ a }}", "line 2: unknown variable 'a'"),
+        ("{% for a in facts %}{% else %}\n{{ a }}{% endfor %}", "line 2: unknown variable 'a'"),
+        ("{% for a in facts if loop.first %}{% endfor %}", "line 1: unknown variable 'loop'"),
+        ("{{ loop.index }}", "line 1: unknown variable 'loop'"),
         ("{{ self }}", "line 1: unknown variable 'self'"),
         ("{{ range(10 ** 9) }}", "line 1: call is not allowed in a template"),
         ("{% for i in range(1000000000) %}{% endfor %}", "line 1: a loop must be over facts"),
@@ -101,7 +105,7 @@ def test_it_uses_the_built_in_words_without_a_template():
         ("{{ ''.__class__.__mro__ }}", "line 1: getattr is not allowed"),
         ("{{ '{:>999999999}'.format(1) }}", "line 1: call is not allowed"),
         ("{{ loop.__class__ }}", "line 1: loop attribute '__class__'"),
-        ("{{ cycler }}", "unknown variable 'cycler'"),
+        ("{{ cycler }}", "line 1: unknown variable 'cycler'"),
         ("{% set x = text ~ text %}", "line 1: assign is not allowed"),
         ("{% set x %}{% endset %}", "line 1: assignblock is not allowed"),
         ("{% macro a() %}{% endmacro %}", "line 1: macro is not allowed"),
@@ -133,8 +137,13 @@ def test_it_stops_the_start_and_names_the_setting(tmp_path):
     with pytest.raises(SettingsError) as caught:
         channels.check(settings)
     assert str(caught.value).startswith(
-        "templates.slack.text (SIDEWATCH__TEMPLATES__SLACK__TEXT): unknown variable 'equity'"
+        "templates.slack.text (SIDEWATCH__TEMPLATES__SLACK__TEXT): line 2: unknown variable 'eq"
     )
+
+
+def test_it_knows_a_loops_own_names_where_they_are():
+    say(text="{% for n, v in facts if n in title %}{{ loop.index }}{{ n }}{{ v }}{% endfor %}")
+    say(text="{% for pair in facts %}{{ pair[0] }}{% else %}{{ title }}{% endfor %}")
 
 
 def test_it_refuses_templates_for_what_is_no_channel():
