@@ -80,13 +80,15 @@ class Feed(Actor[Wake]):
                 await self._rush.give_way(self._store.head() - place.told)
             start = max(0, place.told - run.seq + 1)
             piece = lines[start : start + place.together_max]
-            for message in self._messages(run.seq + start, piece, place.last_told):
+            for message in self._messages(run.seq + start, piece, place.last_told, run.at):
                 await ref.tell(message)
             place.told = place.last_told = run.seq + start + len(piece) - 1
             pieces += 1
             await checkpoint()
 
-    def _messages(self, seq: int, lines: list[bytes], after: int) -> list[Recorded | RecordedRun]:
+    def _messages(
+        self, seq: int, lines: list[bytes], after: int, arrived: float
+    ) -> list[Recorded | RecordedRun]:
         try:
             events = codec.decode_lines(b"\n".join(lines))
         except msgspec.MsgspecError:
@@ -95,8 +97,9 @@ class Feed(Actor[Wake]):
                 return []
             found: list[Recorded | RecordedRun] = []
             for place, line in enumerate(lines):
-                found += self._messages(seq + place, [line], found[-1].seq if found else after)
+                before = found[-1].seq if found else after
+                found += self._messages(seq + place, [line], before, arrived)
             return found
         if len(events) == 1:
-            return [Recorded(seq, events[0], after)]
-        return [RecordedRun(seq, events, after)]
+            return [Recorded(seq, events[0], after, arrived)]
+        return [RecordedRun(seq, events, after, arrived)]

@@ -31,8 +31,7 @@ class _Wire(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True,
 class Trade(_Wire, frozen=True, tag="trade"):
     """A closed trade. `pnl` is net and realised; `revision` > 0 corrects the same id.
 
-    `risk` is the amount that was at stake, entry to stop, in the same currency: P&L / risk is the
-    trade's R multiple.
+    `risk` is what was at stake, entry to stop, in its currency: P&L / risk is the R multiple.
     """
 
     bot: BotName
@@ -141,12 +140,13 @@ class Recorded(Struct, frozen=True):
     """A journaled event on its way to metrics and health.
 
     `seq` is its place in the journal, `after` the seq that this reader was told before it: a
-    reader that stands elsewhere knows what became of the ones between.
+    reader that stands elsewhere knows what became of the ones between. `arrived`: unix seconds.
     """
 
     seq: int
     event: Event
     after: int = 0
+    arrived: float = 0.0
 
 
 class RecordedRun(Struct, frozen=True):
@@ -155,6 +155,7 @@ class RecordedRun(Struct, frozen=True):
     seq: int
     events: list[Event]
     after: int = 0
+    arrived: float = 0.0
 
 
 # ---------------------------------------------------------------- figures
@@ -297,20 +298,22 @@ Level = Literal["HEALTHY", "DEGRADED", "CRITICAL"]
 
 
 class KillSwitchState(Struct, frozen=True):
-    """Kill switch: since when in this state, and why."""
+    """Kill switch: since when so, and why; `out_of_order`: its stamp is earlier than the last."""
 
     active: bool = False
     reason: str = ""
     since: datetime | None = None
+    out_of_order: bool = False
 
 
 class BreakerState(Struct, frozen=True):
-    """Circuit breaker: open means tripped."""
+    """Circuit breaker: open means tripped; `until` by our clock, the others as KillSwitchState."""
 
     open: bool = False
     reason: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    out_of_order: bool = False
 
 
 class PositionState(Struct, frozen=True):

@@ -79,8 +79,8 @@ class Position:
             return message, None
         for seq, event in self.news(message):
             rest = message.events[seq - message.seq + 1 :]
-            left = RecordedRun(seq + 1, rest, seq) if rest else None
-            return Recorded(seq, event, message.after), left
+            left = RecordedRun(seq + 1, rest, seq, message.arrived) if rest else None
+            return Recorded(seq, event, message.after, message.arrived), left
         return message, None
 
     def leave_out(self, seq: int) -> None:

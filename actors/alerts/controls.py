@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from datetime import datetime
 
 from actors.alerts.facts import SINCE, instant, open_positions, places
 from actors.alerts.triggers import KEYS_KEPT, Finding, Limits, key_of
@@ -23,6 +22,8 @@ from actors.messages import (
 
 CONTROLS = ("kill_switch", "circuit_breaker", "silent", "api_errors", "position_limit")
 PING_FAILURES = 2  # one lost ping is a blip on the page, two in a row are an alert
+ORDER = "Order"
+EARLIER = "stamped before what was told last: late, or the bot's clock was set back"
 
 Facts = list[tuple[str, str]]
 
@@ -88,7 +89,7 @@ def _kill_switch(bot: str, switch: KillSwitchState, positions: Facts) -> Finding
         severity="critical",
         title="Kill switch on",
         text=switch.reason or "The kill switch was activated.",
-        facts=[*_since(switch.active, switch.since), *positions],
+        facts=[*_since(switch), *positions],
         transition=True,
         cleared="The kill switch is off.",
     )
@@ -103,7 +104,7 @@ def _circuit_breaker(bot: str, breaker: BreakerState, positions: Facts) -> Findi
         severity="critical",
         title="Circuit breaker open",
         text=breaker.reason or "The circuit breaker tripped.",
-        facts=[*_since(breaker.open, breaker.since), *until, *positions],
+        facts=[*_since(breaker), *until, *positions],
         transition=True,
         cleared="The circuit breaker is closed.",
     )
@@ -154,9 +155,13 @@ def _position_limit(bot: str, positions: PositionState) -> Finding:
     )
 
 
-def _since(holds: bool, at: datetime | None) -> list[tuple[str, str]]:  # noqa: FBT001
+def _since(control: KillSwitchState | BreakerState) -> Facts:
     """Return since when a control is as it is; of one that is calm that would be its end."""
-    return [(SINCE, instant(at))] if holds and at is not None else []
+    holds = control.active if isinstance(control, KillSwitchState) else control.open
+    if not holds or control.since is None:
+        return []
+    since = [(SINCE, instant(control.since))]
+    return [*since, (ORDER, EARLIER)] if control.out_of_order else since
 
 
 def _api(name: str, api: ApiHealth) -> Finding:

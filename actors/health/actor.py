@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from anyio.lowlevel import checkpoint
@@ -127,11 +127,12 @@ class HealthActor(Actor[Message]):
     def _apply_row(self, row: Row) -> None:
         event = codec.known(row.data)
         if event is not None:  # the feed leaves out what another version has written, too
-            self._apply(event)
+            self._apply(event, row.at)
 
-    def _apply(self, event: Event) -> None:
+    def _apply(self, event: Event, arrived: float) -> None:
         if self._watches(event.bot):
-            self._facts[event.bot] = levels.applied(self._of(event.bot), event)
+            came = datetime.fromtimestamp(arrived, UTC)
+            self._facts[event.bot] = levels.applied(self._of(event.bot), event, came)
 
     async def _load_seen(self) -> None:
         rows = await self._store.read(lambda tx: list(tx.state.scan(self.SEEN, BOTS_MAX)))
@@ -190,7 +191,7 @@ class HealthActor(Actor[Message]):
 
     async def _record(self, message: Recorded | RecordedRun) -> None:
         for seq, event in self._position.news(message):
-            self._apply(event)
+            self._apply(event, message.arrived)
             rejected = ""
             if isinstance(event, PositionRejected):
                 rejected = event.reason or "no reason given"
@@ -199,9 +200,6 @@ class HealthActor(Actor[Message]):
 
     async def _look(self) -> None:
         self._listen()
-        now = self.ctx.clock.now()
-        for bot, facts in self._facts.items():
-            self._facts[bot] = levels.expired(facts, now)
         health = self._judge()
         if any(bot.silent and name not in self._silent for name, bot in health.bots.items()):
             await self._keep_seen()  # first: else a restart would say that it is over

@@ -7,12 +7,14 @@ The plan fixes the first of each; the others follow what its owner must do: act 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import msgspec
 from msgspec.structs import replace
 
+from actors.health.order import CLOSE_S, Order, Stamp, after, is_earlier
 from actors.messages import (
     ApiError,
     ApiHealth,
@@ -49,6 +51,7 @@ class Rules(msgspec.Struct, frozen=True):
 class Facts(msgspec.Struct, frozen=True):
     """The last known facts of one bot. `regular`: it has sent heartbeats, so silence means.
 
+    `..._order` is the order in which each control was told of, `errors` when each API error was.
     `heard_s`: how long we had listened when it was last heard, or its silence last counted anew;
     `quiet_s`: how long it had been listened to in vain by then; `spared_s`: what of that it was
     spared. `last_seen` is a stamp for people: the clock that gave it may have been set since.
@@ -60,40 +63,80 @@ class Facts(msgspec.Struct, frozen=True):
     last_seen: datetime | None = None
     regular: bool = False
     state: str = ""
-    errors: tuple[datetime, ...] = ()
+    errors: tuple[Stamp, ...] = ()
     heard_s: float = 0.0
     quiet_s: float = 0.0
     spared_s: float = 0.0
+    switch_order: Order | None = None
+    breaker_order: Order | None = None
+    positions_order: Order | None = None
 
 
-def applied(facts: Facts, event: Event) -> Facts:
-    """Return the facts after an event. One older than what is known changes nothing."""
+def applied(facts: Facts, event: Event, arrived: datetime) -> Facts:
+    """Return the facts after an event that came then. `order` decides whether it counts."""
+    told = Stamp(event.at or arrived, arrived)
     if isinstance(event, KillSwitch):
-        known = facts.kill_switch.since
-        if known is None or event.at >= known:
-            return replace(facts, kill_switch=KillSwitchState(event.active, event.reason, event.at))
-    elif isinstance(event, CircuitBreaker):
-        known = facts.circuit_breaker.since
-        if known is None or event.at >= known:
-            state = BreakerState(event.open, event.reason, event.at, event.until)
-            return replace(facts, circuit_breaker=state)
-    elif isinstance(event, Positions):
-        known = facts.positions.reported_at
-        if known is None or event.at >= known:
-            reported = replace(
-                facts.positions, open=event.open, limit=event.limit, reported_at=event.at
-            )
-            return replace(facts, positions=reported)
-    elif isinstance(event, PositionRejected):
-        known = facts.positions.last_rejection_at
-        if known is None or event.at >= known:
-            rejected = replace(
-                facts.positions, last_rejection=event.reason, last_rejection_at=event.at
-            )
-            return replace(facts, positions=rejected)
-    elif isinstance(event, ApiError):
-        return replace(facts, errors=(*facts.errors, event.at)[-ERRORS_KEPT:])
+        return _switched(facts, event, told)
+    if isinstance(event, CircuitBreaker):
+        return _tripped(facts, event, told)
+    if isinstance(event, Positions):
+        return _counted(facts, event, told)
+    if isinstance(event, PositionRejected):
+        rejected = replace(facts.positions, last_rejection=event.reason, last_rejection_at=event.at)
+        return replace(facts, positions=rejected)
+    if isinstance(event, ApiError):
+        return replace(facts, errors=(*facts.errors, told)[-ERRORS_KEPT:])
     return facts
+
+
+def _switched(facts: Facts, event: KillSwitch, told: Stamp) -> Facts:
+    known, on = facts.switch_order, facts.kill_switch.active
+    order = after(known, told, event.reason, danger=event.active, endangered=on)
+    if order is None:
+        return facts
+    odd = known is not None and is_earlier(known, told)
+    state = KillSwitchState(event.active, event.reason, event.at, odd)
+    return replace(facts, kill_switch=state, switch_order=order)
+
+
+def _tripped(facts: Facts, event: CircuitBreaker, told: Stamp) -> Facts:
+    known, before = facts.breaker_order, expired(facts.circuit_breaker, told.arrived)
+    order = after(known, told, event.reason, danger=event.open, endangered=before.open)
+    if order is None:
+        return facts
+    until = _until(event, told)
+    if order.stands is not told and until is not None:  # what stood holds as well
+        until = max(until, before.until) if before.until is not None else None
+    odd = known is not None and is_earlier(known, told)
+    state = BreakerState(event.open, event.reason, event.at, until, odd)
+    return replace(facts, circuit_breaker=state, breaker_order=order)
+
+
+def _until(event: CircuitBreaker, told: Stamp) -> datetime | None:
+    """Return when a breaker closes by our clock: of one told late, its whole time counts from then.
+
+    Its sender's clock may be behind, and its end, too.
+    """
+    late_s = told.lag_s if told.lag_s > CLOSE_S else 0.0
+    return event.until + timedelta(seconds=late_s) if event.until is not None else None
+
+
+def _counted(facts: Facts, event: Positions, told: Stamp) -> Facts:
+    """More positions are the danger, fewer the all-clear; so are as many, which tell of a clock."""
+    known = facts.positions
+    fuller = known.open is None or _fullness(event.open, event.limit) >= _fullness(
+        known.open, known.limit
+    )
+    said = f"{event.open} of {event.limit}"
+    order = after(facts.positions_order, told, said, danger=fuller, endangered=True)
+    if order is None:
+        return facts
+    reported = replace(known, open=event.open, limit=event.limit, reported_at=event.at)
+    return replace(facts, positions=reported, positions_order=order)
+
+
+def _fullness(open_: int, limit: int) -> tuple[bool, int]:
+    return bool(limit) and open_ >= limit, open_
 
 
 def seen(facts: Facts, sign: Seen, listened_s: float) -> Facts:
@@ -115,13 +158,11 @@ def knows(facts: Facts, sign: Seen) -> bool:
     return facts.last_seen == sign.at and told
 
 
-def expired(facts: Facts, now: datetime) -> Facts:
-    """Return the facts with a breaker closed whose time is over."""
-    breaker = facts.circuit_breaker
+def expired(breaker: BreakerState, now: datetime) -> BreakerState:
+    """Return a breaker as it is by now: closed where its time is over."""
     if breaker.open and breaker.until is not None and now >= breaker.until:
-        closed = BreakerState(open=False, reason="its time is over", since=breaker.until)
-        return replace(facts, circuit_breaker=closed)
-    return facts
+        return BreakerState(open=False, reason="its time is over", since=breaker.until)
+    return breaker
 
 
 def expects(facts: Facts) -> bool:
@@ -160,14 +201,15 @@ def judged(facts: Facts, rules: Rules, now: datetime, listened_s: float) -> BotH
     positions = _of_limit(facts.positions, rules.positions_limit)
     unheard_s = quiet_s(facts, listened_s)
     silent = expects(facts) and unheard_s > rules.silent_after_s
-    errors = sum(now - MINUTE < at <= now + MINUTE for at in facts.errors)
+    errors = _errors_within_a_minute(facts.errors, now)
+    breaker = expired(facts.circuit_breaker, now)
     reasons: list[tuple[Level, str]] = []
     if facts.kill_switch.active:
         reasons.append(("CRITICAL", _because("kill switch on", facts.kill_switch.reason)))
     if silent:
         reasons.append(("CRITICAL", f"silent for {unheard_s:.0f} s"))
-    if facts.circuit_breaker.open:
-        reasons.append(("DEGRADED", _because("circuit breaker open", facts.circuit_breaker.reason)))
+    if breaker.open:
+        reasons.append(("DEGRADED", _because("circuit breaker open", breaker.reason)))
     if positions.utilization is not None and positions.utilization >= 1:
         of = f"{positions.open} of {positions.limit}"
         reasons.append(("DEGRADED", f"position limit reached ({of})"))
@@ -177,13 +219,22 @@ def judged(facts: Facts, rules: Rules, now: datetime, listened_s: float) -> BotH
         level=_worst([level for level, _ in reasons]),
         reasons=[text for _, text in reasons],
         kill_switch=facts.kill_switch,
-        circuit_breaker=facts.circuit_breaker,
+        circuit_breaker=breaker,
         positions=positions,
         last_seen=facts.last_seen,
         silent=silent,
         state=facts.state,
         api_errors_per_minute=errors,
     )
+
+
+def _errors_within_a_minute(errors: tuple[Stamp, ...], now: datetime) -> int:
+    """Count the API errors that came within the last minute, and were stamped within one.
+
+    So a backlog of an hour is no rush, and a clock that is wrong hides none.
+    """
+    recent = sorted(e.at for e in errors if now - MINUTE < e.arrived <= now + MINUTE)
+    return max((bisect_left(recent, at + MINUTE) - n for n, at in enumerate(recent)), default=0)
 
 
 def _of_limit(positions: PositionState, own: int) -> PositionState:

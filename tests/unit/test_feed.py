@@ -66,6 +66,21 @@ async def test_it_hands_each_reader_its_streams_in_order(tmp_path):
         assert (switches.told, switches.last_told) == (3, 3)
 
 
+async def test_it_says_when_each_event_came(tmp_path):
+    place = Position(reader="reader", streams=("kill_switch", "api_error"), together_max=2)
+    place.begin(0)
+    lone, data = switch(1)._replace(at=7.5), b"\n".join([error(2).data, error(3).data])
+    async with feeding(tmp_path, {"reader": place}, journal(lone)) as table:
+        run = ("api_error", 8.5, data, [None, None])
+        await table.store.write(lambda tx: tx.journal.append_run(*run))
+        broken = ("api_error", 9.5, data + b"\n{}", [None] * 3)
+        await table.store.write(lambda tx: tx.journal.append_run(*broken))
+        await anyio.sleep(1)
+        came = [(type(message), message.arrived) for message in table.heard["reader"]]
+        assert came[:2] == [(Recorded, 7.5), (RecordedRun, 8.5)]
+        assert {arrived for _, arrived in came[2:]} == {9.5}
+
+
 async def test_it_catches_up_from_where_each_reader_stands(tmp_path):
     behind, ahead = (
         Position(reader="reader", streams=("kill_switch",)),

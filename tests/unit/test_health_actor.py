@@ -14,11 +14,13 @@ from actors.health.actor import KEEP_SEEN_EVERY_S, READER, STREAMS, HealthActor,
 from actors.health.levels import Rules
 from actors.health.signs import Signs
 from actors.messages import (
+    ApiError,
     CircuitBreaker,
     HealthUpdate,
     KillSwitch,
     Pinged,
     PositionRejected,
+    Positions,
     Recorded,
     Refresh,
     Seen,
@@ -195,6 +197,53 @@ async def test_it_has_the_same_facts_after_a_crash(tmp_path):
         assert (await health(table)).bots == before
         assert table.actor("tested").restarts_total == 1
         assert [update[1] for update in told(table) if update[1]] == [1, 2]
+
+
+def minutes(number):
+    return START + timedelta(minutes=number)
+
+
+STORIES = {
+    "a late off": [(switch(), 0), (KillSwitch("alpha", minutes(-5), False), 1)],
+    "a clock set back": [
+        (KillSwitch("alpha", minutes(9), False), 9),
+        (KillSwitch("alpha", minutes(-50), True, "loss"), 10),
+    ],
+    "a breaker whose time is over, and what comes late": [
+        (CircuitBreaker("alpha", minutes(0), True, "loss", minutes(3)), 0),
+        (CircuitBreaker("alpha", minutes(-9), False, "old"), 5),
+        (CircuitBreaker("alpha", minutes(-8), True, "older", minutes(-7)), 6),
+    ],
+    "positions": [
+        (Positions("alpha", minutes(0), 5, 5), 0),
+        (Positions("alpha", minutes(-9), 6, 5), 1),
+        (Positions("alpha", minutes(-8), 0, 5), 2),
+    ],
+    "errors of a clock that is behind": [
+        (ApiError("alpha", minutes(-50 + n / 10), "timeout"), n / 10) for n in range(5)
+    ],
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+async def test_it_decides_again_as_it_did_after_a_crash_and_in_a_new_process(tmp_path, story):
+    clock = LoopClock()
+    async with watching(tmp_path, clock=clock) as table:
+        clock.jump((START - clock.now()).total_seconds())
+        for event, minute in STORIES[story]:
+            await anyio.sleep(max(0.0, (minutes(minute) - clock.now()).total_seconds()))
+            stamp = clock.now().timestamp()
+            entry = Entry(codec.stream(event), codec.encode(event), stamp)
+            [seq] = await table.store.write(lambda tx, entry=entry: tx.journal.append([entry]))
+            await table.ref("tested").tell(Recorded(seq, event, arrived=stamp))
+        await anyio.sleep(1.5)
+        live = (await health(table)).bots["alpha"]
+        assert live.reasons or story.startswith("a breaker")
+        crash(table)
+        await anyio.sleep(0.01)
+        assert (await health(table)).bots["alpha"] == live
+    async with watching(tmp_path, cursor(seq), clock=clock) as table:
+        assert (await health(table)).bots["alpha"] == live
 
 
 async def test_it_rebuilds_up_to_the_cursor_in_a_new_process(tmp_path, monkeypatch):

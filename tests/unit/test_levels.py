@@ -29,10 +29,15 @@ def ago(seconds):
     return NOW - timedelta(seconds=seconds)
 
 
+def applied(known, event, arrived=None):
+    """Apply an event that came just as it was stamped, unless told otherwise."""
+    return levels.applied(known, event, arrived or event.at)
+
+
 def facts(*events):
     known = Facts()
     for event in events:
-        known = levels.applied(known, event)
+        known = applied(known, event)
     return known
 
 
@@ -66,13 +71,13 @@ def test_it_is_critical_while_the_kill_switch_is_on():
     assert verdict(on) == ("CRITICAL", ["kill switch on: daily loss"])
     assert judged(on).kill_switch == KillSwitchState(True, "daily loss", NOW)
     assert verdict(facts(kill())) == ("CRITICAL", ["kill switch on"])
-    assert verdict(levels.applied(on, kill(active=False))) == ("HEALTHY", [])
+    assert verdict(applied(on, kill(active=False))) == ("HEALTHY", [])
 
 
 def test_it_is_degraded_while_the_circuit_breaker_is_open():
     tripped = facts(breaker(reason="3 losses"))
     assert verdict(tripped) == ("DEGRADED", ["circuit breaker open: 3 losses"])
-    assert verdict(levels.applied(tripped, breaker(is_open=False))) == ("HEALTHY", [])
+    assert verdict(applied(tripped, breaker(is_open=False))) == ("HEALTHY", [])
 
 
 def test_it_names_every_reason_and_takes_the_worst_level():
@@ -112,7 +117,7 @@ def test_it_compares_positions_with_the_bots_limit_or_ours(is_open, limit, own, 
         ([0, 10, 59.9], 3, "HEALTHY"),
         ([0, 10, 20, 59.9], 4, "DEGRADED"),
         ([0, 10, 20, 60], 3, "HEALTHY"),
-        ([-60, 0, 1, 2], 4, "DEGRADED"),
+        ([-58, 0, 1, 1.9], 4, "DEGRADED"),
         ([-61, 0, 1, 2], 3, "HEALTHY"),
     ],
 )
@@ -124,7 +129,26 @@ def test_it_counts_the_errors_of_the_last_minute(seconds, count, level):
 def test_it_keeps_a_bounded_number_of_errors():
     known = facts(*errors(*range(ERRORS_KEPT + 10)))
     assert len(known.errors) == ERRORS_KEPT
-    assert known.errors[-1] == ago(ERRORS_KEPT + 9)
+    assert known.errors[-1].at == ago(ERRORS_KEPT + 9)
+
+
+@pytest.mark.parametrize("lag_s", [-86_400, -3_600, 0, 3_600, 86_400])
+def test_it_counts_the_errors_of_a_bot_whose_clock_is_wrong(lag_s):
+    known = Facts()
+    for second in (0, 20, 40, 59):
+        event = ApiError("alpha", ago(second + lag_s), "timeout")
+        known = applied(known, event, ago(second))
+    assert judged(known).api_errors_per_minute == 4
+
+
+def test_it_takes_a_backlog_of_errors_for_no_rush():
+    known = Facts()
+    for minute in range(60):
+        known = applied(known, ApiError("alpha", ago(60 * minute), "timeout"), NOW)
+    assert judged(known).api_errors_per_minute == 1
+    for second in (1, 2, 3):  # these were one, whenever that was
+        known = applied(known, ApiError("alpha", ago(600 - second), "timeout"), NOW)
+    assert judged(known).api_errors_per_minute == 4
 
 
 @pytest.mark.parametrize(
@@ -132,20 +156,41 @@ def test_it_keeps_a_bounded_number_of_errors():
     [
         (kill(reason="new"), kill(ago(1), active=False), "kill_switch"),
         (breaker(reason="new"), breaker(ago(1), is_open=False), "circuit_breaker"),
-        (Positions("alpha", NOW, 3), Positions("alpha", ago(1), 9), "positions"),
-        (
-            PositionRejected("alpha", NOW, 1, "new"),
-            PositionRejected("alpha", ago(1), 2, "old"),
-            "positions",
-        ),
+        (Positions("alpha", NOW, 3), Positions("alpha", ago(1), 2), "positions"),
+        (Positions("alpha", NOW, 5, 5), Positions("alpha", ago(1), 6, 10), "positions"),
     ],
 )
-def test_it_ignores_older_news_and_takes_that_of_the_same_instant(first, older, field):
+def test_it_ignores_an_older_all_clear_and_takes_that_of_the_same_instant(first, older, field):
     known = facts(first)
-    assert levels.applied(known, older) == known
+    assert applied(known, older, NOW) == known
     assert getattr(known, field) != getattr(Facts(), field)
     again = type(older)(**{**{f: getattr(older, f) for f in older.__struct_fields__}, "at": NOW})
-    assert getattr(levels.applied(known, again), field) != getattr(known, field)
+    assert getattr(applied(known, again), field) != getattr(known, field)
+
+
+@pytest.mark.parametrize(
+    ("first", "older", "level"),
+    [
+        (kill(active=False), kill(ago(900), reason="told"), "CRITICAL"),
+        (breaker(is_open=False), breaker(ago(900), reason="told"), "DEGRADED"),
+        (Positions("alpha", NOW, 0, 5), Positions("alpha", ago(900), 5, 5), "DEGRADED"),
+        (Positions("alpha", NOW, 6, 10), Positions("alpha", ago(900), 5, 5), "DEGRADED"),
+    ],
+)
+def test_it_takes_a_danger_however_old_its_stamp_is(first, older, level):
+    known = applied(facts(first), older, NOW)
+    assert judged(known).level == level
+    for control in (judged(known).kill_switch, judged(known).circuit_breaker):
+        assert control.out_of_order == (control.reason == "told")
+
+
+def test_it_shows_the_last_rejection_that_came():
+    known = facts(PositionRejected("alpha", NOW, 1, "new"))
+    known = applied(known, PositionRejected("alpha", ago(900), 2, "later"), NOW)
+    assert (known.positions.last_rejection, known.positions.last_rejection_at) == (
+        "later",
+        ago(900),
+    )
 
 
 def test_it_knows_no_open_positions_before_the_bot_has_told_of_them():
@@ -154,7 +199,7 @@ def test_it_knows_no_open_positions_before_the_bot_has_told_of_them():
         positions = judged(known, Rules(positions_limit=5)).positions
         assert (positions.open, positions.limit, positions.utilization) == (None, 5, None)
         assert positions.reported_at is None
-    told = judged(levels.applied(refused, Positions("alpha", ago(9), 0))).positions
+    told = judged(applied(refused, Positions("alpha", ago(9), 0))).positions
     assert (told.open, told.reported_at) == (0, ago(9))
 
 
@@ -247,12 +292,45 @@ def test_it_spares_a_bot_its_whole_time_at_most_in_one_silence():
 
 def test_it_closes_a_breaker_whose_time_is_over():
     known = facts(breaker(ago(60), until=NOW))
-    assert levels.expired(known, ago(1)) == known
-    closed = levels.expired(known, NOW).circuit_breaker
-    assert closed == BreakerState(False, "its time is over", NOW)
+    assert levels.judged(known, RULES, ago(1), 0.0).circuit_breaker.open
+    assert judged(known).circuit_breaker == BreakerState(False, "its time is over", NOW)
     forever = facts(breaker(ago(60)))
-    assert levels.expired(forever, NOW) == forever
-    assert levels.expired(Facts(), NOW) == Facts()
+    assert judged(forever).circuit_breaker.open
+    assert judged(Facts()).circuit_breaker == BreakerState()
+
+
+@pytest.mark.parametrize(
+    ("lag_s", "until_s"),
+    [(0, 600), (5, 600), (6, 606), (3_600, 4_200), (-3_600, 600)],  # from its own stamp
+)
+def test_it_gives_a_breaker_its_whole_time_where_its_stamp_is_old(lag_s, until_s):
+    at = ago(lag_s)
+    known = applied(Facts(), breaker(at, until=at + timedelta(seconds=600)), NOW)
+    assert known.circuit_breaker.until == at + timedelta(seconds=until_s)
+
+
+@pytest.mark.parametrize(
+    ("stands_s", "comes_s", "until_s"),
+    [(600, 60, 600), (60, 600, 600), (None, 60, None), (60, None, None)],
+)
+def test_it_closes_a_breaker_no_sooner_for_an_older_opening(stands_s, comes_s, until_s):
+    def until(seconds):
+        return None if seconds is None else NOW + timedelta(seconds=seconds)
+
+    older = ago(3_600)
+    ends = None if comes_s is None else older + timedelta(seconds=comes_s)
+    known = applied(facts(breaker(until=until(stands_s))), breaker(older, until=ends), NOW)
+    assert known.circuit_breaker.until == until(until_s)
+    newer = applied(known, breaker(until=until(9)))
+    assert newer.circuit_breaker.until == until(9)  # it may say so itself
+
+
+def test_it_takes_a_breaker_whose_time_is_over_for_no_danger_that_stands():
+    known = facts(breaker(ago(600), until=ago(300)))
+    known = applied(known, breaker(ago(3_600)), NOW)  # of a clock that was set back meanwhile
+    assert judged(known).circuit_breaker.open
+    closed = breaker(ago(3_590), is_open=False)
+    assert not applied(known, closed, NOW + timedelta(seconds=10)).circuit_breaker.open
 
 
 # ---------------------------------------------------------------- APIs and the whole

@@ -105,6 +105,8 @@ def test_it_isolates_the_event_that_crashed_its_reader_from_a_run():
     assert place.isolate(run(4, 8)) == (Recorded(6, BEAT, 3), RecordedRun(7, [BEAT] * 2, 6))
     place.poison(6)
     assert place.isolate(RecordedRun(7, [BEAT], 6)) == (Recorded(7, BEAT, 6), None)
+    came = place.isolate(RecordedRun(7, [BEAT] * 2, 6, 9.5))
+    assert came == (Recorded(7, BEAT, 6, 9.5), RecordedRun(8, [BEAT], 7, 9.5))
     single, query = Recorded(7, BEAT), object()
     assert place.isolate(single) == (single, None)
     assert place.isolate(query) == (query, None)

@@ -164,6 +164,20 @@ def test_it_finds_each_control_that_is_wrong(changed, trigger, severity, text):
     assert [(one.trigger, one.severity, one.text) for one in wrong] == [(trigger, severity, text)]
 
 
+@pytest.mark.parametrize("out_of_order", [False, True])
+def test_it_says_that_a_danger_was_told_out_of_order(out_of_order):
+    controls = {
+        "kill_switch": KillSwitchState(True, since=AT, out_of_order=out_of_order),
+        "circuit_breaker": BreakerState(True, since=AT, out_of_order=out_of_order),
+    }
+    for name, state in controls.items():
+        facts = dict(of_health(replace(BOT, **{name: state}))[name].facts)
+        assert facts["Since"].startswith(f"{AT:%Y-%m-%d}")
+        assert ("Order" in facts) == out_of_order
+    calm = KillSwitchState(False, since=AT, out_of_order=True)
+    assert "Order" not in dict(of_health(replace(BOT, kill_switch=calm))["kill_switch"].facts)
+
+
 def test_it_needs_more_api_errors_than_the_limit():
     assert of_health(replace(BOT, api_errors_per_minute=3))["api_errors"].band == 0
 

@@ -50,6 +50,8 @@ function Badge({ level, testid }: { level: Level; testid?: string }) {
   );
 }
 
+const EARLIER = " (stamped before what was told last: late, or the bot's clock was set back)";
+
 function KillSwitch({ bots }: { bots: Bots }) {
   const active = bots.filter(([, bot]) => bot.kill_switch.active);
   const word = bots.length === 0 ? "UNKNOWN" : active.length > 0 ? "ACTIVE" : "INACTIVE";
@@ -59,6 +61,7 @@ function KillSwitch({ bots }: { bots: Bots }) {
         <li key={name}>
           <b>{name}</b>: {on.reason || "no reason given"}
           {on.since && `, since ${instant(on.since)}`}
+          {on.out_of_order && EARLIER}
         </li>
       ))}
     </Control>
@@ -74,6 +77,7 @@ function Breaker({ bots, now }: { bots: Bots; now: number }) {
         <li key={name}>
           <b>{name}</b>: {breaker.reason || "no reason given"}
           {breaker.since && `, since ${instant(breaker.since)}`}
+          {breaker.out_of_order && EARLIER}
           {breaker.until &&
             Date.parse(breaker.until) > now &&
             `, closes in ${age(Date.parse(breaker.until) - now)}`}

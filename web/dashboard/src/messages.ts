@@ -79,19 +79,21 @@ export interface EquitySeries {
   readonly points: readonly EquityPoint[];
 }
 
-/** Kill switch: since when in this state, and why. */
+/** Kill switch: since when so, and why; `out_of_order`: its stamp is earlier than the last. */
 export interface KillSwitchState {
   readonly active: boolean;
   readonly reason: string;
   readonly since: string | null;
+  readonly out_of_order: boolean;
 }
 
-/** Circuit breaker: open means tripped. */
+/** Circuit breaker: open means tripped; `until` by our clock, the others as KillSwitchState. */
 export interface BreakerState {
   readonly open: boolean;
   readonly reason: string;
   readonly since: string | null;
   readonly until: string | null;
+  readonly out_of_order: boolean;
 }
 
 /** Open positions of the limit; `open` is None where the bot never said, at `reported_at`. */
