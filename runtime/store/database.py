@@ -330,13 +330,16 @@ class Store:
         assert link is not None
         tx = Tx(link)
         writes, durable = any(not op.reads for op in batch), any(op.durable for op in batch)
+        wrote = False
         try:
             if writes:
                 self._check_place()
                 self._sync(link, full=durable)
                 link.execute("BEGIN IMMEDIATE")
             for op in batch:
+                changes = link.total_changes
                 self._run_one(link, tx, op)
+                wrote |= op.error is None and link.total_changes != changes
             head = None
             if writes:
                 head = tx.journal.head()
@@ -352,7 +355,8 @@ class Store:
         self._stats = stats._replace(
             commits=stats.commits + writes,
             operations=stats.operations + len(batch),
-            last_error="" if writes else stats.last_error,
+            # a commit that changes nothing has not asked the disk
+            last_error="" if wrote else stats.last_error,
         )
         return head
 

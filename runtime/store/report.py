@@ -22,7 +22,7 @@ class OpenReport(NamedTuple):
 
 
 class StoreStats(NamedTuple):
-    """Counts since the start. `last_error` is empty once a commit has succeeded again.
+    """Counts since the start. `last_error` is empty once a commit has written again.
 
     `broken` is why the file cannot go on, until a restart; `lost` as in the OpenReport.
     """

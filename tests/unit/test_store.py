@@ -1,5 +1,6 @@
 import sqlite3
 import threading
+from contextlib import suppress
 
 import anyio
 import pytest
@@ -93,6 +94,28 @@ async def test_it_fails_every_waiter_of_a_batch_the_disk_refused(store):
     assert "full" in store.stats().last_error
     store.fault = lambda _point: None
     assert await store.write(lambda tx: tx.journal.append([entry(1)])) == [1]
+    assert store.stats().last_error == ""
+
+
+def undone(tx):
+    tx.state.put("k", b"1")
+    raise ValueError("no")
+
+
+@pytest.mark.parametrize("idle", [lambda tx: tx.state.get("k"), undone])
+async def test_a_commit_that_changes_nothing_does_not_say_that_the_disk_works(store, idle):
+    def full(point):
+        if point == "store.commit":
+            raise sqlite3.OperationalError("database or disk is full")
+
+    store.fault = full
+    with pytest.raises(StoreError, match="disk is full"):
+        await store.write(lambda tx: tx.journal.append([entry(1)]))
+    store.fault = lambda _point: None
+    with suppress(ValueError):
+        await store.write(idle)
+    assert "full" in store.stats().last_error
+    await store.write(lambda tx: tx.state.put("k", b"2"))
     assert store.stats().last_error == ""
 
 
