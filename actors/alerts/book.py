@@ -94,7 +94,7 @@ class Book:
         """Decide what the clock alone decides.
 
         A suppressed edge still there, flapping over, a critical that nobody acknowledges; what
-        happened again in a quiet time that is over.
+        still holds after its silence; what happened again in a quiet time that is over.
         """
         steps = []
         states = list(self.states.items())
@@ -112,9 +112,22 @@ class Book:
             elif state.flapping:
                 calm = replace(finding, band=0)
                 steps += self._decided(settled(state, tick), calm, now, tick)
+            steps += self._unsilenced(key, finding, now, tick)
             if self.states[key].chase is not None:
                 steps += self._chased(key, finding, now, tick)
         return steps
+
+    def _unsilenced(self, key: str, finding: Finding, now: datetime, tick: float) -> list[Step]:
+        """Tell what still holds once the silence that kept it quiet is over."""
+        state = self.states[key]
+        alert = self.open.get(state.alert)
+        if alert is None or not alert.silenced:
+            return []
+        if self.hush.silence_of(finding.trigger, finding.bot, now) is not None:
+            return []
+        debounce_s = self.policy.debounce(finding.trigger, finding.bot)
+        decision = debounce.unsilenced(state, finding, tick, debounce_s)
+        return self._decided(decision, finding, now, tick)
 
     def _rolled_up(self, key: str, now: datetime, tick: float) -> list[Step]:
         """Tell what only happens and was suppressed, as its quiet time is over."""

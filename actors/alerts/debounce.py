@@ -101,6 +101,13 @@ def rolled_up(state: TriggerState, now: float, debounce_s: float) -> Decision:
     return Decision("repeat", replace(state, quiet_until=now + debounce_s, **UNCOUNTED))
 
 
+def unsilenced(state: TriggerState, finding: Finding, now: float, debounce_s: float) -> Decision:
+    """Decide about an alert of which a silence kept something, now that none covers it any more."""
+    if not state.holds or state.acknowledged or state.flapping:
+        return Decision("none", state)
+    return Decision("repeat", _told(state, finding, now, debounce_s))
+
+
 def _begins(state: TriggerState, finding: Finding, now: float, debounce_s: float) -> Decision:
     fresh, cycles = _is_fresh(state, finding), _recent(state, now)
     flapping = len(cycles) >= FLAPS and not finding.transition

@@ -69,6 +69,7 @@ class Dispatch:
         `fresh`: because something happened that is counted nowhere else.
         """
         silence = self.hush.silence_of(alert.trigger, alert.bot, at.now)
+        was = alert.silenced if action == "repeat" else ""
         alert = self._silenced(alert, silence)
         channels = self._channels(action, alert, due)
         if silence is not None or not channels:
@@ -77,8 +78,10 @@ class Dispatch:
         number = self.numbers.get(alert.id, 0) + 1
         if alert.id in self.open or alert.id in self.events:
             self.numbers[alert.id] = number
+        notice = message.of(action, alert, before, at, due, fresh=fresh)
         notice = replace(
-            message.of(action, alert, before, at, due, fresh=fresh),
+            notice,
+            remarks=[f"Silenced until now: {was}", *notice.remarks] if was else notice.remarks,
             id=f"{alert.id}.{number}",
             held=self.limit.held,
             url=self._link(alert.id),

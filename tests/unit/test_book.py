@@ -378,8 +378,9 @@ def silence(**fields):
 def test_it_sends_nothing_about_what_is_silenced_nor_of_its_end(desk):
     desk.book.silences["s"] = silence(trigger="drawdown_day")
     desk.take(BAD)
-    desk.wait(3_600)
+    desk.wait(3_595)
     desk.take(OVER)
+    desk.wait(10)
     assert [alert.state for alert in desk.alerts()] == ["resolved"]
     assert desk.jobs() == []
 
@@ -422,6 +423,42 @@ def test_it_reminds_once_a_silence_is_over(desk):
     desk.wait(3_600)
     desk.take(BAD)
     assert desk.sent() == [("reminder", "Drawdown")]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("ends", ["by itself", "early"])
+def test_it_tells_what_still_holds_when_its_silence_ends(desk, restarts, ends):
+    breaker = replace(BAD, trigger="circuit_breaker", transition=True)
+    desk.book.silences["s"] = silence()
+    desk.take(breaker)
+    desk.wait(3_595)
+    if restarts:
+        desk.restart()
+    assert desk.sent() == []
+    if ends == "early":
+        del desk.book.silences["s"]
+    desk.wait(5)
+    assert desk.sent() == [("reminder", "Drawdown")]
+    assert desk.jobs()[-1][1].remarks == ["Silenced until now: known"]
+    assert {alert.silenced for alert in desk.alerts()} == {""}
+    desk.wait(600)
+    desk.take(replace(breaker, band=0))
+    assert desk.sent() == [("fired", "Drawdown (over)")]  # told once, and its end within it
+
+
+def test_it_tells_nothing_at_the_end_of_a_silence_that_kept_nothing(desk):
+    desk.take(BAD)
+    desk.book.silences["s"] = silence()
+    desk.wait(3_600)
+    assert desk.sent() == [("fired", "Drawdown")]
+
+
+def test_it_tells_no_acknowledged_alert_at_the_end_of_its_silence(desk):
+    desk.book.silences["s"] = silence()
+    desk.take(BAD)
+    desk.book.acknowledge(BAD.key)
+    desk.wait(3_600)
+    assert desk.sent() == []
 
 
 # ---------------------------------------------------------------- limit and digest
