@@ -140,21 +140,27 @@ export function rateDrawdown(drawdown: number | null): Rating {
   return drawdown < 0.1 ? { tone: "fair", word: "watch" } : { tone: "bad", word: "deep" };
 }
 
-/** The rate at which wins just pay for losses: average loss / (average win + average loss). */
-export function breakEven({
-  avg_win,
-  avg_loss,
-}: Pick<Metrics, "avg_win" | "avg_loss">): number | null {
+type Won = Pick<Metrics, "trades" | "draws" | "avg_win" | "avg_loss">;
+
+/**
+ * The win rate at which wins just pay for losses: average loss / (average win + average loss), of
+ * the trades that are no draw. A draw counts in the win rate, and neither pays nor costs.
+ */
+export function breakEven({ trades, draws, avg_win, avg_loss }: Won): number | null {
   if (avg_win === null || avg_loss === null) return null;
   const [win, loss] = [Math.abs(Number(avg_win)), Math.abs(Number(avg_loss))];
-  return win + loss > 0 ? loss / (win + loss) : null;
+  return win + loss > 0 ? ((loss / (win + loss)) * (trades - draws)) / trades : null;
 }
 
 /** Against break-even where that is known, since a trend follower may well live on 35 %. */
-export function rateWinRate(metrics: Pick<Metrics, "win_rate" | "avg_win" | "avg_loss">): Rating {
-  const { win_rate } = metrics;
+export function rateWinRate(metrics: Won & Pick<Metrics, "win_rate">): Rating {
+  const { win_rate, avg_win, avg_loss } = metrics;
   if (win_rate === null) return UNRATED;
-  const needed = breakEven(metrics) ?? 0.5;
+  const needed = breakEven(metrics);
+  if (needed === null) {
+    if (avg_win !== null) return { tone: "good", word: "no loss" };
+    return avg_loss !== null ? { tone: "bad", word: "no win" } : { tone: "fair", word: "even" };
+  }
   if (win_rate < needed) return { tone: "bad", word: "below break-even" };
   return win_rate < needed + 0.05
     ? { tone: "fair", word: "near break-even" }

@@ -89,15 +89,27 @@ test("it rates drawdowns and P&L", () => {
 });
 
 test("it rates a win rate against break-even", () => {
+  const won = { trades: 100, draws: 0, avg_win: "30", avg_loss: "-10" };
+  assert.equal(f.breakEven(won), 0.25);
+  assert.equal(f.breakEven({ ...won, avg_win: "0", avg_loss: "0" }), null);
+  const rate = (win_rate: number) => f.rateWinRate({ ...won, win_rate }).tone;
+  assert.deepEqual([rate(0.35), rate(0.27), rate(0.2)], ["good", "fair", "bad"]);
+});
+
+test("it takes no draw for a loss that wins must pay for", () => {
+  const won = { trades: 100, draws: 60, avg_win: "30", avg_loss: "-30" };
+  assert.equal(f.breakEven(won), 0.2);
+  assert.equal(f.rateWinRate({ ...won, win_rate: 0.3 }).word, "above break-even");
+  assert.equal(f.rateWinRate({ ...won, win_rate: 0.19 }).word, "below break-even");
+});
+
+test("it rates a win rate without a win or without a loss by what there is", () => {
   const rate = (win_rate: number, avg_win: string | null, avg_loss: string | null) =>
-    f.rateWinRate({ win_rate, avg_win, avg_loss }).tone;
-  assert.equal(f.breakEven({ avg_win: "30", avg_loss: "-10" }), 0.25);
-  assert.equal(f.breakEven({ avg_win: "0", avg_loss: "0" }), null);
+    f.rateWinRate({ trades: 10, draws: 6, win_rate, avg_win, avg_loss }).word;
   assert.deepEqual(
-    [rate(0.35, "30", "-10"), rate(0.27, "30", "-10"), rate(0.2, "30", "-10")],
-    ["good", "fair", "bad"],
+    [rate(0.4, "3", null), rate(0, null, "-3"), rate(0, null, null)],
+    ["no loss", "no win", "even"],
   );
-  assert.deepEqual([rate(0.56, null, null), rate(0.49, null, null)], ["good", "bad"]);
 });
 
 test("it gives every tone but none a mark, so that colour is never alone", () => {
