@@ -33,7 +33,7 @@ def value_at_risk(returns: Returns) -> float:
     up (the inverse of the empirical distribution, type 1 of Hyndman and Fan 1996). Negative where
     even those days won.
     """
-    return -float(_tail(returns)[-1])
+    return 0.0 - float(_tail(returns)[-1])  # never -0.0
 
 
 def expected_shortfall(returns: Returns) -> float:
@@ -41,7 +41,7 @@ def expected_shortfall(returns: Returns) -> float:
 
     Source: Acerbi and Tasche (2002), "On the coherence of expected shortfall".
     """
-    return -float(_tail(returns).mean())
+    return 0.0 - float(_tail(returns).mean())
 
 
 def drawdown_durations(when: Ints, high: Flags, now: int) -> Drawdowns:

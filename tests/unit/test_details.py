@@ -246,6 +246,8 @@ def test_it_takes_the_worst_days_for_value_at_risk():
     assert found.days == 30
     assert found.value_at_risk == -worst[1]  # 5 % of 30 days is 1.5, so the second worst
     assert found.expected_shortfall == -(worst[0] + worst[1]) / 2
+    quiet = detailed(trade(1, 1, 1), now=FIRST + timedelta(days=40))
+    assert (str(quiet.value_at_risk), str(quiet.expected_shortfall)) == ("0.0", "0.0")
     assert (
         detailed(trade(1, 1, 1), now=FIRST + timedelta(days=3)).undefined["value_at_risk"]
         == "needs 20 days"

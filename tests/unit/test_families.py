@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from actors.messages import Equity, Trade
+from actors.messages import Equity, Flow, Trade
 from actors.metrics.details import WANTED, record, study
 from actors.metrics.families import FAMILIES, chosen, family, freqtrade, nautilus, quantstats
 from actors.metrics.ledger import Ledger
@@ -147,6 +147,22 @@ def test_it_names_the_reason_where_equity_was_not_positive():
             assert value is None or math.isfinite(value)
 
 
+@pytest.mark.parametrize("definition", ["empyrical", "quantstats"])
+def test_it_gives_a_ruined_account_no_figure_of_the_days_that_are_left(definition):
+    ruin = [trade(n, FIRST + timedelta(days=n), pnl) for n, pnl in enumerate((10, -2_000))]
+    after = [trade(n, FIRST + timedelta(days=n), 20) for n in range(5, 9)]
+    deposit = Flow("bot", FIRST + timedelta(days=4), "f", Decimal(5_000))
+    found = families([*ruin, deposit, *after], FIRST + timedelta(days=9))[definition]
+    assert set(found.figures.values()) == {None}
+    assert set(found.undefined.values()) == {"equity not positive"}
+
+
+def test_it_has_no_negative_zero():
+    events = [trade(1, FIRST, 5), trade(2, FIRST + timedelta(days=1), 7)]
+    for one in families(events, FIRST + timedelta(days=2)).values():
+        assert "-0.0" not in map(str, one.figures.values())
+
+
 def test_nautilus_compounds_a_day_and_adds_an_instant():
     closed = np.array([1, 1, 2, 86_400_000_001])
     instants, returns = nautilus.by_instant(closed, np.array([0.1, 0.1, 0.5, -0.25]))
@@ -173,13 +189,14 @@ def test_freqtrade_counts_a_break_even_as_a_win():
         ("freqtrade", ("freqtrade",)),
         ("nautilus, freqtrade,nautilus", ("nautilus", "freqtrade")),
         ("all", ("freqtrade", "empyrical", "quantstats", "nautilus")),
+        ("freqtrade, all", ("freqtrade", "empyrical", "quantstats", "nautilus")),
     ],
 )
 def test_it_reads_the_definitions_of_a_request(text, names):
     assert chosen(text) == names
 
 
-@pytest.mark.parametrize("text", ["", "sharpe", "freqtrade,", "all,freqtrade", "x" * 5_000])
+@pytest.mark.parametrize("text", ["", "sharpe", "freqtrade,", "all,sharpe", "x" * 5_000])
 def test_it_names_the_parameter_of_an_unknown_definition(text):
     with pytest.raises(
         ValueError, match=r"^definition: '.{0,40}' is none of freqtrade, "

@@ -2,7 +2,8 @@
 
 They stand beside the default figures and never replace them. Each is a pure function of a Record;
 what a project gives as infinity or NaN is shown as None with its reason, other oddities (-100, 0)
-as they are there.
+as they are there. Of an account whose equity was not positive, those that are measured on daily
+returns have no figure at all: to leave out the days that have none would leave out the ruin.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ FAMILIES: Final[dict[str, ModuleType]] = {
     "quantstats": quantstats,
     "nautilus": nautilus,
 }
+OF_DAYS: Final = frozenset({"empyrical", "quantstats"})  # measured on daily returns alone
+ALL: Final = "all"
 
 
 def chosen(text: str) -> tuple[str, ...]:
@@ -33,13 +36,11 @@ def chosen(text: str) -> tuple[str, ...]:
     Raises ValueError naming `definition` for an unknown one.
     """
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    if names == ("all",):
-        return tuple(FAMILIES)
     for name in names:
-        if name not in FAMILIES:
+        if name not in FAMILIES and name != ALL:
             known = ", ".join(FAMILIES)
-            raise ValueError(f"definition: {name[:40]!r} is none of {known} or all")
-    return names
+            raise ValueError(f"definition: {name[:40]!r} is none of {known} or {ALL}")
+    return tuple(FAMILIES) if ALL in names else names
 
 
 def family(definition: str, record: Record) -> Family:
@@ -48,10 +49,12 @@ def family(definition: str, record: Record) -> Family:
     compute: Callable[[Record], dict[str, float]] = module.figures
     with np.errstate(all="ignore"):
         raw = compute(record) if len(record.pnl) else {}
+    if definition in OF_DAYS and np.isnan(record.days).any():
+        raw = dict.fromkeys(raw, math.nan)
     found: dict[str, float | None] = {}
     undefined: dict[str, str] = {} if raw else {"figures": NO_TRADES}
     for name, value in raw.items():
-        found[name] = value if math.isfinite(value) else None
+        found[name] = value + 0.0 if math.isfinite(value) else None  # -0.0 is 0
         if found[name] is None:
             undefined[name] = _why(definition, value, record)
     return Family(
