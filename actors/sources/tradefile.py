@@ -84,7 +84,8 @@ def from_row(row: Mapping[str | None, Any], *, bot: str, zone: tzinfo | None) ->
         raise RowError("more cells than columns; a text with a comma needs quotes")
     fields: dict[str, object] = {"type": "trade", **({"bot": bot} if bot else {})}
     for name in COLUMNS:
-        text = (row.get(name) or "").strip()
+        cell = row.get(name) or ""
+        text = plain(cell) if name in TEXTS else cell.strip()
         if text:
             fields[name] = _cell(name, text, zone)
     return msgspec.json.encode(fields)
@@ -97,7 +98,7 @@ def _cell(name: str, text: str, zone: tzinfo | None) -> object:
         if not (text.isascii() and text.isdecimal() and len(text) <= DIGITS_MAX):
             raise RowError(f"revision: {text[:SHOWN]!r} is not a natural number")
         return int(text)
-    return plain(text) if name in TEXTS else text
+    return text
 
 
 def _instant(name: str, text: str, zone: tzinfo | None) -> object:

@@ -127,6 +127,15 @@ async def test_it_quotes_hostile_text_and_import_reads_it_back(tmp_path):
     assert again == replace(hostile, at=None)
 
 
+@pytest.mark.parametrize("id_", [" 7", "7 ", "\u00a07", "7\r"])
+async def test_an_import_takes_no_exported_id_for_another_one(tmp_path, id_):
+    async with opened(tmp_path) as (store, _):
+        await journal(store, trade(7, id_=id_))
+        [row], _ = await exported(store)
+    [(_, again)], bad = codec.read(tradefile.from_row(row, bot="", zone=None), codec.JSON, NOW)
+    assert (again.id, bad) == (id_, [])
+
+
 async def test_it_does_not_read_on_past_where_it_began(tmp_path, monkeypatch):
     monkeypatch.setattr(export, "PAGE_ROWS", 2)
     asked = []
