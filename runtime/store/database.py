@@ -21,7 +21,7 @@ import anyio
 from anyio.lowlevel import current_token
 
 from runtime.clock import Clock
-from runtime.store import schema
+from runtime.store import aside, schema
 from runtime.store.errors import StoreClosed, StoreCorrupt, StoreError, StoreFull
 from runtime.store.mark import Mark
 from runtime.store.report import OpenReport, StoreStats
@@ -146,30 +146,33 @@ class Store:
     def _take(self) -> OpenReport:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = schema.lock(self.path)
+        moved = aside.unfinished(self.path)
         fresh = not self.path.exists()
-        aside = ""
         try:
-            link = self._try_open(fresh=fresh)
+            link = self._try_open(fresh=fresh, moved=moved)
         except (StoreCorrupt, sqlite3.DatabaseError) as error:
             # Cut short, a check finds faults in a sound file.
             if isinstance(error, sqlite3.OperationalError) or self._closing:
                 raise
-            aside = schema.set_aside(self.path, self._clock.now()).name
-            link = self._try_open(fresh=True, aside=aside)
+            moved = aside.set_aside(self.path, self._clock.now())
+            self.fault("store.set_aside")
+            link = self._link = self._try_open(fresh=True, moved=moved)
+            self.fault("store.created")
         self._link = link
         found = self.path.stat()
         self._file = (found.st_dev, found.st_ino)
         self._full = True
         tx = Tx(link)
         self._head = tx.journal.head()
-        created = fresh or bool(aside)
+        new = tx.state.get(schema.NEW)
+        created = fresh or (bool(moved) and new is not None)
         lost, kept = (0, "") if created else self._missing(tx)
         self._mark.write(self._head)
+        aside.finished(self.path)
         self._stats = self._stats._replace(broken="", lost=lost)
         released = tx.queue.release_inflight(self._clock.now().timestamp())
-        new = tx.state.get(schema.NEW)
-        aside = (new or b"").decode()
-        return OpenReport(new is not None, aside, self._head, released, lost, kept)
+        named = (new or b"").decode()
+        return OpenReport(new is not None, named, self._head, released, lost, kept)
 
     def _missing(self, tx: Tx) -> tuple[int, str]:
         """Count the acknowledged entries that are gone, those that nobody settled yet included.
@@ -183,11 +186,11 @@ class Store:
             tx.state.put(schema.LOST, f"{lost} {kept}".encode())
         return lost, kept
 
-    def _try_open(self, *, fresh: bool, aside: str = "") -> sqlite3.Connection:
+    def _try_open(self, *, fresh: bool, moved: str) -> sqlite3.Connection:
         link = schema.connect(self.path)
         self._checked = None if fresh else link  # to create one takes no time, and is not cut short
         try:
-            schema.prepare(link, fresh=fresh, aside=aside)
+            schema.prepare(link, fresh=fresh, aside=moved)
         except BaseException:
             link.close()
             raise

@@ -1,9 +1,8 @@
-"""The database file: its schema, its checks at start, and setting a broken one aside."""
+"""The database file: its schema, and its checks at start."""
 
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import sqlite3
 from collections.abc import Mapping
@@ -112,10 +111,11 @@ def connect(path: Path) -> sqlite3.Connection:
 def prepare(link: sqlite3.Connection, *, fresh: bool, aside: str = "") -> None:
     """Create the schema in a fresh file, or check the one that is there and bring it up to date.
 
-    A fresh one says of itself that it is new, and what was set aside for it.
+    A fresh one says of itself that it is new, and what was set aside for it. So is one that is to
+    take the place of what is `aside`, and of which there is nothing yet.
     Raises StoreError for a newer version, StoreCorrupt for a file that is not a sound one of ours.
     """
-    if fresh:
+    if fresh or (aside and _is_blank(link)):
         _change(link, SCHEMA, VERSION, {NEW: aside.encode()})
         return
     for older in range(check(link), VERSION):
@@ -137,6 +137,11 @@ def check(link: sqlite3.Connection) -> int:
     if findings != ["ok"]:
         raise StoreCorrupt("; ".join(findings)[:500])
     return version
+
+
+def _is_blank(link: sqlite3.Connection) -> bool:
+    version = link.execute("PRAGMA user_version").fetchone()[0]
+    return not version and not link.execute("SELECT 1 FROM sqlite_master").fetchone()
 
 
 def _change(
@@ -165,24 +170,6 @@ def is_broken(error: Exception) -> bool:
     """Say whether an error means that the file is spoilt, rather than that the disk refuses."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def set_aside(path: Path, now: datetime) -> Path:
-    """Move a broken file and its WAL to `<name>.corrupt-<stamp>`; returns the new name."""
-    stamp = now.strftime("%Y%m%dT%H%M%SZ")
-    target = path.with_name(f"{path.name}.corrupt-{stamp}")
-    number = 1
-    while target.exists():
-        number += 1
-        target = path.with_name(f"{path.name}.corrupt-{stamp}-{number}")
-    try:
-        for suffix in ("", "-wal", "-shm"):
-            part = path.with_name(path.name + suffix)
-            if part.exists():
-                os.replace(part, target.with_name(target.name + suffix))  # noqa: PTH105
-    except OSError as error:
-        raise StoreCorrupt(f"{path.name} is broken and cannot be moved: {error}") from error
-    return target
 
 
 def keep_log(path: Path, now: datetime) -> str:

@@ -1,7 +1,8 @@
 """Sidewatch that kills itself with SIGKILL at one named step of a delivery: TEST_KILL_AT.
 
 `python -m tests.faults.killed run` is `sidewatch run` but for the fault points. A commit is named
-by what its transaction holds: the event, the alert with its deliveries, or a delivery's mark.
+by what its transaction holds: the event, the alert with its deliveries, or a delivery's mark. The
+store's own points name themselves.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def at(point: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def at_commit(point: str) -> None:
+def at_store(point: str) -> None:
+    at(point)
     for what in sorted(holds):
         at(f"{what} {point}")
     if point == "store.committed":
@@ -54,7 +56,7 @@ def write(book, tx, steps, now, tick, *, real=Book.write):
 
 def opened(store, *args, real=Store.__init__, **options):
     real(store, *args, **options)
-    store.fault = at_commit
+    store.fault = at_store
 
 
 Journal.append = append
