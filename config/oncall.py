@@ -74,4 +74,4 @@ class Window(Struct, frozen=True, forbid_unknown_fields=True):
     end: Instant = ""
     reason: Reason = ""
     trigger: str = ""
-    bot: str = ""
+    bot: Annotated[str, rules.or_empty(rules.NAME)] = ""

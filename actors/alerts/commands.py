@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
+from actors.reason import FORMS
+from config.oncall import REASON_CHARS_MAX
+from config.rules import is_name
 from runtime.ref import Declined
 
 SILENCES_MAX = 1_000
@@ -94,6 +97,10 @@ def checked(command: AddSilence, triggers: Sequence[str], now: datetime) -> AddS
     )
     if not command.reason.strip():
         raise Invalid("reason: a silence needs one")
+    if len(command.reason) > REASON_CHARS_MAX:
+        raise Invalid(f"reason: needs at most {REASON_CHARS_MAX} characters")
+    if command.bot and not is_name(command.bot):
+        raise Invalid(f"bot: {FORMS['bot']}; {ANY} or nothing: any")
     if not now < command.until <= now + SILENCE_MAX:
         raise Invalid("until: needs to be within the next 30 days")
     if command.since is not None and command.since >= command.until:

@@ -244,6 +244,8 @@ async def test_it_silences_the_kill_switch_only_by_its_name(alerts):
     ("command", "why"),
     [
         (AddSilence(" ", START + timedelta(hours=1)), "reason"),
+        (AddSilence("r" * 201, HOUR_ON), "reason: needs at most 200 characters"),
+        (AddSilence("r", HOUR_ON, bot="al*"), "bot: expected 1 to 64 of .*; \\* or nothing: any"),
         (AddSilence("r", START - timedelta(seconds=1)), "until"),
         (AddSilence("r", START + timedelta(days=31)), "until"),
         (AddSilence("r", HOUR_ON, since=HOUR_ON), "since: needs to be before until"),

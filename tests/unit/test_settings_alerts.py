@@ -265,6 +265,7 @@ WINDOW = "[maintenance.x]\nreason = 'r'\nstart = '2026-12-01T22Z'\nend = '2026-1
             "maintenance.x.end",
         ),
         (WINDOW + "trigger = 'slient'", "maintenance.x.trigger"),
+        (WINDOW + "bot = 'al*'", "maintenance.x.bot"),
     ],
 )
 def test_it_names_what_is_wrong_about_being_on_call(tmp_path, text, said):
