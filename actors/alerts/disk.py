@@ -171,6 +171,8 @@ def _write_step(book: Book, tx: Tx, step: Step, stamp: float, tick: float) -> in
     held = book.held_next
     if step.action != "failover":  # another step of these may know the alert better
         outbox.put(tx, step.alert)
+    if step.action == "change":
+        outbox.acknowledge(tx, step.alert.id)
     if step.notice is None:
         return held
     held -= len({id_.rpartition("/")[0] for _, id_ in step.told})

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 REMIND_S_MAX = 14_400.0
 DOUBLINGS_MAX = 16
+_NOBODY = "Nobody has acknowledged this for"
 
 
 class Rung(Struct, frozen=True):
@@ -76,10 +77,15 @@ def due(chase: Chase, plan: Plan, now: float) -> Due | None:
     return None
 
 
+def is_remark(text: str) -> bool:
+    """Whether it says for how long nobody has acknowledged."""
+    return _NOBODY.lower() in text.lower()
+
+
 def remark(what: str, waited_s: float) -> str:
     """Say in the message why it comes."""
     minutes = waited_s / 60
     time = f"{minutes:.0f} min" if minutes >= 1 else f"{waited_s:.0f} s"
     if what == "escalate":
-        return f"Escalated: nobody has acknowledged this for {time}"
-    return f"Nobody has acknowledged this for {time}"
+        return f"Escalated: {_NOBODY[0].lower()}{_NOBODY[1:]} {time}"
+    return f"{_NOBODY} {time}"

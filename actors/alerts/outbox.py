@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec.structs import replace
 
+from actors.alerts import escalation
 from actors.messages import Alert, Delivery, DeliveryState, Notice, Severity
 from runtime.store import Job, Tx
 
@@ -21,6 +22,7 @@ EXPIRED = "undelivered for 72 h"
 OWED_S = 60.0
 OWED_MAX = 10  # messages that are not critical and wait longer than a minute, a channel
 OWED = "held while a channel was down"
+ACKNOWLEDGED = "Acknowledged meanwhile"
 REMARKS_MAX = 4
 PRIORITY: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
 STATES: dict[str, DeliveryState] = {
@@ -195,7 +197,7 @@ def repeat(tx: Tx, notice: Notice, channels: list[str], now: float, *, why_held:
             notice,
             id=first.id,
             kind=first.kind,
-            remarks=[*first.remarks, *notice.remarks][-REMARKS_MAX:],
+            remarks=_remarks(first, notice),
             fresh=first.fresh,
             suppressed=first.suppressed + notice.suppressed + notice.fresh,
             span_s=first.span_s + (notice.at - first.at).total_seconds(),
@@ -203,6 +205,24 @@ def repeat(tx: Tx, notice: Notice, channels: list[str], now: float, *, why_held:
         )
         tx.queue.replace(channel, waiting.id, msgspec.json.encode(grown))
     return held
+
+
+def _remarks(first: Notice, notice: Notice) -> list[str]:
+    """Return why a message that grew comes; how long nobody has acknowledged is said once."""
+    earlier = first.remarks
+    if any(escalation.is_remark(remark) for remark in notice.remarks):
+        earlier = [remark for remark in earlier if not escalation.is_remark(remark)]
+    return [*earlier, *notice.remarks][-REMARKS_MAX:]
+
+
+def acknowledge(tx: Tx, alert_id: str) -> None:
+    """Let no message that still waits say that nobody has acknowledged its alert."""
+    for job in tx.queue.group(alert_id):
+        notice = notice_of(job)
+        kept = [remark for remark in notice.remarks if not escalation.is_remark(remark)]
+        if job.state in ("queued", "held") and kept != notice.remarks:
+            told = replace(notice, remarks=[*kept, ACKNOWLEDGED])
+            tx.queue.replace(job.topic, job.id, msgspec.json.encode(told))
 
 
 def expire(tx: Tx, channels: list[str], now: float) -> int:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from actors.alerts import escalation
 from actors.alerts.commands import Acknowledge, Silence
 from actors.alerts.escalation import Chase, Plan, Rung, begun, due
+from actors.alerts.step import Step
 from actors.alerts.triggers import Finding
 from tests.fakes.desk import CHANNELS, START, Desk
 from tests.fakes.oncall import Duty
@@ -128,6 +129,42 @@ def test_it_stops_once_acknowledged(desk, restarted):
         desk.restart()
     desk.wait(6 * 3_600)
     assert len(desk.jobs("mail")) == 1
+
+
+@pytest.fixture
+def down():
+    """Nothing is delivered."""
+    desk = Desk(escalation=Plan(1_800.0, [Rung(900.0, ["mail"])]))
+    desk.take(BAD)
+    yield desk
+    desk.link.close()
+
+
+def test_it_says_once_in_a_message_that_waits_for_how_long_nobody_has_acknowledged(down):
+    down.wait(16 * MIN)
+    assert told(down, "mail")[0][2] == ["Escalated: nobody has acknowledged this for 15 min"]
+    down.wait(110 * MIN)
+    assert told(down, "mail") == [
+        (105, "fired", ["Nobody has acknowledged this for 105 min"]),
+    ]
+
+
+def test_no_message_that_waits_says_that_nobody_has_acknowledged_once_somebody_has(down):
+    down.wait(46 * MIN)
+    [alert] = down.book.open.values()
+    down.write([Step("change", replace(alert, state="acknowledged"), None)])
+    assert told(down, "slack") == [(45, "fired", ["Acknowledged meanwhile"])]
+
+
+def test_an_acknowledgement_leaves_alone_what_says_nothing_of_it(desk, down):
+    [alert] = down.book.open.values()
+    down.write([Step("change", alert, None)])
+    assert told(down, "slack") == [(0, "fired", [])]
+    desk.take(BAD)
+    desk.wait(16 * MIN)
+    [alert] = desk.book.open.values()
+    desk.write([Step("change", alert, None)])  # what was delivered stays as it was
+    assert told(desk, "mail")[1][2] == ["Escalated: nobody has acknowledged this for 15 min"]
 
 
 def test_it_stops_at_its_end_and_begins_anew(desk):
