@@ -348,10 +348,10 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
 
     # ------------------------------------------------------------ trouble
 
-    async def _recovered(self) -> None:
+    async def _recovered(self, *, revived: bool = False) -> None:
         self._note(self._name, "")
         self._breaker = retry.after_success(self._breaker)
-        await self._trouble.over()
+        await self._trouble.over(revived=revived)
 
     async def _test(self, notice: Notice) -> TestResult:
         """Send through the real channel; a success tries parked work again."""
@@ -368,7 +368,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             return TestResult(False, STOPS, round((clock.monotonic() - began) * 1_000, 2))
         ms = round((clock.monotonic() - began) * 1_000, 2)
         self._next_s = clock.monotonic() + self._channel.rate_s
-        await self._recovered()
+        await self._recovered(revived=True)
         now = clock.now().timestamp()
 
         def revive(tx: Tx) -> None:

@@ -11,6 +11,7 @@ from actors.alerts.record import Attempt
 from actors.messages import AlertChanged, SendTest, Wake
 from actors.senders import actor as sender_module
 from actors.senders.channel import SendError
+from actors.senders.trouble import PARKED
 from tests.fakes.notices import notice
 from tests.fakes.sender import REFUSED, TRANSIENT, FakeChannel, attempts, job, queue, sending
 
@@ -165,10 +166,13 @@ async def test_it_parks_what_is_refused_and_goes_on(tmp_path):
         assert (parked.state, parked.attempts, parked.detail) == ("dead", 1, "400 no such chat")
         [trouble] = table.heard["alerts"]
         assert trouble.title == "Channel fake refuses messages"
+        assert trouble.text.startswith(f"400 no such chat. What it refuses is {PARKED}, and")
         assert table.heard["broadcaster"][0].alert.deliveries[0].state == "parked"
         await anyio.sleep(10)
         assert channel.sent == [(0.0, "n1"), (1.0, "n2"), (2.0, "n3")]
         assert (await job(table, "n3")).state == "done"
+        _, over = table.heard["alerts"]
+        assert over.text == f"It delivers again. What it refused is {PARKED}."
         assert [trouble.holds for trouble in table.heard["alerts"]] == [True, False]
 
 
@@ -186,7 +190,7 @@ async def test_it_revives_parked_work_after_a_test_went_through(tmp_path):
         await anyio.sleep(5)
         assert channel.sent[-2:] == [(10.0, "test"), (11.0, "n1")]
         assert (await job(table)).state == "done"
-        assert table.heard["alerts"][-1].holds is False
+        assert table.heard["alerts"][-1].text == "It delivers again."
 
 
 async def test_it_answers_a_test_with_how_long_it_took(tmp_path):
