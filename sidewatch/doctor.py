@@ -16,6 +16,7 @@ import click
 import httpx
 
 from config import secret
+from config.names import printable
 from config.settings import Auth, Secret, Settings, SettingsError
 from runtime.store import examine as trouble_of
 from sidewatch import mark
@@ -27,6 +28,7 @@ from sidewatch.operator import base_url
 from web.app import STATIC
 
 TIMEOUT_S = 3.0
+SHOWN_MAX = 200  # characters of what the running one says
 REFUSED = (401, 403)
 CAUSES = {
     429: ": too many wrong logins or requests from here, try again in a minute",
@@ -135,12 +137,39 @@ def _running(settings: Settings, running: str, url: str | None) -> Iterator[Find
             return
         if names is None:
             continue
+        yield from _ready(running, auth.operate_token)
         if folder != own:
             yield Finding("note", f"it is the demo: SIDEWATCH_DATA_DIR={folder} speaks to it")
         yield _channels(names, "channels of the running Sidewatch")
         return
     yield Finding("note", f"it takes no token of {own}: it runs on another data directory")
     yield Finding("note", f"channels of these settings: {', '.join(settings.channels) or 'none'}")
+
+
+def _ready(running: str, token: Secret) -> Iterator[Finding]:
+    """Ask the running one whether it is ready, and what its start has found."""
+    try:
+        answer = _asked(running, "/readyz", token)
+        told = answer.json()
+        failing, remarks = [*told["failing"]], [*told["remarks"]]
+    except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+        yield Finding("BAD", f"{running}/readyz: {type(error).__name__}")
+        return
+    for reason in failing:
+        yield Finding("BAD", f"it is not ready: {printable(str(reason), SHOWN_MAX)}")
+    if not failing:
+        yield _judged(answer.is_success, "it is ready: it takes events, and its disk writes")
+    for remark in remarks:
+        yield Finding("note", f"its start has found: {printable(str(remark), SHOWN_MAX)}")
+
+
+def _asked(running: str, path: str, token: Secret) -> httpx.Response:
+    return httpx.get(
+        f"{running}{path}",
+        headers={"Authorization": f"Bearer {token.reveal()}"},
+        timeout=TIMEOUT_S,
+        trust_env=not is_near(running),
+    )
 
 
 def _drawn(folder: Path) -> Auth:
@@ -151,14 +180,8 @@ def _drawn(folder: Path) -> Auth:
 
 def _running_channels(running: str, token: Secret) -> tuple[list[str] | None, str]:
     """Return the running one's channels, None where it does not take the token; or what failed."""
-    headers = {"Authorization": f"Bearer {token.reveal()}"}
     try:
-        answer = httpx.get(
-            f"{running}/api/v1/supervisor",
-            headers=headers,
-            timeout=TIMEOUT_S,
-            trust_env=not is_near(running),
-        )
+        answer = _asked(running, "/api/v1/supervisor", token)
     except httpx.TimeoutException:
         return None, f"no answer within {TIMEOUT_S:g} s"
     except httpx.HTTPError as error:

@@ -29,7 +29,7 @@ def place(tmp_path, monkeypatch):
 def told(tmp_path, monkeypatch, place):
     """Ask at a URL where `answer` answers; gives the findings and the tokens that it got."""
 
-    def ask(url, answer, alive=lambda: httpx.Response(200), environ=()):
+    def ask(url, answer, alive=lambda: httpx.Response(200), ready=is_ready, environ=()):
         tokens = []
 
         def get(asked, *, timeout, trust_env, headers=None):
@@ -37,6 +37,9 @@ def told(tmp_path, monkeypatch, place):
             assert trust_env is not asked.startswith(NEAR)  # no proxy for a server of this machine
             if asked.endswith("/livez"):
                 return alive()
+            if asked.endswith("/readyz"):
+                assert headers["Authorization"] == f"Bearer {tokens[-1]}"
+                return ready()
             tokens.append(headers["Authorization"].removeprefix("Bearer "))
             return answer(tokens[-1])
 
@@ -47,6 +50,11 @@ def told(tmp_path, monkeypatch, place):
         return [f"{state} {text}" for state, text in doctor._findings(settings, url)], tokens
 
     return ask
+
+
+def is_ready(*failing, remarks=()):
+    told = {"ready": not failing, "failing": failing, "remarks": remarks}
+    return httpx.Response(503 if failing else 200, json=told)
 
 
 def channels(_token):
@@ -72,6 +80,35 @@ def test_it_tries_the_demos_token_where_its_own_is_not_taken(told, place):
     findings, tokens = told(HERE, lambda t: channels(t) if t == demo else httpx.Response(401))
     assert tokens == [place["own"].operate_token.reveal(), demo]
     assert findings[-2].startswith("note it is the demo")
+
+
+@pytest.mark.parametrize(
+    ("ready", "found"),
+    [
+        (is_ready, ["ok it is ready: it takes events, and its disk writes"]),
+        (
+            lambda: is_ready("storage: database or disk is full\x1b[2J", "health is busy"),
+            [
+                r"BAD it is not ready: storage: database or disk is full\x1b[2J",
+                "BAD it is not ready: health is busy",
+            ],
+        ),
+        (
+            lambda: is_ready(remarks=["history lost: 12 events"]),
+            [
+                "ok it is ready: it takes events, and its disk writes",
+                "note its start has found: history lost: 12 events",
+            ],
+        ),
+        (lambda: httpx.Response(200, text="<html>"), [f"BAD {HERE}/readyz: JSONDecodeError"]),
+        (lambda: httpx.Response(200, json=3), [f"BAD {HERE}/readyz: TypeError"]),
+        (raising(httpx.ReadTimeout("")), [f"BAD {HERE}/readyz: ReadTimeout"]),
+    ],
+)
+def test_it_says_whether_the_running_one_is_ready(told, ready, found):
+    findings, _ = told(HERE, channels, ready=ready)
+    serves = findings.index(f"ok Sidewatch serves at {HERE}")
+    assert findings[serves + 1 : -1] == found
 
 
 @pytest.mark.parametrize("url", [AWAY, "http://localhost.example:1", "http://127.0.0.1@evil.test"])
