@@ -21,7 +21,7 @@ import httpx
 from msgspec import Struct
 
 from actors.messages import Notice
-from actors.senders.direct import Direct
+from actors.senders.direct import Direct, target
 
 ATTEMPT_S = 10.0
 CONNECT_S = 3.0
@@ -197,19 +197,8 @@ async def post_json(
 
     `hostname` is what the certificate must name where `url` has an address in its place.
     """
-    extensions: dict[str, object] = {"timeout": _TIMEOUT.as_dict()}
-    if hostname is not None:
-        extensions["sni_hostname"] = hostname
     try:
-        # Built by hand: the client would merge its own defaults in, each time anew.
-        request = httpx.Request(
-            "POST",
-            url,
-            content=payload,
-            headers={**_HEADERS, **(headers or {})},
-            extensions=extensions,
-        )
-        response = await _sent(client, request)
+        response = await _posted(client, url, payload, headers or {}, hostname)
         try:
             return Answer(
                 status=response.status_code,
@@ -226,10 +215,26 @@ async def post_json(
     raise failure
 
 
-async def _sent(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
-    """Send as the client would, without its rounds of redirects, cookies and logging."""
+async def _posted(
+    client: httpx.AsyncClient,
+    url: str | httpx.URL,
+    payload: bytes,
+    headers: Mapping[str, str],
+    hostname: str | None,
+) -> httpx.Response:
+    """Post as the client would, without its rounds of redirects, cookies and logging."""
     if isinstance(client, _Client):
-        return await client.direct.handle_async_request(request)
+        where = target(url, hostname)
+        named = {"host": where.authority, **_HEADERS, **headers}
+        raw = [(name.encode(), value.encode()) for name, value in named.items()]
+        return await client.direct.post(where, raw, payload, connect_s=CONNECT_S, read_s=ATTEMPT_S)
+    extensions: dict[str, object] = {"timeout": _TIMEOUT.as_dict()}
+    if hostname is not None:
+        extensions["sni_hostname"] = hostname
+    # Built by hand: the client would merge its own defaults in, each time anew.
+    request = httpx.Request(
+        "POST", url, content=payload, headers={**_HEADERS, **headers}, extensions=extensions
+    )
     return await client.send(request, stream=True, follow_redirects=False)
 
 

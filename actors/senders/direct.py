@@ -1,8 +1,9 @@
 """Direct: one kept connection to a provider, and a request on it that goes out at once.
 
-What stands between a client of httpx and its socket (a pool for many tasks, a trace of each step)
-takes longer than everything else that an alert goes through. This is HTTP/1.1 by h11, for one
-request at a time; errors are httpx's own. A proxy is not its business.
+What stands between a client of httpx and its socket (a request's URL, headers and stream, a pool
+for many tasks, a trace of each step) takes longer than everything else that an alert goes through.
+This is HTTP/1.1 for one request at a time: the request as the bytes it is, its answer read by h11;
+errors are httpx's own. A proxy is not its business.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import math
 import select
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import NamedTuple, NoReturn
 
 import anyio
@@ -35,6 +37,30 @@ class _Place(NamedTuple):
     name: str
 
 
+class Target(NamedTuple):
+    """Where a request goes, ready for its first line and its host header."""
+
+    place: _Place
+    path: bytes
+    authority: str
+
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+@lru_cache(maxsize=32)
+def target(url: str | httpx.URL, hostname: str | None = None) -> Target:
+    """Where a URL leads; `hostname` is what the certificate has to say instead of its host.
+
+    The last ones are kept, as a channel sends to the same URL all day. Raises httpx.InvalidURL.
+    """
+    url = httpx.URL(url)
+    secure = url.scheme == "https"
+    name = hostname or url.host
+    place = _Place(url.host, url.port or (443 if secure else 80), name if secure else "")
+    return Target(place, url.raw_path, url.netloc.decode("ascii"))
+
+
 class _Link(NamedTuple):
     """A connection. `until` is the loop's second from which it is no longer used."""
 
@@ -54,19 +80,38 @@ class Direct(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request whose body is known, and read the whole answer."""
         wait_s = request.extensions.get("timeout", {})
-        link = await self._link(_place(request), wait_s.get("connect") or math.inf)
+        name = request.extensions.get("sni_hostname")
+        place = target(request.url, None if name is None else str(name)).place
+        data = _written(request.method, request.url.raw_path, request.headers.raw, request.content)
+        connect_s, read_s = wait_s.get("connect") or math.inf, wait_s.get("read") or math.inf
+        return await self._exchange(place, request.method, data, connect_s, read_s)
+
+    async def post(
+        self, where: Target, headers: Headers, body: bytes, *, connect_s: float, read_s: float
+    ) -> httpx.Response:
+        """Post a body, and read the whole answer. `headers` are all but the body's length."""
+        head = [*headers, (b"content-length", b"%d" % len(body))]
+        data = _written("POST", where.path, head, body)
+        return await self._exchange(where.place, "POST", data, connect_s, read_s)
+
+    async def _exchange(
+        self, place: _Place, method: str, data: bytes, connect_s: float, read_s: float
+    ) -> httpx.Response:
+        link = await self._link(place, connect_s)
         done = False
         try:
-            with anyio.fail_after(wait_s.get("read") or math.inf):
-                await _put(link, request)
-                answer, body = await _get(link)
+            with anyio.fail_after(read_s):
+                # One piece: the first byte does not wait for the last.
+                with suppress(*_LOST):  # who refuses a request early has already answered
+                    await link.stream.send(data)
+                answer, body = await _get(link, method)
             done = True
         except TimeoutError:
-            raise httpx.ReadTimeout("no answer in time", request=request) from None
+            raise httpx.ReadTimeout("no answer in time") from None
         except h11.ProtocolError as error:
-            raise httpx.RemoteProtocolError(str(error), request=request) from error
+            raise httpx.RemoteProtocolError(str(error)) from error
         except _LOST as error:
-            raise httpx.ReadError(str(error), request=request) from error
+            raise httpx.ReadError(str(error)) from error
         finally:
             if not done or not self._keep(link):
                 await anyio.aclose_forcefully(link.stream)
@@ -133,13 +178,6 @@ def _fail(error: BaseException) -> NoReturn:
     raise httpx.ConnectError(str(error) or "connection lost") from error
 
 
-def _place(request: httpx.Request) -> _Place:
-    url = request.url
-    secure = url.scheme == "https"
-    name = str(request.extensions.get("sni_hostname") or url.host) if secure else ""
-    return _Place(url.host, url.port or (443 if secure else 80), name)
-
-
 def _fresh() -> h11.Connection:
     return h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES_MAX)
 
@@ -156,18 +194,26 @@ def _alive(link: _Link) -> bool:
     return not poll.poll(0)
 
 
-async def _put(link: _Link, request: httpx.Request) -> None:
-    """Write the request as one piece: its first byte does not wait for its last."""
-    head = h11.Request(
-        method=request.method, target=request.url.raw_path, headers=request.headers.raw
-    )
-    events = (head, h11.Data(data=request.content), h11.EndOfMessage())
-    data = b"".join(link.state.send(event) or b"" for event in events)
-    with suppress(*_LOST):  # who refuses a request early has already answered
-        await link.stream.send(data)
+def _written(method: str, path: bytes, headers: Headers, body: bytes) -> bytes:
+    """Write a request; raises httpx.LocalProtocolError where a header would be more than one."""
+    lines = [b"%b %b HTTP/1.1" % (method.encode(), path)]
+    lines += [b"%b: %b" % header for header in headers]
+    head = b"\r\n".join(lines)
+    breaks = len(lines) - 1
+    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
+        raise httpx.LocalProtocolError("a header holds a line break")
+    return b"%b\r\n\r\n%b" % (head, body)
 
 
-async def _get(link: _Link) -> tuple[h11.Response, _Body]:
+@lru_cache(maxsize=8)
+def _asked(method: str) -> h11.Request:
+    return h11.Request(method=method, target="/", headers=[("host", "it.is.out.already")])
+
+
+async def _get(link: _Link, method: str) -> tuple[h11.Response, _Body]:
+    # The reader needs to know that something of this method was asked, and all of it said.
+    link.state.send(_asked(method))
+    link.state.send(h11.EndOfMessage())
     answer: h11.Response | None = None
     parts: list[bytes] = []
     size = 0

@@ -90,6 +90,7 @@ class WebhookChannel:
         self._url = httpx.URL(url)
         self._last: tuple[str, httpx.URL] | None = None
         self._host = self._url.raw_host.decode("ascii")
+        self._port = self._url.port or (443 if self._url.scheme == "https" else 80)
         self._keys = [key for key in keys if key is not None]
         self._secrets = (*url_secrets(url), secret, previous or "")
         self._allow_private = allow_private
@@ -165,11 +166,10 @@ class WebhookChannel:
     async def _addresses(self) -> list[str]:
         """The host's addresses that may be connected to, checked one by one."""
         host = self._host
-        port = self._url.port or (443 if self._url.scheme == "https" else 80)
         found: list[str] = []
         try:
             with anyio.fail_after(CONNECT_S):
-                found = await self._resolve(host, port)
+                found = await self._resolve(host, self._port)
         except (OSError, UnicodeError):  # TimeoutError is one of OSError's
             reason = f"{host} cannot be resolved"
         else:

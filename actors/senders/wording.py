@@ -105,6 +105,8 @@ def duration(seconds: float) -> str:
 
 def clean(text: str) -> str:
     """Text without control characters (line breaks and tabs stay), overrides or surrogates."""
+    if text.isascii() and text.isprintable():
+        return text
     return _SURROGATE.sub("\ufffd", _UNPRINTABLE.sub("", _BREAKS.sub("\n", text)))
 
 

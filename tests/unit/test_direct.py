@@ -56,7 +56,7 @@ async def served(*script):
     """Serve; gives the server, the transport and a function that posts."""
     server, transport = Server(*script), Direct(ssl.create_default_context())
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    port = listener.extra(SocketAttribute.local_port)
+    server.port = port = listener.extra(SocketAttribute.local_port)
 
     async def post(scheme="http", extensions=ATTEMPT):
         url = f"{scheme}://127.0.0.1:{port}/hook"
@@ -76,6 +76,29 @@ async def test_it_sends_a_request_as_one_piece_and_reads_the_answer(anyio_backen
         [request] = server.requests
         assert request.startswith(b"POST /hook HTTP/1.1\r\n")
         assert request.endswith(b'\r\n\r\n{"a":1}')
+
+
+async def test_a_post_is_just_these_bytes(anyio_backend):
+    async with served([OK]) as (server, transport, _):
+        port = server.port
+        where = direct.target(f"http://127.0.0.1:{port}/a%20b?c=d")
+        assert where.authority == f"127.0.0.1:{port}"
+        headers = [(b"host", where.authority.encode()), (b"x-y", b"z")]
+        answer = await transport.post(where, headers, b"body", connect_s=5.0, read_s=5.0)
+        assert (answer.status_code, await answer.aread()) == (200, b"ok")
+        assert server.requests == [
+            b"POST /a%%20b?c=d HTTP/1.1\r\nhost: 127.0.0.1:%d\r\nx-y: z\r\n"
+            b"content-length: 4\r\n\r\nbody" % port
+        ]
+
+
+@pytest.mark.parametrize("value", [b"a\r\nb: c", b"a\nb", b"a\rb", b"a\0b"])
+async def test_a_header_cannot_smuggle_in_another(anyio_backend, value):
+    async with served([OK]) as (server, transport, _):
+        where = direct.target(f"http://127.0.0.1:{server.port}/")
+        with pytest.raises(httpx.LocalProtocolError, match="line break"):
+            await transport.post(where, [(b"x", value)], b"", connect_s=5.0, read_s=5.0)
+        assert server.connections == 0
 
 
 async def test_it_uses_a_connection_again(anyio_backend):
