@@ -208,7 +208,7 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
             return shown.changed(tx, todo)
 
         try:
-            changed = await self._store.write(write)
+            changed = await self._store.write(write, ahead=lambda _: claims.foresee())
         except StoreError as error:
             claims.leave()
             self._wake()

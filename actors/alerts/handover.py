@@ -1,13 +1,14 @@
 """Handover: an alert's own transaction claims for a channel that is idle, and gives it the work.
 
-So a channel that waits for nothing needs no turn at the store before it sends. The table stays the
-queue: what is given and never fetched (a crash, a kill) is claimed work in it, and is taken back as
-such. One for each channel; it outlives the incarnations of both sides.
+So a channel that waits for nothing needs no turn at the store before it sends; and while the disk
+still works at the transaction, it prepares what it will send. The table stays the queue: what is
+given and never fetched (a crash, a kill) is claimed work in it, and is taken back as such. One for
+each channel; it outlives the incarnations of both sides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 
 from runtime.store import Job, Tx
@@ -27,6 +28,7 @@ class Handover:
         self._state = _State.SHUT
         self._job: Job | None = None
         self._life = 0
+        self._prepare: Callable[[Job], None] | None = None
         self._doubt = False
 
     def __repr__(self) -> str:
@@ -34,9 +36,13 @@ class Handover:
 
     # ------------------------------------------------------------ the sender's side
 
-    def begin(self) -> None:
-        """Begin a life of the sender, or end it: whatever was given to it stays in the table."""
+    def begin(self, prepare: Callable[[Job], None] | None = None) -> None:
+        """Begin a life of the sender, or end it: whatever was given to it stays in the table.
+
+        `prepare` is called with work that is likely to be given in a moment.
+        """
         self._life += 1
+        self._prepare = prepare
         self._state, self._job = _State.SHUT, None
 
     @property
@@ -78,6 +84,11 @@ class Handover:
         self._state = _State.TAKEN
         return self._life
 
+    def foresee(self, ticket: int, job: Job) -> None:
+        """Have the sender prepare for what it is given once that is committed."""
+        if ticket == self._life and self._prepare is not None:
+            self._prepare(job)
+
     def give(self, ticket: int, job: Job | None) -> None:
         """Give what was claimed; nothing was where `job` is None."""
         if ticket != self._life:
@@ -115,6 +126,12 @@ class Claims:
             claimed = tx.queue.claim(channel, now)
             if claimed:
                 self.jobs[channel] = claimed[0]
+
+    def foresee(self) -> None:
+        """Tell the senders what they are given once it is committed."""
+        for channel, (handover, ticket) in self._tickets.items():
+            if channel in self.jobs:
+                handover.foresee(ticket, self.jobs[channel])
 
     def give(self) -> None:
         """Hand over what was claimed: it is committed."""

@@ -25,6 +25,7 @@ from actors.senders.channel import (
     ATTEMPT_S,
     Channel,
     Incidents,
+    Prepares,
     Recalls,
     Receipt,
     SendError,
@@ -103,6 +104,8 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._timer: Timer | None = None
         self._from_memory: dict[str, str] = {}  # what is out and not marked, with what history says
         self._trouble = Trouble(name, alerts)
+        self._prepare = channel.prepare if isinstance(channel, Prepares) else None
+        self._foreseen: Load | None = None
         self._one_by_one = isinstance(channel, Incidents)
         self._pace = Pace()
         self._attempts = 0
@@ -112,7 +115,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
 
     async def started(self) -> None:
         """Recall what the channel asked to keep; a disk that refuses keeps nobody from starting."""
-        self._handover.begin()
+        self._handover.begin(self._foresee)
         kept = await self._store.read(lambda tx: tx.state.get(KEPT + self._name))
         if kept is not None and isinstance(self._channel, Recalls):
             self._channel.recall(kept.decode())
@@ -154,11 +157,23 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         if clock.monotonic() < self._next_s:
             self._wake_at(self._next_s - clock.monotonic())
             return
-        given = self._handover.fetch()
-        jobs = [given] if given is not None else await self._next_jobs()
-        if jobs:
-            await self._attempt(load(jobs))
+        given, foreseen = self._handover.fetch(), self._foreseen
+        self._foreseen = None
+        if given is not None and foreseen is not None and foreseen.jobs[0] is given:
+            carried: Load | None = foreseen
+        else:
+            jobs = [given] if given is not None else await self._next_jobs()
+            carried = load(jobs) if jobs else None
+        if carried is not None:
+            await self._attempt(carried)
             self._wake_at(max(0.0, self._next_s - clock.monotonic()))
+
+    def _foresee(self, job: Job) -> None:
+        """Make the message of what is given next, while the disk still works at it."""
+        carried = load([job])
+        if self._prepare is not None:
+            self._prepare(carried.notice)
+        self._foreseen = carried
 
     async def _next_jobs(self) -> list[Job]:
         """Claim for one message; where nothing is due, wake for the next one that will be."""

@@ -108,6 +108,15 @@ class Incidents(Protocol):
     incidents: bool
 
 
+@runtime_checkable
+class Prepares(Protocol):
+    """A channel that can make a message before it may go out."""
+
+    def prepare(self, notice: Notice) -> None:
+        """Make what `send` of this very notice sends; that works without, too."""
+        ...
+
+
 class Answer(Struct, frozen=True):
     """An HTTP answer: status, at most 64 KiB of body, and Retry-After in seconds if given."""
 

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
 from ipaddress import ip_address
+from typing import NamedTuple
 
 import anyio
 import httpx
@@ -43,11 +44,22 @@ BODY_BYTES_MAX = 20_000
 ADDRESSES_MAX = 8
 NOTES_MAX = 10
 DETAIL_CHARS_MAX = 100
+FRESH_S = 5.0  # receivers refuse what was signed minutes ago
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _PERMANENT = frozenset({400, 401, 403, 404, 413, 422})
 
 Json = dict[str, object]
+
+
+class _Signed(NamedTuple):
+    """A request: when it was signed (unix seconds), its own headers, and its body."""
+
+    at: float
+    headers: dict[str, str]
+    body: bytes
+
+
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
@@ -100,6 +112,7 @@ class WebhookChannel:
         self._resolve = resolver
         self._now = now
         self._fingerprint = hashlib.sha256(url.encode()).hexdigest()[:16]
+        self._prepared: tuple[Notice, _Signed] | None = None
         self.kept = ""
 
     def __repr__(self) -> str:
@@ -109,13 +122,17 @@ class WebhookChannel:
         """Take back what an earlier life kept: that this very address answered 410."""
         self.kept = kept if kept == self._gone else ""
 
+    def prepare(self, notice: Notice) -> None:
+        """Word, encode and sign the notice, for a `send` that follows at once."""
+        self._prepared = notice, self._signed(notice)
+
     async def send(self, notice: Notice) -> Receipt:
         """Post the notice, signed anew; only a test asks an endpoint that is gone again."""
         if self.kept and notice.kind != "test":
             raise SendError("410 earlier: switched off until a test passes", permanent=True)
-        body = encoded(self._words(notice), notice)
+        signed = self._taken(notice) or self._signed(notice)
         with deadline():
-            answer = await self._post(message_id(notice), body)
+            answer = await self._post(signed)
         return self._receipt(answer)
 
     async def close(self) -> None:
@@ -127,24 +144,36 @@ class WebhookChannel:
     def _gone(self) -> str:
         return f"gone {self._fingerprint}"
 
-    async def _post(self, id_: str, body: bytes) -> Answer:
+    def _taken(self, notice: Notice) -> _Signed | None:
+        """Return what was prepared of this very notice, as long as receivers take the stamp."""
+        prepared, self._prepared = self._prepared, None
+        if prepared is None or prepared[0] is not notice:
+            return None
+        signed = prepared[1]
+        return signed if abs(self._now() - signed.at) <= FRESH_S else None
+
+    def _signed(self, notice: Notice) -> _Signed:
+        now, id_ = self._now(), message_id(notice)
+        stamp, body = str(int(now)), encoded(self._words(notice), notice)
+        headers = {
+            "host": self._url.netloc.decode("ascii"),
+            "webhook-id": id_,
+            "webhook-timestamp": stamp,
+            "webhook-signature": signatures(self._keys, id_, stamp, body),
+        }
+        return _Signed(now, headers, body)
+
+    async def _post(self, signed: _Signed) -> Answer:
         """Try the addresses in turn until one takes the connection."""
         failure = SendError(f"{self._host} has no address", permanent=False)
         for address in await self._addresses():
-            stamp = str(int(self._now()))
-            headers = {
-                "host": self._url.netloc.decode("ascii"),
-                "webhook-id": id_,
-                "webhook-timestamp": stamp,
-                "webhook-signature": signatures(self._keys, id_, stamp, body),
-            }
             try:
                 return await post_json(
                     self._client,
                     self._at(address),
-                    body,
+                    signed.body,
                     secrets=self._secrets,
-                    headers=headers,
+                    headers=signed.headers,
                     hostname=self._host,
                 )
             except SendError as error:

@@ -35,10 +35,11 @@ RESTART = "restart Sidewatch, which sets a broken database aside and starts a fr
 
 
 class _Op:
-    __slots__ = ("done", "durable", "error", "func", "reads", "value")
+    __slots__ = ("ahead", "done", "durable", "error", "func", "reads", "value")
 
     def __init__(self, func: Callable[[Tx], Any], *, reads: bool, durable: bool) -> None:
         self.func = func
+        self.ahead: Callable[[Any], None] | None = None
         self.reads = reads
         self.durable = durable
         self.done: Callable[[], None] = _nothing
@@ -216,12 +217,16 @@ class Store:
         """Call on the event loop after each commit that appended, with the journal's head."""
         self._committed.append(callback)
 
-    async def write(self, func: Callable[[Tx], T]) -> T:
+    async def write(
+        self, func: Callable[[Tx], T], *, ahead: Callable[[T], None] | None = None
+    ) -> T:
         """Run a function in a transaction; returns after the fsync what it returned.
 
+        `ahead` is called on the event loop with what it returned while the disk still works at it:
+        for what can be prepared, and must not be done yet, as the commit may fail.
         Raises what the function raised (only its own changes are undone), or StoreError.
         """
-        return await self._submit(func)  # type: ignore[no-any-return]
+        return await self._submit(func, ahead=ahead)  # type: ignore[no-any-return]
 
     async def note(self, func: Callable[[Tx], T]) -> T:
         """Write without waiting for the fsync, unless one that waits for it is in the same batch.
@@ -265,19 +270,31 @@ class Store:
         return self._stats._replace(queued=len(self._ops))
 
     async def _submit(
-        self, func: Callable[[Tx], Any], *, reads: bool = False, durable: bool = True
+        self,
+        func: Callable[[Tx], Any],
+        *,
+        reads: bool = False,
+        durable: bool = True,
+        ahead: Callable[[Any], None] | None = None,
     ) -> Any:
-        op, event = self._enqueue(func, reads=reads, durable=durable and not reads)
+        durable = durable and not reads
+        op, event = self._enqueue(func, reads=reads, durable=durable, ahead=ahead)
         return await self._outcome(op, event)
 
     def _enqueue(
-        self, func: Callable[[Tx], Any], *, reads: bool, durable: bool
+        self,
+        func: Callable[[Tx], Any],
+        *,
+        reads: bool,
+        durable: bool,
+        ahead: Callable[[Any], None] | None = None,
     ) -> tuple[_Op, anyio.Event]:
         if self._link is None or self._closing:
             raise StoreClosed("the store is not open")
         if len(self._ops) >= QUEUED_OPS_MAX:
             raise StoreFull(f"{QUEUED_OPS_MAX} writes wait for the disk")
         op, event = _Op(func, reads=reads, durable=durable), anyio.Event()
+        op.ahead = ahead
         if not self._inline:
             op.done = event.set
             with self._ready:
@@ -346,6 +363,7 @@ class Store:
             head = None
             if writes:
                 head = tx.journal.head()
+                self._foresee([op for op in batch if op.ahead is not None and op.error is None])
                 self.fault("store.commit")
                 link.execute("COMMIT")
                 self.fault("store.committed")
@@ -362,6 +380,15 @@ class Store:
             last_error="" if wrote else stats.last_error,
         )
         return head
+
+    def _foresee(self, ops: list[_Op]) -> None:
+        """Let those who want to prepare for the outcome do so while the commit is under way."""
+        if self._inline:
+            _look_ahead(ops)
+        elif ops:
+            assert self._call_soon is not None
+            with suppress(RuntimeError):  # the loop has ended
+                self._call_soon(_look_ahead, ops)
 
     def _check_place(self) -> None:
         """Raise where the file is no longer where it was opened: what is written is lost.
@@ -425,6 +452,15 @@ class Store:
         self._stats = self._stats._replace(
             failed=self._stats.failed + len(batch), last_error=str(error)[:500]
         )
+
+
+def _look_ahead(ops: list[_Op]) -> None:
+    for op in ops:
+        assert op.ahead is not None
+        try:
+            op.ahead(op.value)
+        except Exception:  # what could not be prepared is done when its time comes
+            logging.getLogger(__name__).exception("could not prepare for a commit")
 
 
 def _nothing(*_: object) -> None:

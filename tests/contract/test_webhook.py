@@ -139,6 +139,38 @@ async def test_it_keeps_the_id_and_renews_the_timestamp_over_retries(anyio_backe
     assert first.headers["webhook-signature"] != second.headers["webhook-signature"]
 
 
+async def test_it_sends_what_it_prepared_of_this_very_notice_for_five_seconds(anyio_backend):
+    clock = [100.0]
+    hook = wire(said(200), said(200), said(200), said(200), now=lambda: clock[0])
+    for late_s, other in ((5.0, False), (6.0, False), (-6.0, False), (1.0, True)):
+        clock[0] = 1_000.0
+        prepared = notice()
+        hook.channel.prepare(prepared)
+        clock[0] += late_s
+        await hook.channel.send(notice(title="Other") if other else prepared)
+    assert [one.headers["webhook-timestamp"] for one in hook.seen] == [
+        "1000",
+        "1006",
+        "994",
+        "1001",
+    ]
+    assert ["Other" in one["data"]["title"] for one in hook.sent] == [False, False, False, True]
+    for one in hook.seen:
+        assert verified(SECRET, Request("POST", PATH, dict(one.headers), one.content))
+
+
+async def test_it_sends_what_it_prepared_once(anyio_backend):
+    clock = [100.0]
+    hook = wire(said(500), said(200), now=lambda: clock[0])
+    prepared = notice()
+    hook.channel.prepare(prepared)
+    with pytest.raises(SendError):
+        await hook.channel.send(prepared)
+    clock[0] = 101.0
+    await hook.channel.send(prepared)
+    assert [one.headers["webhook-timestamp"] for one in hook.seen] == ["100", "101"]
+
+
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 async def test_it_takes_any_2xx(anyio_backend, status):
     assert (await wire(httpx.Response(status)).send()).detail == str(status)

@@ -48,6 +48,7 @@ class Provider:
         self.mode = "ok"
         self.retry_after_s = None
         self.taken = []
+        self.prepared = []
         self.requests = 0
 
     @property
@@ -81,6 +82,11 @@ class Line:
         self.name = provider.name
         self._provider = provider
         self._life = life
+
+    def prepare(self, notice):
+        self._provider.prepared.append(notice)
+        if self._provider.mode == "stumble":
+            raise RuntimeError("cannot prepare")
 
     async def send(self, notice):
         if self._life.dead:

@@ -1,5 +1,6 @@
 """An alert's own transaction claims for an idle channel: sent at once, never lost or doubled."""
 
+import sqlite3
 from itertools import pairwise
 
 import anyio
@@ -161,7 +162,71 @@ async def test_it_goes_on_after_a_test_of_the_channel(world):
         assert titles(world)[1:] == ["Trouble one", "Trouble two"]
 
 
+async def test_it_prepares_the_message_while_the_disk_works_at_it(world):
+    async with world.living() as life:
+        await anyio.sleep(1)
+        slack, seen = world.providers["slack"], []
+        fault = life.store.fault
+
+        def look(point):
+            if point == "store.commit":
+                seen.append([one.title for one in slack.prepared])
+            return fault(point)
+
+        life.store.fault = look
+        await happen(life, "one")
+        await anyio.sleep(5)
+        assert ["Trouble one"] in seen
+        [(_, sent)] = slack.taken
+        assert sent is slack.prepared[0]
+        assert len(slack.prepared) == 1
+
+
+async def test_it_sends_what_could_not_be_prepared(world, caplog):
+    async with world.living() as life:
+        await anyio.sleep(1)
+        world.providers["slack"].mode = "stumble"
+        await happen(life, "one")
+        await anyio.sleep(5)
+        assert titles(world) == ["Trouble one"]
+        assert "cannot prepare" in caplog.text
+
+
+async def test_it_forgets_what_it_prepared_for_a_commit_that_failed(world):
+    async with world.living() as life:
+        await anyio.sleep(1)
+        slack, fault = world.providers["slack"], life.store.fault
+
+        def refuse(point):
+            if point == "store.commit":
+                raise sqlite3.OperationalError("database or disk is full")
+            return fault(point)
+
+        life.store.fault = refuse
+        await happen(life, "one")
+        await anyio.sleep(1)
+        life.store.fault = fault
+        await anyio.sleep(10)
+        prepared, *_ = slack.prepared
+        [(_, sent)] = slack.taken  # from memory, and marked once the disk took it
+        assert sent is not prepared
+        assert "Storage failed" in sent.text
+
+
 # ---------------------------------------------------------------- its states
+
+
+def test_it_prepares_nothing_for_an_earlier_life():
+    handover, prepared = Handover(), []
+    handover.begin(prepared.append)
+    ticket = taken(handover)
+    handover.foresee(ticket, "job")
+    assert prepared == ["job"]
+    handover.begin(prepared.append)
+    handover.foresee(ticket, "job")
+    handover.begin()
+    handover.foresee(taken(handover), "job")
+    assert prepared == ["job"]
 
 
 def taken(handover):

@@ -360,3 +360,42 @@ async def test_it_goes_on_where_one_who_hears_of_commits_fails(tmp_path, caplog,
     assert heads == [1, 2]
     assert caplog.text.count("a callback of the application failed") == 2
     await store.close()
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("inline", [True, False])
+async def test_it_tells_the_outcome_ahead_of_the_commit(tmp_path, caplog, inline):
+    loop = threading.get_ident()
+    told, at_commit = [], []
+    known = threading.Event()
+
+    def ahead(value):
+        told.append((value, threading.get_ident() == loop))
+        known.set()
+
+    def wait(point):
+        if point == "store.commit":  # the loop is free meanwhile
+            assert known.wait(10)
+            at_commit.append(list(told))
+
+    store = Store(tmp_path / "s.db", SystemClock(), inline=inline)
+    await store.open()
+    store.fault = wait
+    assert await store.write(lambda tx: tx.journal.append([entry(1)]), ahead=ahead) == [1]
+    assert at_commit == [[([1], True)]]
+
+    def stumbles(_value):
+        known.set()
+        raise RuntimeError("no")
+
+    known.clear()
+    assert await store.write(lambda tx: tx.journal.append([entry(2)]), ahead=stumbles) == [2]
+    assert caplog.text.count("could not prepare for a commit") == 1
+    await store.close()
+
+
+async def test_it_tells_nothing_ahead_of_a_function_that_failed(store):
+    told = []
+    with pytest.raises(ZeroDivisionError):
+        await store.write(lambda _tx: 1 / 0, ahead=told.append)
+    assert told == []
