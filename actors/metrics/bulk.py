@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from operator import attrgetter
 from typing import Final, Literal, cast
 from zlib import crc32
@@ -27,6 +26,7 @@ from actors.metrics.money import micros
 from actors.metrics.summary import MARK, TRADE
 from actors.metrics.texts import instants, risks, units
 from actors.metrics.timeline import Columns
+from actors.metrics.wanted import Wanted
 from runtime.store import Run
 
 WAITING_MAX: Final = 20_000
@@ -60,17 +60,6 @@ _plain: Final[dict[str, msgspec.json.Decoder[_Plain]]] = {
     "trade": msgspec.json.Decoder(_Trade),
     "equity": msgspec.json.Decoder(_Equity),
 }
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """Which events: of one bot (empty: of all), that happened up to an instant."""
-
-    bot: str
-    at: datetime
-
-    def has(self, event: Event) -> bool:
-        """Say whether an event is wanted."""
-        return codec.happened(event) <= self.at and self.bot in ("", event.bot)
 
 
 class Loader:
@@ -258,7 +247,16 @@ def _wanted(wanted: Wanted, events: Sequence[_Plain]) -> tuple[list[int], Flags]
     happened = [one.closed_at if isinstance(one, _Trade) else one.at for one in events]
     when, good = instants(happened)
     own = np.array([wanted.bot in ("", event.bot) for event in events], np.bool_)
-    return np.flatnonzero(own & good & (when <= micros(wanted.at))).tolist(), own & ~good
+    within = own & good & (when <= micros(wanted.at))
+    if isinstance(events[0], _Trade):
+        trades = cast("Sequence[_Trade]", events)
+        for place in [place for place, one in enumerate(trades) if one.revision]:
+            if own[place] and good[place]:
+                one, sooner = trades[place], bool(within[place])
+                wanted.note(one.bot, one.id, one.revision, one.currency, within=sooner)
+        if wanted.leaves_out:
+            within &= np.array([wanted.stays(one.bot, one.id) for one in trades])
+    return np.flatnonzero(within).tolist(), own & ~good
 
 
 def _equities(ledger: Ledger, events: Sequence[_Equity]) -> Flags:

@@ -10,13 +10,14 @@ from msgspec.structs import replace
 from actors.bounds import BOTS_MAX
 from actors.codec import happened
 from actors.messages import Equity, Flow, Metrics, MetricsUpdate, Trade
-from actors.metrics.bulk import Loader, Wanted
+from actors.metrics.bulk import Loader
 from actors.metrics.common import Common
 from actors.metrics.ledger import POINTS_MIN, Ledger, LedgerOptions, Settled
 from actors.metrics.money import micros
 from actors.metrics.portfolio import Portfolio
 from actors.metrics.queries import DayPnl, History, HistoryQuery, SheetsQuery, TooLarge
 from actors.metrics.sheet import Sheet
+from actors.metrics.wanted import Wanted
 
 POINTS_MAX = 50_000  # of charts, of all bots (or portfolios) together
 EVENTS_MAX = 2_000_000

@@ -14,13 +14,13 @@ from actors import codec
 from actors.messages import Equity, Flow, Trade
 from actors.metrics import identities, timeline
 from actors.metrics.block import COLUMNS
-from actors.metrics.bulk import Wanted
 from actors.metrics.identities import Heap, Index, canonical_id, digest, encode
 from actors.metrics.ledger import LedgerOptions
 from actors.metrics.ledgers import Ledgers
 from actors.metrics.money import micros, scaled
 from actors.metrics.summary import TRADE
 from actors.metrics.texts import instants, units
+from actors.metrics.wanted import Wanted
 from runtime.store import Run
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
