@@ -410,10 +410,10 @@ NoticeKind = Literal["fired", "resolved", "digest", "reminder", "acknowledged", 
 class Notice(Struct, frozen=True):
     """What one channel sends: everything a trader needs, channel-neutral and unescaped.
 
-    `id` is the same over retries and restarts. `facts` are (label, value) pairs in reading order,
-    `value` is its alert's figure: of two of one trigger, the greater is the worse.
-    `suppressed` were counted within `span_s` seconds, the worst said `worst`; `fresh`: it tells
-    something not counted there. `remarks` say why it comes. `over`: it tells begin and end in one.
+    `id` is the same over retries and restarts; `latest` is the newest one told within it, or "".
+    `facts` are (label, value) pairs in reading order, `value` is its alert's figure: the greater,
+    the worse. `suppressed` were counted within `span_s` seconds, the worst said `worst`; `fresh`:
+    it tells something else. `remarks` say why it comes. `over`: it tells begin and end in one.
     """
 
     id: str
@@ -435,6 +435,7 @@ class Notice(Struct, frozen=True):
     over: bool = False
     fresh: bool = True
     value: float | None = None
+    latest: str = ""
 
 
 class Delivery(Struct, frozen=True):
@@ -494,7 +495,6 @@ class TestResult(Struct, frozen=True):
     """The provider's own answer to a test notice."""
 
     __test__ = False  # not a pytest class
-
     ok: bool
     detail: str
     ms: float

@@ -4,13 +4,12 @@ Where nobody has heard of the earlier one, its message ("... (over)") gives way 
 which counts it. Where its beginning was delivered its end is told first: both are true, in that
 order. A more urgent one never gives way to a less urgent one.
 
-An alert that ends while its first message is in hand has its end queued beside it. Should that
-attempt fail, the two are one message again.
+An alert that ends while a message of it is in hand has its end queued beside it. Should that
+attempt fail, the sender makes the two one message again, in the transaction that puts it back.
 """
 
 from __future__ import annotations
 
-import msgspec
 from msgspec.structs import replace
 
 from actors.alerts import outbox
@@ -45,23 +44,32 @@ def enqueue(tx: Tx, notice: Notice, channels: list[str], before: str, now: float
         tx.queue.done(channel, job.id, now, f"told in {notice.id}")
 
 
-def is_apart(tx: Tx, alert_id: str) -> bool:
-    """Say whether an alert's end waits on a channel that has an earlier message of it in hand."""
-    jobs = tx.queue.group(alert_id)
-    waits = {job.topic for job in jobs if _is_end(job)}
-    return any(job.state == "inflight" and job.topic in waits for job in jobs)
+def put_back(tx: Tx, channel: str, now: float) -> None:
+    """Queue again what a channel had in hand and nobody has any more."""
+    tx.queue.release_inflight(now, channel)
+    for alert_id in tx.queue.tried(channel):
+        reunite(tx, alert_id, channel, now)
 
 
-def reunite(tx: Tx, alert_id: str, now: float) -> None:
-    """Make one message of an alert's end and of what it follows, where that has failed."""
-    jobs = tx.queue.group(alert_id)
-    ends = {job.topic: job for job in jobs if _is_end(job)}
-    for job in jobs:
-        end = ends.get(job.topic)
-        if end is not None and job.state == "queued" and job.id != end.id:
-            whole = _whole(outbox.notice_of(job), outbox.notice_of(ends.pop(job.topic)))
-            tx.queue.replace(job.topic, job.id, msgspec.json.encode(whole))
-            tx.queue.done(end.topic, end.id, now, f"told in {whole.id}")
+def reunite(tx: Tx, alert_id: str, channel: str, now: float) -> None:
+    """Make one message of an alert's end and of what it follows, where that has failed.
+
+    Whether the provider had taken it all the same need not be known: both are true, and what tells
+    the end as well goes by another id.
+    """
+    jobs = [job for job in tx.queue.group(alert_id) if job.topic == channel]
+    end = next((job for job in jobs if _is_end(job)), None)
+    if end is None:
+        return
+    failed = [job for job in jobs if job.state == "queued" and job.attempts and job.id != end.id]
+    failed = [job for job in failed if not outbox.overtaken(tx, job, now)]
+    if failed:
+        whole = outbox.notice_of(end)
+        whole = replace(
+            whole if whole.over else over(whole), suppressed=whole.suppressed + whole.fresh
+        )
+        told = outbox.fold(tx, failed, whole, now)
+        tx.queue.done(channel, end.id, now, outbox.told_in(told))
 
 
 def over(end: Notice) -> Notice:
@@ -70,18 +78,10 @@ def over(end: Notice) -> Notice:
 
 
 def _is_end(job: Job) -> bool:
-    return job.state == "queued" and outbox.notice_of(job).kind == "resolved"
-
-
-def _whole(first: Notice, end: Notice) -> Notice:
-    return replace(
-        over(end),
-        id=first.id,
-        fresh=first.fresh,
-        suppressed=first.suppressed + end.suppressed,
-        span_s=first.span_s + end.span_s,
-        worst=end.worst or first.worst,
-    )
+    if job.state != "queued":
+        return False
+    notice = outbox.notice_of(job)
+    return notice.over or notice.kind == "resolved"
 
 
 def _gives_way(job: Job, notice: Notice) -> bool:

@@ -56,8 +56,6 @@ class Book:
         self.cursors: dict[str, int] = {}
         self.last: dict[str, Finding] = {}
         self.pressing: dict[str, Pressing] = {}  # by the notice's id
-        self.apart: set[str] = set()  # alerts that ended while a message of them was in hand
-        self.apart_next: set[str] = set()  # the same once the last `write` is committed
         self.held = 0  # messages that are held on the disk, each once for all of its channels
         self.held_next = 0  # the same once the last `write` is committed
         self.unsaved: set[str] = set()
@@ -196,7 +194,7 @@ class Book:
     @property
     def dirty(self) -> bool:
         """Whether there is something to write."""
-        return bool(self.unsaved or self.apart) or self.changed or self.hush.changed
+        return bool(self.unsaved) or self.changed or self.hush.changed
 
     def _judged(
         self, state: TriggerState, finding: Finding, now: datetime, tick: float
@@ -279,7 +277,7 @@ class Book:
     def written(self) -> None:
         """Note that the last `write` was committed."""
         self.unsaved.clear()
-        self.apart, self.held = self.apart_next, self.held_next
+        self.held = self.held_next
         self.dispatch.limit = replace(self.dispatch.limit, held=self.held)
         self.changed = self.hush.changed = False
 

@@ -106,6 +106,7 @@ def merged(first: Notice, second: Notice) -> Notice:
         text += f"\nand {count - min(len(lines), LINES_MAX)}{MORE}"
     return replace(
         first,
+        latest=outbox.newest(second),
         severity=max(first, second, key=lambda n: outbox.PRIORITY[n.severity]).severity,
         title=_title(count, {reason for reason in REASONS.values() if reason in why}),
         text=text,

@@ -125,13 +125,9 @@ def _recall(book: Book, alert_id: str, jobs: list[Job], told: int) -> None:
 
 def write(book: Book, tx: Tx, steps: list[Step], now: datetime, tick: float) -> None:
     """Write steps with the states that led to them, and the cursors, all in one."""
-    for alert_id in book.apart:
-        again.reunite(tx, alert_id, now.timestamp())
     book.held_next = book.held
     for step in steps:
         book.held_next = max(0, _write_step(book, tx, step, now.timestamp(), tick))
-    ended = {step.alert.id for step in steps if step.action == "resolve" and step.notice}
-    book.apart_next = {id_ for id_ in book.apart | ended if again.is_apart(tx, id_)}
     shift = now.timestamp() - tick
     for key in book.unsaved:
         state = book.states[key]

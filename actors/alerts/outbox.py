@@ -121,6 +121,11 @@ def notice_of(job: Job) -> Notice:
     return _notice.decode(job.data)
 
 
+def newest(notice: Notice) -> str:
+    """Return the id of the newest message that a notice tells: its own, or one within it."""
+    return notice.latest or notice.id
+
+
 def _with_deliveries(tx: Tx, alert: Alert) -> Alert:
     return replace(alert, deliveries=[_delivery(job) for job in tx.queue.group(alert.id)])
 
@@ -158,9 +163,9 @@ def resolve(
         topics.setdefault(job.topic, []).append(job)
     for channel, jobs in topics.items():
         waiting = [job for job in jobs if job.state in ("queued", "held")]
-        waiting = [job for job in waiting if not _overtaken(tx, job, now)]
+        waiting = [job for job in waiting if not overtaken(tx, job, now)]
         if waiting:
-            _fold(tx, waiting, combined, now)
+            fold(tx, waiting, combined, now)
         elif channel in enabled:
             enqueue(tx, notice, [channel], now, held=bool(why_held), detail=why_held)
     if not before and not why_held:
@@ -196,6 +201,7 @@ def repeat(tx: Tx, notice: Notice, channels: list[str], now: float, *, why_held:
         grown = replace(
             notice,
             id=first.id,
+            latest=notice.id,
             kind=first.kind,
             remarks=_remarks(first, notice),
             fresh=first.fresh,
@@ -256,7 +262,7 @@ def fail_over(tx: Tx, notice: Notice, channels: list[str], now: float) -> None:
         enqueue(tx, as_it_stands, elsewhere, now, held=False)
 
 
-def _overtaken(tx: Tx, job: Job, now: float) -> bool:
+def overtaken(tx: Tx, job: Job, now: float) -> bool:
     """Say whether a waiting job says only that the alert was acknowledged; it need not go now."""
     if notice_of(job).kind != "acknowledged":
         return False
@@ -264,15 +270,19 @@ def _overtaken(tx: Tx, job: Job, now: float) -> bool:
     return True
 
 
-def _fold(tx: Tx, waiting: list[Job], combined: Notice, now: float) -> None:
-    """Make one message of those that wait; it counts what the others counted, and them."""
-    first, *others = sorted(waiting, key=lambda job: job.state == "held")
+def fold(tx: Tx, waiting: list[Job], combined: Notice, now: float) -> Notice:
+    """Make one message of those that wait, as urgent as the most urgent one, and return it.
+
+    It counts what the others counted, and them.
+    """
+    first, *others = sorted(waiting, key=lambda job: (job.state == "held", -job.priority))
     notices = [notice_of(job) for job in (first, *others)]
     suppressed = combined.suppressed + sum(n.suppressed for n in notices)
     suppressed += sum(n.fresh for n in notices[1:])
     combined = replace(
         combined,
         id=notices[0].id,
+        latest=newest(combined),
         fresh=notices[0].fresh,
         suppressed=suppressed,
         span_s=combined.span_s + sum(n.span_s for n in notices),
@@ -282,4 +292,10 @@ def _fold(tx: Tx, waiting: list[Job], combined: Notice, now: float) -> None:
     if first.state == "held" and combined.severity == "critical":
         tx.queue.release(first.topic, first.id, now, now)  # no critical waits, nor does its end
     for job in others:
-        tx.queue.done(job.topic, job.id, now, f"told in {combined.id}")
+        tx.queue.done(job.topic, job.id, now, told_in(combined))
+    return combined
+
+
+def told_in(notice: Notice) -> str:
+    """Say of a message that another one tells what it had to say."""
+    return f"told in {notice.id}"

@@ -14,7 +14,7 @@ from random import Random
 import anyio
 import msgspec
 
-from actors.alerts import outbox, record
+from actors.alerts import again, outbox, record
 from actors.alerts.handover import Handover
 from actors.alerts.record import Attempt
 from actors.alerts.triggers import Internal
@@ -30,7 +30,7 @@ from actors.senders.channel import (
     Receipt,
     SendError,
 )
-from actors.senders.rollup import NAMED_MAX, TOGETHER_MAX, Load, Pace, load, together
+from actors.senders.rollup import NAMED_MAX, TOGETHER_MAX, Load, Pace, is_out, load, together
 from actors.senders.trouble import Trouble
 from runtime.actor import Actor
 from runtime.ref import Ref
@@ -138,7 +138,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
 
         Under new settings, what was refused under the old ones is tried again.
         """
-        tx.queue.release_inflight(now, self._name)
+        again.put_back(tx, self._name, now)
         known = tx.state.get(SETTINGS + self._name)
         if known != self._fingerprint:
             tx.state.put(SETTINGS + self._name, self._fingerprint)
@@ -202,7 +202,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             self._take_over(tx, now)
         # Nobody has what is in flight here: we could not mark it, or were never given it.
         if self._unmarked or doubt:
-            tx.queue.release_inflight(now, self._name)
+            again.put_back(tx, self._name, now)
         wall_s = now - self.ctx.clock.monotonic()
         if wall_s < self._wall_s - JUMP_S:  # else a clock set back by an hour delays by an hour
             tx.queue.put_back_in_time(self._name, now)
@@ -235,7 +235,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
     async def _attempt(self, carried: Load) -> None:
         clock = self.ctx.clock
         began = clock.monotonic()
-        if outbox.notice_of(carried.jobs[0]).id in self._from_memory:
+        if is_out(outbox.notice_of(carried.jobs[0]), self._from_memory):
             await self._delivered(carried, FROM_MEMORY, 0.0)
             return
         self._faults("sender.claimed")
@@ -269,12 +269,14 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         now = self.ctx.clock.now().timestamp()
 
         def mark(tx: Tx, job: Job) -> None:
-            known = self._from_memory.get(outbox.notice_of(job).id)
+            known = self._from_memory.get(outbox.newest(outbox.notice_of(job)))
             tx.queue.done(job.topic, job.id, now, known or carried.detail(answer))
 
         if not await self._mark(mark, carried, answer, ms, ok=True):
             for job in carried.jobs:
-                self._remember(outbox.notice_of(job).id, carried.detail(FROM_MEMORY))
+                notice = outbox.notice_of(job)
+                self._remember(notice.id, carried.detail(FROM_MEMORY))
+                self._remember(outbox.newest(notice), carried.detail(FROM_MEMORY))
 
     def _remember(self, id_: str, detail: str) -> None:
         """Keep in mind that a notice is out, whatever the disk says."""
@@ -307,6 +309,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
                 tx.queue.dead(job.topic, job.id, stamp.timestamp(), error.reason)
             else:
                 tx.queue.retry(job.topic, job.id, stamp.timestamp(), due, error.reason)
+                again.reunite(tx, job.group, job.topic, stamp.timestamp())
 
         await self._mark(mark, carried, error.reason, ms, ok=False)
         if parks or not error.permanent:

@@ -19,7 +19,7 @@ import anyio
 import anyio.to_thread
 
 from actors.messages import Notice
-from actors.senders.channel import ATTEMPT_S, Receipt, SendError, deadline, redact
+from actors.senders.channel import ATTEMPT_S, Receipt, SendError, deadline, redact, sent_as
 from actors.senders.wording import Wording, Words, fit, word
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class AppriseChannel:
     async def send(self, notice: Notice) -> Receipt:
         """Hand the notice to each service that has not taken it yet."""
         wording = self._words(notice)
-        taken = self._remembered(notice.id)
+        taken = self._remembered(sent_as(notice))
         self._threads = self._threads or anyio.CapacityLimiter(THREADS_MAX)
         with deadline(ATTEMPT_S), _heard() as lines:
             for index, service in enumerate(self._services):
@@ -81,9 +81,9 @@ class AppriseChannel:
     async def close(self) -> None:
         """Nothing to give back: each request of Apprise has its own connection."""
 
-    def _remembered(self, notice_id: str) -> set[int]:
-        taken = self._taken.setdefault(notice_id, set())
-        self._taken.move_to_end(notice_id)
+    def _remembered(self, sent_as: str) -> set[int]:
+        taken = self._taken.setdefault(sent_as, set())
+        self._taken.move_to_end(sent_as)
         while len(self._taken) > REMEMBERED_MAX:
             self._taken.popitem(last=False)
         return taken

@@ -69,6 +69,15 @@ class Receipt(Struct, frozen=True):
     detail: str
 
 
+def sent_as(notice: Notice) -> str:
+    """Return what a provider knows a message by: another id once it tells more than before.
+
+    Else who drops an id that has come before would never hear the rest.
+    """
+    more = notice.latest.removeprefix(f"{notice.alert_id}.")
+    return f"{notice.id}-{more}" if more else notice.id
+
+
 class Channel(Protocol):
     """Where notices go. `rate_s` is the least time in seconds between two messages."""
 

@@ -30,6 +30,7 @@ from actors.senders.channel import (
     certificate_fault,
     deadline,
     redact,
+    sent_as,
 )
 from actors.senders.wording import Words, word
 
@@ -170,7 +171,7 @@ def compose(
     message["Subject"] = wording.title
     message["Date"] = format_datetime(notice.at)
     address = parseaddr(sender)[1]
-    message["Message-ID"] = message_id(notice.id, address)
+    message["Message-ID"] = message_id(sent_as(notice), address)
     first = message_id(f"{notice.alert_id}.1", address)
     if first != message["Message-ID"]:  # what follows about an alert stands below its first mail
         message["In-Reply-To"] = message["References"] = first

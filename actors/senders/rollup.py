@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from actors.alerts import outbox
 from actors.messages import Notice
+from actors.senders.channel import sent_as
 from actors.senders.wording import fit, one_line
 from runtime.store import Job
 
@@ -64,6 +65,11 @@ class Pace:
         return min(max(1, math.ceil(waiting / messages)), TOGETHER_MAX)
 
 
+def is_out(notice: Notice, sent: Container[str]) -> bool:
+    """Whether a message is out already, and what is told within it as well."""
+    return notice.id in sent and outbox.newest(notice) in sent
+
+
 def together(jobs: list[Job], sent: Container[str], least: int = 1) -> list[Job]:
     """Choose which jobs one message tells: the first, and what else is as urgent.
 
@@ -71,14 +77,14 @@ def together(jobs: list[Job], sent: Container[str], least: int = 1) -> list[Job]
     are out already: they need only their mark, together.
     """
     notices = {job.id: outbox.notice_of(job) for job in jobs}
-    if notices[jobs[0].id].id in sent:
-        return [job for job in jobs if notices[job.id].id in sent]
+    if is_out(notices[jobs[0].id], sent):
+        return [job for job in jobs if is_out(notices[job.id], sent)]
     fitting = [
         job
         for job in jobs
         if job.priority == jobs[0].priority
         and notices[job.id].kind != "digest"
-        and notices[job.id].id not in sent
+        and not is_out(notices[job.id], sent)
     ]
     if fitting[:1] != jobs[:1]:
         return jobs[:1]
@@ -95,7 +101,7 @@ def load(jobs: list[Job]) -> Load:
 def _rolled_up(notices: list[Notice]) -> Notice:
     """Return one notice for several of one severity; its id is the same for the same ones."""
     first = notices[0]
-    ids = ",".join(notice.id for notice in notices)
+    ids = ",".join(sent_as(notice) for notice in notices)
     lines = _named(notices, CHARS_MAX)
     if len(lines) < len(notices):
         lines = _named(notices, NAMED_CHARS_MAX)
@@ -114,6 +120,7 @@ def _rolled_up(notices: list[Notice]) -> Notice:
         span_s=0.0,
         worst="",
         value=None,
+        latest="",
         held=notices[-1].held,
         url=first.url.partition("#")[0],
         over=False,

@@ -34,6 +34,7 @@ from actors.senders.channel import (
     is_http_url,
     post_json,
     redact,
+    sent_as,
     url_secrets,
 )
 from actors.senders.wording import Wording, Words, fit, one_line, word
@@ -235,10 +236,10 @@ def signatures(keys: list[bytes], id_: str, stamp: str, body: bytes) -> str:
 
 def message_id(notice: Notice) -> str:
     """Name the message: the same over retries, without a dot, which separates what is signed."""
-    plain = notice.id.replace(".", "_")
+    plain = sent_as(notice).replace(".", "_")
     if _ID.fullmatch(plain):
         return f"msg_{plain}"
-    return f"msg_{hashlib.sha256(notice.id.encode('utf-8', 'replace')).hexdigest()[:32]}"
+    return f"msg_{hashlib.sha256(sent_as(notice).encode('utf-8', 'replace')).hexdigest()[:32]}"
 
 
 def encoded(wording: Wording, notice: Notice) -> bytes:

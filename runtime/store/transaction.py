@@ -139,6 +139,11 @@ class Queue:
             (now, now, *values),
         ).rowcount
 
+    def tried(self, topic: str) -> list[str]:
+        """Return the groups of a topic's queued work that was claimed before."""
+        sql = "SELECT DISTINCT grp FROM queue WHERE topic = ? AND state = 'queued' AND attempts > 0"
+        return [row[0] for row in self._link.execute(sql, (topic,))]
+
     def revive(self, topic: str, now: float) -> int:
         """Queue a topic's parked work again; returns how many."""
         return self._link.execute(

@@ -88,6 +88,15 @@ async def test_it_tries_again_only_where_it_failed(anyio_backend):
         assert (len(one.messages), len(two.messages)) == (2, 2)
 
 
+async def test_it_tells_the_end_also_where_the_beginning_was_taken(anyio_backend):
+    async with FakeService() as one, FakeService() as two:
+        channel = AppriseChannel(f"{one.url} {two.url}")
+        two.script = [Status(500)]
+        await refusal(channel, id="7f3a.1")
+        await channel.send(notice(id="7f3a.1", latest="7f3a.2", over=True))
+        assert (len(one.messages), len(two.messages)) == (2, 1)
+
+
 async def test_it_remembers_a_bounded_number_of_notices(anyio_backend, monkeypatch):
     monkeypatch.setattr(apprise_module, "REMEMBERED_MAX", 3)
     async with FakeService() as fake:

@@ -9,12 +9,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from actors.alerts import limits
+from actors.alerts import again, limits, outbox
 from actors.alerts.commands import Silence
 from actors.alerts.disk import STATE
 from actors.alerts.routing import Policy, Rule
 from actors.alerts.triggers import Finding
 from actors.place import cursor_key
+from actors.senders.channel import sent_as
 from tests.fakes.desk import CHANNELS, START, Desk
 
 BAD = Finding("drawdown_day", "native", 1, "critical", "Drawdown", "It is down.", value=0.06)
@@ -292,47 +293,57 @@ def test_it_is_one_message_when_the_attempt_fails_during_which_it_ended(desk):
     desk.look()
     assert desk.sent("mail") == [("fired", "Drawdown"), ("resolved", "Drawdown")]
     desk.tx.queue.retry("mail", job.id, desk.now.timestamp(), desk.now.timestamp() + 4, "500")
-    desk.wait(5)
+    again.reunite(desk.tx, job.group, "mail", desk.now.timestamp())
     assert desk.sent("mail") == [("fired", "Drawdown (over)")]
     told = desk.jobs("mail")[0][1]
     assert (told.id, told.over) == (f"{told.alert_id}.1", True)
+    assert (told.latest, sent_as(told)) == (f"{told.alert_id}.2", f"{told.id}-2")
     assert told.text == "It is back. Before: It is down."
     assert desk.jobs("mail")[1][0].detail == f"told in {told.id}"
-    assert not desk.book.dirty
 
 
 def test_it_is_two_messages_when_the_attempt_succeeds_during_which_it_ended(desk):
     desk.take(BAD)
     job = in_hand(desk)
-    assert desk.book.dirty
     desk.tx.queue.done("mail", job.id, desk.now.timestamp(), "ok")
-    desk.look()
+    again.reunite(desk.tx, job.group, "mail", desk.now.timestamp())
     assert desk.sent("mail") == [("fired", "Drawdown"), ("resolved", "Drawdown")]
-    assert not desk.book.dirty
 
 
-def failing(desk, steps):
-    """Let a transaction of these steps fail: nothing of it is on the disk."""
-    desk.link.execute("BEGIN")
-    desk.book.write(desk.tx, steps, desk.now, desk.tick)
-    desk.link.execute("ROLLBACK")
-
-
-def test_it_is_one_message_though_the_transaction_that_made_it_so_failed(desk):
+def test_it_is_one_message_where_a_worse_one_came_between(desk):
     desk.take(BAD)
-    job = in_hand(desk)
+    [job] = desk.tx.queue.claim("mail", desk.now.timestamp(), 1)
+    desk.take(replace(BAD, band=2, value=0.11, title="Drawdown 11%"))
+    desk.take(OVER)
+    assert desk.sent("mail") == [("fired", "Drawdown"), ("fired", "Drawdown 11% (over)")]
     desk.tx.queue.retry("mail", job.id, desk.now.timestamp(), desk.now.timestamp() + 4, "500")
-    failing(desk, [])
-    desk.look()
-    assert desk.sent("mail") == [("fired", "Drawdown (over)")]
-    assert not desk.book.dirty
+    again.reunite(desk.tx, job.group, "mail", desk.now.timestamp())
+    assert desk.sent("mail") == [("fired", "Drawdown 11% (over)")]
+    told = desk.jobs("mail")[0][1]
+    assert sent_as(told) == f"{told.alert_id}.1-3"
+    assert (told.fresh, told.suppressed) == (True, 1)  # it tells the first, and counts the worse
 
 
-def test_it_notes_no_end_in_hand_that_never_came_to_the_disk(desk):
+def test_it_takes_no_acknowledgement_for_the_message_that_an_end_follows(desk):
     desk.take(BAD)
-    desk.tx.queue.claim("mail", desk.now.timestamp(), 1)
-    failing(desk, desk.book.consider([OVER], desk.now, desk.tick))
-    assert not desk.book.apart
+    desk.deliver("mail")
+    [alert] = desk.alerts()
+    told = replace(desk.jobs("mail")[0][1], id=f"{alert.id}.9", kind="acknowledged")
+    outbox.enqueue(desk.tx, told, ["mail"], desk.now.timestamp(), held=False)
+    [job] = desk.tx.queue.claim("mail", desk.now.timestamp(), 1)
+    desk.take(OVER)
+    desk.tx.queue.retry("mail", job.id, desk.now.timestamp(), desk.now.timestamp() + 4, "500")
+    again.reunite(desk.tx, alert.id, "mail", desk.now.timestamp())
+    states = {notice.kind: job.state for job, notice in desk.jobs("mail")}
+    assert states == {"fired": "done", "acknowledged": "done", "resolved": "queued"}
+
+
+def test_it_makes_one_message_as_urgent_as_the_most_urgent_of_them(desk):
+    desk.take(replace(BAD, severity="warning"))
+    desk.take(replace(BAD, band=2, value=0.11))
+    desk.take(OVER)
+    [(job, notice)] = [pair for pair in desk.jobs("mail") if pair[0].state == "queued"]
+    assert (job.priority, notice.severity, notice.over) == (2, "critical", True)
 
 
 # ---------------------------------------------------------------- flapping
