@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import math
 from array import array
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 from actors.metrics.block import Piece
 from actors.metrics.days import Calendar, week_of
@@ -21,7 +20,8 @@ from actors.metrics.moments import Closed
 from actors.metrics.window import Window
 
 
-class Account(Struct):
+@dataclass(slots=True)
+class Account:
     """The running state.
 
     `returns` holds the closed days from the day `returns_from`, `logs` log(1 + return) of each;
@@ -62,15 +62,23 @@ class Account(Struct):
         if self.returns_from is None:
             self._begin_returns()
         before = self.equity
-        if before is not None:
-            self.equity = before + pnl
+        self.equity = after = None if before is None else before + pnl
         self.tally.add(pnl)
         self.fees += fee
         self.day_pnl += pnl
         self.week_pnl += pnl
-        self.window.trade(self.day, pnl, before, self.equity)
-        self._count_streak(pnl)
-        self._observe()
+        self.window.trade(self.day, pnl, before, after)
+        streak = self.streak
+        if pnl > 0:
+            self.streak = streak = streak + 1 if streak > 0 else 1
+            if streak > self.longest_win_streak:
+                self.longest_win_streak = streak
+        elif pnl < 0:
+            self.streak = streak = streak - 1 if streak < 0 else -1
+            if -streak > self.longest_loss_streak:
+                self.longest_loss_streak = -streak
+        if after is not None:
+            self._observe(after)
 
     def flow(self, when: int, amount: int) -> None:
         """Deposit or withdraw: moves equity and every peak, and starts a new base for returns."""
@@ -87,7 +95,7 @@ class Account(Struct):
             self.day_peak += amount
             self.week_peak += amount
             self.window.flow(self.day, amount, self.equity)
-        self._observe()
+            self._observe(self.equity)
 
     def mark(self, when: int, equity: int) -> None:
         """Take a reported equity; the first one is the base when no starting equity is known."""
@@ -100,7 +108,7 @@ class Account(Struct):
         if self.returns_from is None:
             self._begin_returns()
         self.window.mark(equity)
-        self._observe()
+        self._observe(equity)
 
     def condensed(self, piece: Piece) -> None:
         """Take in the day (or part of one) that a piece stands for, as far as returns see it."""
@@ -179,35 +187,26 @@ class Account(Struct):
         self.day_peak = self.cut_equity = self.equity
         self.cut_return = self.cut_log = 0.0
 
-    def _count_streak(self, pnl: int) -> None:
-        streak = self.streak
-        if pnl > 0:
-            self.streak = streak = streak + 1 if streak > 0 else 1
-            if streak > self.longest_win_streak:
-                self.longest_win_streak = streak
-        elif pnl < 0:
-            self.streak = streak = streak - 1 if streak < 0 else -1
-            if -streak > self.longest_loss_streak:
-                self.longest_loss_streak = -streak
-
-    def _observe(self) -> None:
-        equity, peak, day_peak, week_peak = self.equity, self.peak, self.day_peak, self.week_peak
-        if equity is None or peak is None or day_peak is None or week_peak is None:
+    def _observe(self, equity: int) -> None:
+        peak, day_peak, week_peak = self.peak, self.day_peak, self.week_peak
+        if peak is None or day_peak is None or week_peak is None:
             return
-        if equity > peak:
-            self.peak = peak = equity
-        fall = 0.0
-        if equity < peak:
-            below = peak - equity
-            if below > self.max_drawdown_abs:
-                self.max_drawdown_abs = below
-            fall = below / peak if peak > 0 else 0.0
-        if peak > 0 and (self.max_drawdown is None or fall > self.max_drawdown):
-            self.max_drawdown = fall
-        if equity > day_peak:
-            self.day_peak = equity
+        if equity >= peak:  # and so at least what the day's and the week's peak is
+            self.peak = self.day_peak = self.week_peak = equity
+            if self.max_drawdown is None and equity > 0:
+                self.max_drawdown = 0.0
+            return
+        below = peak - equity
+        if below > self.max_drawdown_abs:
+            self.max_drawdown_abs = below
+        if peak > 0:
+            fall, worst = below / peak, self.max_drawdown
+            if worst is None or fall > worst:
+                self.max_drawdown = fall
         if equity > week_peak:
-            self.week_peak = equity
+            self.week_peak = self.day_peak = equity
+        elif equity > day_peak:
+            self.day_peak = equity
 
 
 def open_account(calendar: Calendar, starting: int | None, window: int) -> Account:

@@ -7,10 +7,10 @@ it is integers, so a base that is multiplied or raised gives the bits that its e
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 from typing import Any, NamedTuple
 
 import numpy as np
-from msgspec.structs import astuple
 
 from actors.metrics.block import Block, Columns, Piece, packed
 from actors.metrics.days import Calendar

@@ -18,6 +18,7 @@ import numpy as np
 from actors.metrics import compaction, restate
 from actors.metrics.account import Account, open_account
 from actors.metrics.arrays import Digests, Ints
+from actors.metrics.block import Fields
 from actors.metrics.days import Calendar
 from actors.metrics.figures import Tally
 from actors.metrics.identities import Id, Index, Run
@@ -281,29 +282,29 @@ class Entries:
     # ---------------------------------------------------------- one by one
 
     def _find(self, identity: Id) -> Place | None:
-        timeline = self.timeline  # first: only now the index knows of what was staged
-        candidates = self.index.candidates(identity)
-        if not candidates:
-            return None
-        for when in candidates:
-            place = timeline.find(when, TRADE, identity)
+        if self._staged:  # only then the index knows of it
+            self._settle()
+        for when in self.index.candidates(identity):
+            place = self._timeline.find(when, TRADE, identity)
             if place is not None:
                 return place
         return None
 
-    def _insert(self, row: Row) -> None:
-        late = self.timeline.insert(row) is not None
-        if self._day_end is None or row.when >= self._day_end:
-            self._pass(row.when)
+    def _insert(self, row: Fields) -> None:
+        """Put an entry in its place, after all that was staged."""
+        when, kind, _, amount, fee, _, _, _, _ = row
+        late = self._timeline.insert(row) is not None
+        if self._day_end is None or when >= self._day_end:
+            self._pass(when)
         if late:
-            self._changed(row, 1)
+            self._changed(Row(*row), 1)
         elif self._behind:
             self._moved = True
-            self._count(row, 1)
-        elif row.kind == TRADE:
-            self._account.trade(row.when, row.amount, row.fee)
+            self._count(Row(*row), 1)
+        elif kind == TRADE:
+            self._account.trade(when, amount, fee)
         else:
-            self._walk(row.when, row.kind, row.amount, row.fee)
+            self._walk(when, kind, amount, fee)
 
     def _walk(self, when: int, kind: int, amount: int, fee: int) -> None:
         if kind == TRADE:
@@ -380,12 +381,13 @@ class Entries:
         return open_account(self._calendar, equity, self.options.rolling_trades)
 
     def _standing(self) -> Account:
-        timeline = self.timeline
+        if self._staged:
+            self._settle()
         if self._behind:
             if self._moved:
-                restate.position(self._account, timeline, self._start())
+                restate.position(self._account, self._timeline, self._start())
             else:
-                restate.shift(self._account, timeline, self._shift, self._start())
+                restate.shift(self._account, self._timeline, self._shift, self._start())
             self._behind = self._moved = False
-        self._shift = 0
+            self._shift = 0
         return self._account

@@ -9,13 +9,16 @@ Undefined is never 0, NaN or infinity: the function raises `Undefined` with the 
 from __future__ import annotations
 
 import math
-from math import sqrt
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import expm1, isfinite, sqrt
 
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
-from actors.metrics.moments import Moments, moments
+from actors.metrics.moments import Moments, Sums, moments
 
 CALENDAR_DAYS_PER_YEAR = 365
 SHARPE_DAYS_MIN = 2
@@ -39,7 +42,8 @@ class Undefined(ArithmeticError):
     """A figure that does not exist; the message is the reason shown to the user."""
 
 
-class Tally(Struct):
+@dataclass(slots=True)  # whose fields are set in a quarter of the time that a Struct's take
+class Tally:
     """Exact sums over closed trades, in scaled units: the same in any order."""
 
     trades: int = 0
@@ -107,7 +111,7 @@ class Tally(Struct):
 
     def copy(self) -> Tally:
         """The same once more."""
-        return Tally(*[getattr(self, name) for name in self.__struct_fields__])
+        return replace(self)
 
     def merge(self, other: Tally, factor: int) -> None:
         """Count all trades of another tally, whose unit is `factor` times as large."""
@@ -131,18 +135,23 @@ class Tally(Struct):
 
 
 class Basis(Struct, frozen=True):
-    """How returns become yearly: return periods per year, annual risk-free rate, ddof."""
+    """How returns become yearly: return periods per year, annual risk-free rate, ddof.
+
+    `risk_free_daily` is the return of one period that compounds to the annual one, `root` that of
+    the periods.
+    """
 
     periods: int = 365
     risk_free: float = 0.0
     ddof: int = 1
+    # What follows from those, once instead of with every ratio
+    risk_free_daily: float = 0.0
+    root: float = 0.0
 
-    @property
-    def risk_free_daily(self) -> float:
-        """The risk-free return of one period, compounding to the annual one."""
-        if not self.risk_free:
-            return 0.0
-        return float(math.expm1(math.log1p(self.risk_free) / self.periods))
+    def __post_init__(self) -> None:
+        daily = expm1(math.log1p(self.risk_free) / self.periods) if self.risk_free else 0.0
+        force_setattr(self, "risk_free_daily", daily)
+        force_setattr(self, "root", sqrt(self.periods))
 
 
 def win_rate(tally: Tally) -> float:
@@ -167,14 +176,19 @@ def sqn(tally: Tally) -> float:
     Computed as total sqrt((n - 1) / (n squares - total^2)), exact up to the last two steps.
     """
     n, total = tally.trades, tally.gross_win - tally.gross_loss
-    if n < 2:  # noqa: PLR2004
-        raise Undefined("needs 2 trades" if n else NO_TRADES)
     square = total * total
     spread = n * tally.squares - square
     if not spread:
-        raise Undefined(ZERO_VARIANCE)
+        raise Undefined(without_sqn(n))
     root = sqrt(square * (n - 1) / spread)
     return -root if total < 0 else root
+
+
+def without_sqn(trades: int) -> str:
+    """Why trades without spread have no SQN; one has none."""
+    if trades < 2:  # noqa: PLR2004
+        return "needs 2 trades" if trades else NO_TRADES
+    return ZERO_VARIANCE
 
 
 def sharpe(returns: Days, basis: Basis) -> float:
@@ -182,7 +196,7 @@ def sharpe(returns: Days, basis: Basis) -> float:
 
     Source: Sharpe (1994), "The Sharpe Ratio".
     """
-    return sharpe_and_stderr(_moments(returns), basis)[0]
+    return sharpe_and_stderr(_enough(returns, basis), basis)[0]
 
 
 def sharpe_stderr(returns: Days, basis: Basis) -> float:
@@ -192,29 +206,27 @@ def sharpe_stderr(returns: Days, basis: Basis) -> float:
     moments, times sqrt(periods). Source: Mertens (2002), "Comments on variance of the IID
     estimator in Lo (2002)".
     """
-    return sharpe_and_stderr(_moments(returns), basis)[1]
+    return sharpe_and_stderr(_enough(returns, basis), basis)[1]
 
 
-def sharpe_and_stderr(days: Moments, basis: Basis) -> tuple[float, float]:
-    """Sharpe ratio and its standard error at once."""
-    count, second, ddof = days.days, days.second, basis.ddof
-    if days.undefined or count < SHARPE_DAYS_MIN or count <= ddof:
-        raise Undefined(lacking(days, max(SHARPE_DAYS_MIN, ddof + 1)))
-    deviation = sqrt(second / (count - ddof))
-    low, high = days.low, days.high
+def _enough(returns: Days, basis: Basis) -> Moments:
+    return _complete(returns, max(SHARPE_DAYS_MIN, basis.ddof + 1))
+
+
+def sharpe_and_stderr(days: Sums, basis: Basis) -> tuple[float, float]:
+    """Sharpe ratio and its standard error at once, of two days or more that have a return each."""
+    count, mean, second, third, fourth, low, high, _, _, _ = days
+    deviation = sqrt(second / (count - basis.ddof))
     largest = high if high > -low else -low  # noqa: FURB136 - a call takes twice as long
     if low == high or deviation <= VARIANCE_NOISE * largest:
         raise Undefined(ZERO_VARIANCE)
-    free = basis.risk_free_daily if basis.risk_free else 0.0
-    ratio = (days.mean - free) / deviation
-    variance, periods = second / count, basis.periods
-    skew = days.third / count / (variance * sqrt(variance))
-    kurtosis = days.fourth / count / (variance * variance)
+    ratio, variance = (mean - basis.risk_free_daily) / deviation, second / count
+    skew = third / count / (variance * sqrt(variance))
+    kurtosis = fourth / count / (variance * variance)
     square = ratio * ratio
-    error = (1 + square / 2 - skew * ratio + (kurtosis - 3) * square / 4) / count
+    error = (1.0 + square / 2.0 - skew * ratio + (kurtosis - 3.0) * square / 4.0) / count
     # Never negative but for rounding: kurtosis >= skew^2 + 1 (Pearson)
-    stderr = sqrt(error * periods) if error > 0.0 else 0.0
-    return ratio * sqrt(periods), stderr
+    return ratio * basis.root, sqrt(error * basis.periods) if error > 0.0 else 0.0
 
 
 def sortino(returns: Days, basis: Basis) -> float:
@@ -222,13 +234,16 @@ def sortino(returns: Days, basis: Basis) -> float:
 
     Source: Sortino and Price (1994); the risk-free rate plays no part.
     """
-    days = _moments(returns)
-    if reason := lacking(days, SHARPE_DAYS_MIN):
-        raise Undefined(reason)
+    days = _complete(returns, SHARPE_DAYS_MIN)
     below = days.downside / days.days
     if not below:
         raise Undefined(NO_LOSING_DAY)
-    return days.mean / sqrt(below) * sqrt(basis.periods)
+    return sortino_of(days.mean, below, basis)
+
+
+def sortino_of(mean: float, below: float, basis: Basis) -> float:
+    """`sortino` of the mean and the mean square below zero, which is positive."""
+    return mean / sqrt(below) * basis.root
 
 
 def cagr(returns: Days, *, short: bool = False) -> float:
@@ -236,16 +251,14 @@ def cagr(returns: Days, *, short: bool = False) -> float:
 
     Without flows the product is last equity / starting equity. Below 30 days only with `short`.
     """
-    days = _moments(returns)
-    if reason := lacking(days, 1 if short else CAGR_DAYS_MIN):
-        raise Undefined(reason)
-    return growth_rate(days)
+    days = _complete(returns, 1 if short else CAGR_DAYS_MIN)
+    return growth_rate(days.growth, days.days)
 
 
-def growth_rate(days: Moments) -> float:
-    """`cagr` of however few days, all of which have a return."""
+def growth_rate(growth: float, days: int) -> float:
+    """`cagr` of the sum of log(1 + return), of however few days."""
     try:
-        return math.expm1(days.growth * (CALENDAR_DAYS_PER_YEAR / days.days))
+        return expm1(growth * (CALENDAR_DAYS_PER_YEAR / days))
     except OverflowError:
         raise Undefined("too short to annualise") from None
 
@@ -257,17 +270,26 @@ def calmar(growth: float, max_drawdown: float | None) -> float:
     if not max_drawdown:
         raise Undefined("no drawdown")
     ratio = growth / max_drawdown
-    if not math.isfinite(ratio):
+    if not isfinite(ratio):
         raise Undefined("too short to annualise")
     return ratio
 
 
-def lacking(given: Moments, days: int) -> str:
-    """Why these are not `days` days with a return each, "" where they are."""
-    if given.days < days:
-        return f"needs {days} day{'s' if days > 1 else ''}"
-    return NOT_POSITIVE if given.undefined else ""
+def lacking(days: int, undefined: int, least: int) -> str:
+    """Why so many days are not `least` days with a return each, "" where they are."""
+    if days < least:
+        return _needs(least)
+    return NOT_POSITIVE if undefined else ""
 
 
-def _moments(returns: Days) -> Moments:
-    return returns if isinstance(returns, Moments) else moments(returns)
+@lru_cache(maxsize=8)
+def _needs(days: int) -> str:
+    return f"needs {days} day{'s' if days > 1 else ''}"
+
+
+def _complete(returns: Days, least: int) -> Moments:
+    """The moments of days that are enough, and have a return each."""
+    days = returns if isinstance(returns, Moments) else moments(returns)
+    if reason := lacking(days.days, days.undefined, least):
+        raise Undefined(reason)
+    return days

@@ -23,13 +23,14 @@ Id = int | str
 RECENT_MAX: Final = 16_384
 TIER: Final = 8
 _NUMERIC_DIGITS_MAX = 18
+_NUMBER_END: Final = 10**_NUMERIC_DIGITS_MAX
 _END = b"\xff"  # stands nowhere in UTF-8
 
 
 def canonical_id(given: Id) -> Id:
     """One id for 7 and "7": natural numbers below 10^18 as int, everything else as text."""
     if isinstance(given, int):
-        return given if 0 <= given < 10**_NUMERIC_DIGITS_MAX else str(given)
+        return given if 0 <= given < _NUMBER_END else str(given)
     if given >= ":":  # does not begin with a digit: most texts
         return given
     if len(given) <= _NUMERIC_DIGITS_MAX and given.isascii() and given.isdecimal():
@@ -58,8 +59,9 @@ class Heap:
         """Keep a canonical id and return its reference."""
         if isinstance(identity, int):
             return identity
-        place = len(self.data)
-        self.data += identity.encode("utf-8", "surrogatepass") + _END
+        data = self.data
+        place = len(data)
+        data += identity.encode("utf-8", "surrogatepass") + _END
         return ~place
 
     def put_all(self, encoded: Sequence[bytes]) -> Ints:

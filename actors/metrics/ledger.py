@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 
 from msgspec.structs import replace
 
@@ -22,12 +22,14 @@ from actors.metrics.entries import LATER, Entries
 from actors.metrics.horizon import refusal
 from actors.metrics.identities import Id, Index, canonical_id
 from actors.metrics.money import SCALE, micros, moment, money, scale_for, scaled
-from actors.metrics.options import LedgerOptions, terms
+from actors.metrics.options import LedgerOptions, terms_of
+from actors.metrics.ratios import Terms
 from actors.metrics.sheet import Sheet
 from actors.metrics.summary import FLOW, MARK, TRADE, standing
-from actors.metrics.timeline import Columns, Row, Timeline
+from actors.metrics.timeline import Columns, Place, Row, Timeline
 
 POINTS_MIN = 8
+_UNTOLD = math.nan
 LATEST = 7_258_118_400_000_000  # 2200-01-01 UTC, in microseconds
 
 __all__ = ["Ledger", "LedgerOptions"]
@@ -46,6 +48,7 @@ class Ledger(Entries):
         self.currency_is_known = False  # for whoever lets a trade name it
         self.quantity_scale = SCALE
         self.horizon = 0  # what happened before this instant is settled
+        self._terms = (options, self.scale, terms_of(options, self.scale))  # as they were last
         self._revisions: dict[Id, int] = {}
         self._flows: set[Id] = set()
         self._symbols: dict[str, int] = {}
@@ -96,7 +99,15 @@ class Ledger(Entries):
 
     def metrics(self, now: datetime) -> Metrics:
         """Every figure as of `now`: O(1) after events in order of one day, else O(days)."""
-        return report.metrics(self.account(), terms(self.options, self.scale), now)
+        return report.metrics(self.account(), self.terms(), now)
+
+    def terms(self) -> Terms:
+        """What a snapshot of this ledger needs beside its account; made anew where that changed."""
+        options, scale, terms = self._terms
+        if options is not self.options or scale != self.scale:
+            terms = terms_of(self.options, self.scale)
+            self._terms = self.options, self.scale, terms
+        return terms
 
     def series(self, points: int = 500) -> list[EquityPoint]:
         """The equity curve, oldest first, at most `points` with the extremes kept.
@@ -232,37 +243,55 @@ class Ledger(Entries):
     def _apply_trade(self, trade: Trade) -> bool:
         identity = canonical_id(trade.id)
         before = self._find(identity)
-        compacted = before is None and self.past.has(identity)
-        corrects = compacted or before is not None
-        if corrects and trade.revision <= self._revisions.get(identity, 0):
-            return False
-        when = _instant(trade.closed_at if trade.closed_at is not None else trade.at, "closed_at")
-        earliest = when if before is None else min(when, self.timeline.when(before))
-        if compacted or earliest < self.horizon:
-            self._refuse("closed_at", f"trade {trade.id}", when, corrects=corrects)
-        if trade.currency is not None and trade.currency != self.options.currency:
-            raise self._foreign(trade.currency)
-        pnl = self._units(trade.pnl, "pnl")
-        scale = self.scale
-        fee = self._units(trade.fee, "fee")
-        if self.scale != scale:
-            pnl *= 10 ** (self.scale - scale)
-        quantity = self._quantity(trade.quantity)
-        if before is not None:
-            reference = self.timeline.blocks[before[0]].ids[before[1]]
-            self._remove(before)
-            self.index.move(identity, when)
-        else:
-            reference = self.timeline.heap.put(identity)
-            self.index.put(identity, when)
+        if before is not None or (self._timeline.base.cut and self.past.has(identity)):
+            return self._correct(trade, identity, before)
+        when = _instant(trade.closed_at or trade.at, "closed_at")
+        if when < self.horizon:
+            self._refuse("closed_at", f"trade {trade.id}", when)
+        pnl, fee, opened, quantity, symbol, risk = self._fields(trade)
+        reference = self._timeline.heap.put(identity)
+        self.index.put(identity, when)
         if trade.revision:
             self._revisions[identity] = trade.revision
-        symbol = 2 * self.symbol(trade.symbol) + (trade.side == "short")
-        opened_at = micros(trade.opened_at)
-        risk = math.nan if trade.risk is None else float(trade.risk)
-        row = (when, TRADE, reference, pnl, fee, opened_at, quantity, symbol, risk)
-        self._insert(tuple.__new__(Row, row))  # Row(...) takes three times as long
+        # No Row: a tuple of a class of its own takes twice as long to make and to take apart
+        self._insert((when, TRADE, reference, pnl, fee, opened, quantity, symbol, risk))
         return True
+
+    def _correct(self, trade: Trade, identity: Id, before: Place | None) -> bool:
+        """Put a trade in the place of an older revision; None: that is compacted."""
+        if trade.revision <= self._revisions.get(identity, 0):
+            return False
+        when = _instant(trade.closed_at or trade.at, "closed_at")
+        if before is None or min(when, self.timeline.when(before)) < self.horizon:
+            self._refuse("closed_at", f"trade {trade.id}", when, corrects=True)
+        fields = self._fields(trade)
+        reference = self.timeline.blocks[before[0]].ids[before[1]]
+        self._remove(before)
+        self.index.move(identity, when)
+        self._revisions[identity] = trade.revision
+        self._insert((when, TRADE, reference, *fields))
+        return True
+
+    def _fields(self, trade: Trade) -> tuple[int, int, int, int, int, float]:
+        """Those of a row that no other trade has a say in, in its order from `amount` on."""
+        if trade.currency is not None and trade.currency != self.options.currency:
+            raise self._foreign(trade.currency)
+        scale = self.scale
+        pnl, fee = scaled(trade.pnl, scale, "pnl"), scaled(trade.fee, scale, "fee")
+        if pnl is None or fee is None:
+            pnl, fee = self._refined(trade)
+        quantity = scaled(trade.quantity, self.quantity_scale, "quantity")
+        if quantity is None:
+            quantity = self._quantity(trade.quantity)
+        symbol = 2 * self.symbol(trade.symbol) + (trade.side == "short")
+        risk = _UNTOLD if trade.risk is None else float(trade.risk)
+        return pnl, fee, micros(trade.opened_at), quantity, symbol, risk
+
+    def _refined(self, trade: Trade) -> tuple[int, int]:
+        """P&L and fee in a unit that is small enough for both."""
+        self._units(trade.pnl, "pnl")
+        fee = self._units(trade.fee, "fee")
+        return self._units(trade.pnl, "pnl"), fee
 
     def _apply_flow(self, flow: Flow) -> bool:
         identity = canonical_id(flow.id)
@@ -293,14 +322,12 @@ class Ledger(Entries):
             self._refuse("at", what, when)
         return when
 
-    def _refuse(self, field: str, what: str, when: int, *, corrects: bool = False) -> None:
+    def _refuse(self, field: str, what: str, when: int, *, corrects: bool = False) -> NoReturn:
         verb = "corrects what is" if corrects else "is"
         raise Settled(refusal(field, what, moment(when), moment(self.horizon), verb))
 
     def _quantity(self, quantity: Decimal) -> int:
-        units = scaled(quantity, self.quantity_scale, "quantity")
-        if units is not None:
-            return units
+        """The quantity in a unit that is small enough for it."""
         finer = scale_for(quantity)
         self.timeline.rescale(10 ** (finer - self.quantity_scale), ("quantity",))
         self.quantity_scale = finer

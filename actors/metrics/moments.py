@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ Returns = npt.NDArray[np.float64]
 Days = tuple["array[float]", "array[float]"]
 
 
-class Moments(Struct, frozen=True):
+class Moments(NamedTuple):
     """The moments of `days` returns.
 
     `second` to `fourth` are sums of powers of the deviation from the mean, `downside` is the sum
@@ -39,6 +40,10 @@ class Moments(Struct, frozen=True):
     downside: float = 0.0
     growth: float = 0.0
     undefined: int = 0
+
+
+# Those of Moments in their order: a plain tuple is made and taken apart in half the time
+Sums = tuple[int, float, float, float, float, float, float, float, float, int]
 
 
 def moments(returns: Returns, logs: Returns | None = None) -> Moments:
@@ -73,44 +78,44 @@ def _growth(returns: Returns) -> float:
     return float(np.log1p(returns).sum()) if returns.min() > -1.0 else -math.inf
 
 
-def one_more(closed: Moments) -> Callable[[float, float], Moments]:
+def one_more(closed: Moments) -> Callable[[float, float], Sums]:
     """How one more day changes moments: a function of its return and log(1 + return).
 
     The same bits as `with_days`, without the factors that are 1 and with all that depends on the
     days before taken once.
     """
-    before, mean, second, third = closed.days, closed.mean, closed.second, closed.third
-    fourth, low, high, downside = closed.fourth, closed.low, closed.high, closed.downside
-    growth, days = closed.growth, before + 1
-    less, squares = before - 1, before * before - before + 1
-    if closed.undefined or not before:
+    closed_days, mean, second, third, fourth, low, high, downside, growth, undefined = closed
+    if undefined or not closed_days:
         return lambda value, log: with_days(closed, value, 1, log)
+    days = closed_days + 1
+    # As floats, which hold them exactly, so that none is made one with every product
+    before = float(closed_days)
+    less, count, squares = before - 1.0, before + 1.0, before * before - before + 1.0
 
-    def moments_with(value: float, log: float) -> Moments:
+    def moments_with(value: float, log: float) -> Sums:
         if value != value:  # noqa: PLR0124 - NaN, without a call
             return with_days(closed, value, 1, log)
         delta = value - mean
-        part = delta / days
+        part = delta / count
         spread = delta * part * before
-        return Moments(
+        square = part * part
+        return (
             days,
             mean + part,
             second + spread,
             third + spread * part * less - 3.0 * part * second,
-            fourth
-            + spread * part * part * squares
-            + 6.0 * (part * part) * second
-            - 4.0 * part * third,
+            fourth + spread * part * part * squares + 6.0 * square * second - 4.0 * part * third,
             low if low <= value else value,
             high if high >= value else value,
             downside + value * value if value < 0.0 else downside,
             growth + log,
+            0,
         )
 
     return moments_with
 
 
-def with_days(closed: Moments, value: float, count: int = 1, log: float = 0.0) -> Moments:
+def with_days(closed: Sums, value: float, count: int = 1, log: float = 0.0) -> Sums:
     """Add `count` days of one return; `log` is the logarithm of 1 + the return.
 
     Source: Pebay (2008), "Formulas for Robust, One-Pass Parallel Computation of Covariances and
@@ -118,31 +123,30 @@ def with_days(closed: Moments, value: float, count: int = 1, log: float = 0.0) -
     """
     if not count:
         return closed
-    before, days = closed.days, closed.days + count
-    if closed.undefined or math.isnan(value):
-        return Moments(days=days, undefined=closed.undefined + math.isnan(value) * count)
-    mean = closed.mean if before else value
+    before, mean, second, third, fourth, low, high, downside, growth, undefined = closed
+    days = before + count
+    if undefined or math.isnan(value):
+        return Moments(days=days, undefined=undefined + math.isnan(value) * count)
+    if not before:
+        mean = value
     delta = value - mean
     part = delta / days
     spread = delta * part * before * count
-    third = closed.third + spread * part * (before - count) - 3.0 * count * part * closed.second
-    fourth = (
-        closed.fourth
-        + spread * part * part * (before * before - before * count + count * count)
-        + 6.0 * (count * part * (count * part)) * closed.second
-        - 4.0 * count * part * closed.third
-    )
     below = min(value, 0.0)
-    return Moments(
+    return (
         days,
         mean + part * count,
-        closed.second + spread,
-        third,
-        fourth,
-        min(closed.low, value),
-        max(closed.high, value),
-        closed.downside + below * below * count,
-        closed.growth + log * count,
+        second + spread,
+        third + spread * part * (before - count) - 3.0 * count * part * second,
+        fourth
+        + spread * part * part * (before * before - before * count + count * count)
+        + 6.0 * (count * part * (count * part)) * second
+        - 4.0 * count * part * third,
+        min(low, value),
+        max(high, value),
+        downside + below * below * count,
+        growth + log * count,
+        0,
     )
 
 
@@ -152,7 +156,7 @@ class _Kept(Struct, frozen=True):
     first: int
     running: float | None  # the running day's return, where that is among them
     some: Moments
-    with_running: Callable[[float, float], Moments]
+    with_running: Callable[[float, float], Sums]
     without: int
 
 
@@ -170,9 +174,7 @@ class Closed:
         self._whole: _Kept | None = None
         self._window: _Kept | None = None
 
-    def days(
-        self, closed: Days, running: tuple[float, float], idle: int, first: int = 0
-    ) -> Moments:
+    def days(self, closed: Days, running: tuple[float, float], idle: int, first: int = 0) -> Sums:
         """The moments of the days from index `first` to today.
 
         `closed` holds the closed days' returns and logs, the same until `clear`; the `running`
@@ -181,18 +183,19 @@ class Closed:
         value, log = running
         kept = self._window if first else self._whole
         if kept is None or kept.first != first or kept.running != (value if idle else None):
-            kept = _closed(closed, first, running if idle else None)
-            if first:
-                self._window = kept
-            else:
-                self._whole = kept
-        without = kept.without
-        if idle:
-            return with_days(kept.some, 0.0, without + idle)
-        if value == 0.0:
-            return with_days(kept.some, 0.0, without + 1)
-        some = kept.with_running(value, log)
-        return with_days(some, 0.0, without) if without else some
+            kept = self._keep(_closed(closed, first, running if idle else None))
+        if idle or value == 0.0:
+            return with_days(kept.some, 0.0, kept.without + (idle or 1))
+        with_running = kept.with_running  # apart, or it is looked for among methods first
+        some = with_running(value, log)
+        return with_days(some, 0.0, kept.without) if kept.without else some
+
+    def _keep(self, kept: _Kept) -> _Kept:
+        if kept.first:
+            self._window = kept
+        else:
+            self._whole = kept
+        return kept
 
 
 def _closed(closed: Days, first: int, running: tuple[float, float] | None) -> _Kept:

@@ -6,10 +6,8 @@ Python's division of two integers is rounded correctly, so every ratio is indepe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal
-from itertools import repeat
+from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal, Rounded
 from typing import Any
 
 import numpy as np
@@ -25,11 +23,15 @@ ADJUSTED_MAX = 30
 
 _EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
 _QUOTIENT = Context(prec=28, rounding=ROUND_HALF_EVEN, traps=[])
-_divide = _QUOTIENT.divide
+_divide, _shorten = _QUOTIENT.divide, _QUOTIENT.normalize
+# `money` of what 28 digits hold, without a call of Python's: an amount and one of UNITS. The
+# quotient has as few decimals as there can be. Raises Rounded for an amount of more digits.
+in_units = Context(prec=28, rounding=ROUND_HALF_EVEN, traps=[Rounded]).divide
 _WHOLES = [10**scale for scale in range(SCALE_MAX + 1)]
-_TENS = [Decimal(whole) for whole in _WHOLES]
-_EXACT_MAX = 10**28  # below it an amount is exact in 28 digits
-_EXACT_MIN = -_EXACT_MAX
+UNITS = [Decimal(whole) for whole in _WHOLES]  # of each scale, how many there are in 1
+_SHIFTS = [Decimal(scale) for scale in range(SCALE_MAX + 1)]
+_MEAN_MAX = 10**27  # below it no mean that is not a whole number is rounded to one
+_MEAN_MIN = -_MEAN_MAX
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 ZERO = Decimal(0)
@@ -37,7 +39,8 @@ ZERO = Decimal(0)
 
 def micros(instant: datetime) -> int:
     """Microseconds since 1970 UTC of an aware datetime, exactly."""
-    return (instant - _EPOCH) // _MICROSECOND
+    since = instant - _EPOCH  # by hand, as to divide by a microsecond takes longer
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def moment(when: int) -> datetime:
@@ -53,15 +56,22 @@ def scaled(amount: Decimal, scale: int, field: str) -> int | None:
     """
     if not amount:
         return 0
-    if amount.adjusted() > ADJUSTED_MAX or not amount.is_finite():
-        raise ValueError(f"{field}: {amount} is not a finite amount below 1e31")
-    shifted = amount.scaleb(scale, _EXACT)
-    units = int(shifted)
-    if units == shifted:
+    if amount.adjusted() > ADJUSTED_MAX:
+        raise _refused(amount, field)
+    shifted = amount.scaleb(_SHIFTS[scale], _EXACT)
+    try:
+        units = int(shifted)
+    except (OverflowError, ValueError):  # an infinity, not a number
+        raise _refused(amount, field) from None
+    if shifted == units:
         return units
     if scale < SCALE_MAX:
         return None
     return int(shifted.to_integral_value(ROUND_HALF_EVEN, _EXACT))
+
+
+def _refused(amount: Decimal, field: str) -> ValueError:
+    return ValueError(f"{field}: {amount} is not a finite amount below 1e31")
 
 
 def scale_for(amount: Decimal) -> int:
@@ -74,20 +84,13 @@ def scale_for(amount: Decimal) -> int:
 
 def money(units: int, scale: int) -> Decimal:
     """The exact amount, without trailing zeros, so that equal amounts are written alike."""
-    if _EXACT_MIN < units < _EXACT_MAX:
-        # A quotient that is exact has as few decimals as there can be
-        return _divide(units, _TENS[scale])
-    whole, rest = divmod(units, _WHOLES[scale])
-    if not rest:
-        return Decimal(whole)
-    return Decimal(units).scaleb(-scale, _EXACT).normalize(_EXACT)
-
-
-def moneys(units: Sequence[int], scale: int) -> Iterator[Decimal]:
-    """`money` of several amounts, in half the time."""
-    if min(units) > _EXACT_MIN and max(units) < _EXACT_MAX:
-        return map(_divide, units, repeat(_TENS[scale]))
-    return (money(one, scale) for one in units)
+    try:
+        return in_units(units, UNITS[scale])
+    except Rounded:  # more than 28 digits
+        whole, rest = divmod(units, _WHOLES[scale])
+        if not rest:
+            return Decimal(whole)
+        return Decimal(units).scaleb(-scale, _EXACT).normalize(_EXACT)
 
 
 def floats(units: npt.NDArray[Any], scale: int) -> npt.NDArray[np.float64]:
@@ -109,7 +112,11 @@ def _fit(units: npt.NDArray[Any]) -> bool:
 
 def mean_money(units: int, count: int, scale: int) -> Decimal:
     """The amount divided by `count`, rounded to 28 significant digits."""
-    mean = _divide(units, count * _WHOLES[scale])
+    divisor = count * _WHOLES[scale]
+    if _MEAN_MIN < units < _MEAN_MAX and units % divisor:
+        # So far from a whole number that its 28 digits are none
+        return _shorten(_divide(units, divisor))
+    mean = _divide(units, divisor)
     if mean == mean.to_integral_value():
         return Decimal(int(mean))
-    return mean.normalize(_QUOTIENT)
+    return _shorten(mean)

@@ -50,7 +50,7 @@ class LedgerOptions(Struct, frozen=True):
         Calendar(self.zone)
 
 
-def terms(options: LedgerOptions, scale: int) -> Terms:
+def terms_of(options: LedgerOptions, scale: int) -> Terms:
     """The part of the options that a snapshot needs."""
     return Terms(
         options.currency,

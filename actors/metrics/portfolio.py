@@ -23,7 +23,7 @@ from actors.metrics.entries import LATER
 from actors.metrics.figures import Tally
 from actors.metrics.ledger import LATEST, Ledger
 from actors.metrics.money import SCALE
-from actors.metrics.options import LedgerOptions, terms
+from actors.metrics.options import LedgerOptions, terms_of
 from actors.metrics.sheet import NEEDED, Sheet, merged, whole
 from actors.metrics.summary import MARK
 
@@ -58,7 +58,7 @@ class Portfolio:
         members = self._ordered(ledgers)
         if len(members) == 1 and _alike(members[0].options, self.options):
             alone = members[0]
-            return report.metrics(alone.account(), terms(self.options, alone.scale), now)
+            return report.metrics(alone.account(), terms_of(self.options, alone.scale), now)
         same = [id(ledger) for ledger in members] == [id(ledger) for ledger in self._members]
         if not same or any(ledger.scale > self._scale for ledger in members):
             self._members = members
@@ -69,7 +69,7 @@ class Portfolio:
         else:
             self._follow()
         self._shed()
-        return report.metrics(self._whole.account(), terms(self.options, self._scale), now)
+        return report.metrics(self._whole.account(), terms_of(self.options, self._scale), now)
 
     def compact(self, ledgers: Sequence[Ledger], until: int, most: int) -> bool:
         """Compact about `most` entries from before an instant; whether there were any.

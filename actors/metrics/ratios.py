@@ -6,13 +6,23 @@ All that need the same sums at once, because a snapshot is asked for after every
 from __future__ import annotations
 
 from decimal import Decimal
+from math import sqrt
 from typing import Final
 
 from msgspec import Struct
 
 from actors.metrics import figures
-from actors.metrics.figures import Basis, Tally, Undefined
-from actors.metrics.moments import Moments
+from actors.metrics.figures import (
+    SHARPE_DAYS_MIN,
+    Basis,
+    Tally,
+    Undefined,
+    growth_rate,
+    lacking,
+    sharpe_and_stderr,
+    sortino_of,
+)
+from actors.metrics.moments import Sums
 from actors.metrics.money import mean_money
 
 OF_SPREAD: Final = ("sharpe", "sharpe_stderr", "sortino")
@@ -36,22 +46,29 @@ class Terms(Struct, frozen=True):
 def of_trades(
     tally: Tally, scale: int, undefined: dict[str, str], prefix: str = ""
 ) -> tuple[float | None, float | None, Decimal | None, float | None]:
-    """Win rate, profit factor, expectancy and SQN."""
-    if not tally.trades:
+    """Win rate, profit factor, expectancy and SQN, as `figures` defines them.
+
+    To call those takes as long again as to reckon them, so they are written out here.
+    """
+    trades, won, lost = tally.trades, tally.gross_win, tally.gross_loss
+    if not trades:
         for name in OF_TRADES:
             undefined[prefix + name] = figures.NO_TRADES
         return None, None, None, None
     factor = sqn = None
-    # What often lacks is asked for first: to raise and catch takes longer than any figure
-    if tally.gross_loss:
-        factor = figures.profit_factor(tally)
+    if lost:
+        factor = won / lost
     else:
         undefined[prefix + "profit_factor"] = figures.NO_LOSS
-    try:
-        sqn = figures.sqn(tally)
-    except Undefined as reason:
-        undefined[prefix + "sqn"] = str(reason)
-    return figures.win_rate(tally), factor, mean_money(tally.total, tally.trades, scale), sqn
+    total = won - lost
+    square = total * total
+    if spread := trades * tally.squares - square:
+        sqn = sqrt(square * (trades - 1) / spread)
+        if total < 0:
+            sqn = -sqn
+    else:
+        undefined[prefix + "sqn"] = figures.without_sqn(trades)
+    return tally.wins / trades, factor, mean_money(total, trades, scale), sqn
 
 
 def averages(
@@ -68,7 +85,7 @@ def averages(
 
 
 def of_days(
-    days: Moments | None,
+    days: Sums | None,
     max_drawdown: float | None,
     terms: Terms,
     undefined: dict[str, str],
@@ -80,25 +97,25 @@ def of_days(
             undefined[prefix + name] = figures.NO_STARTING_EQUITY
         return None, None, None, None, None
     sharpe = stderr = sortino = calmar = cagr = None
-    count = days.days
-    if days.undefined or count < figures.SHARPE_DAYS_MIN:
-        why = figures.lacking(days, figures.SHARPE_DAYS_MIN)
+    count, mean, _, _, _, _, _, downside, growth, missing = days
+    if missing or count < SHARPE_DAYS_MIN:
+        why = lacking(count, missing, SHARPE_DAYS_MIN)
         for name in OF_SPREAD:
             undefined[prefix + name] = why
     else:
         try:
-            sharpe, stderr = figures.sharpe_and_stderr(days, terms.basis)
+            sharpe, stderr = sharpe_and_stderr(days, terms.basis)
         except Undefined as reason:
             undefined[prefix + "sharpe"] = undefined[prefix + "sharpe_stderr"] = str(reason)
-        if days.downside / count:
-            sortino = figures.sortino(days, terms.basis)
+        if below := downside / count:
+            sortino = sortino_of(mean, below, terms.basis)
         else:
             undefined[prefix + "sortino"] = figures.NO_LOSING_DAY
-    if days.undefined or count < terms.growth_days:
-        undefined[prefix + "calmar"] = figures.lacking(days, terms.growth_days)
+    if missing or count < terms.growth_days:
+        undefined[prefix + "calmar"] = lacking(count, missing, terms.growth_days)
         return sharpe, stderr, sortino, None, None
     try:
-        cagr = figures.growth_rate(days)
+        cagr = growth_rate(growth, count)
         calmar = figures.calmar(cagr, max_drawdown)
     except Undefined as reason:
         undefined[prefix + "calmar"] = str(reason)

@@ -4,24 +4,28 @@ Days that passed since the account's last entry count as zero days, so the clock
 trade moves the ratios. An entry later than `now` (a clock that is ahead) counts as of today.
 """
 
+# ruff: noqa: PLR1730 - a call of min costs as much as all the rest of a comparison
+
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from decimal import Decimal
-from typing import Final
+from decimal import Decimal, Rounded
+from typing import Final, TypeVar
 
 from actors.messages import Metrics, Ratios, Risk
 from actors.metrics import figures, ratios
 from actors.metrics.account import Account
 from actors.metrics.days import week_of
-from actors.metrics.moments import Moments, with_days
-from actors.metrics.money import ZERO, micros, money, moneys
+from actors.metrics.moments import Moments, Sums, with_days
+from actors.metrics.money import UNITS, ZERO, in_units, micros, money
 from actors.metrics.ratios import Terms
 from actors.metrics.window import Window
 
 FALLS: Final = ("drawdown", "drawdown_today", "drawdown_week", "max_drawdown")
 OF_EQUITY: Final = ("equity", "peak_equity", "max_drawdown_abs", *FALLS)
 
+Unit = TypeVar("Unit")
 Fall = float | None
 Amount = Decimal | None
 Amounts = tuple[Decimal, Decimal, Decimal, Decimal, Amount, Amount, Amount]
@@ -59,9 +63,11 @@ def metrics(account: Account, terms: Terms, now: datetime) -> Metrics:
         today = max(account.calendar.day_of(when), today)
         same_week = week_of(today) == week_of(account.day)
     undefined: dict[str, str] = {}
-    total, of_day, of_week, fees, equity, peak, deepest = _amounts(
-        account, scale, same_day=same_day, same_week=same_week
-    )
+    try:
+        amounts = _amounts(account, in_units, UNITS[scale], same_day, same_week)
+    except Rounded:  # one has more than 28 digits
+        amounts = _amounts(account, money, scale, same_day, same_week)
+    total, of_day, of_week, fees, equity, peak, deepest = amounts
     drawdown, of_today, of_this_week = _falls(account, same_day=same_day, same_week=same_week)
     max_drawdown = account.max_drawdown
     if drawdown is None or of_today is None or of_this_week is None or max_drawdown is None:
@@ -112,20 +118,25 @@ def metrics(account: Account, terms: Terms, now: datetime) -> Metrics:
     )
 
 
-def _amounts(account: Account, scale: int, *, same_day: bool, same_week: bool) -> Amounts:
+def _amounts(
+    account: Account,
+    convert: Callable[[int, Unit], Decimal],
+    unit: Unit,
+    same_day: bool,  # noqa: FBT001
+    same_week: bool,  # noqa: FBT001
+) -> Amounts:
     """P&L in all, of today and of the week, fees, equity, its peak and largest fall."""
-    equity, peak = account.equity, account.peak
-    units = [
-        account.tally.total,
-        account.day_pnl if same_day else 0,
-        account.week_pnl if same_week else 0,
-        account.fees,
-    ]
-    if equity is None or peak is None:
-        total, of_day, of_week, fees = moneys(units, scale)
-        return total, of_day, of_week, fees, None, None, None
-    units += equity, peak, account.max_drawdown_abs
-    return tuple(moneys(units, scale))  # type: ignore[return-value]
+    tally, equity, peak = account.tally, account.equity, account.peak
+    worth = None if equity is None else convert(equity, unit)
+    return (
+        convert(tally.gross_win - tally.gross_loss, unit),
+        convert(account.day_pnl, unit) if same_day else ZERO,
+        convert(account.week_pnl, unit) if same_week else ZERO,
+        convert(account.fees, unit) if account.fees else ZERO,
+        worth,
+        worth if peak is None or peak == equity else convert(peak, unit),
+        None if worth is None else convert(account.max_drawdown_abs, unit),
+    )
 
 
 def _falls(account: Account, *, same_day: bool, same_week: bool) -> tuple[Fall, Fall, Fall]:
@@ -149,9 +160,7 @@ def _explain(falls: tuple[Fall, ...], equity: Decimal | None, undefined: dict[st
             undefined[name] = figures.NOT_POSITIVE
 
 
-def _moments(
-    account: Account, today: int, rolling_days: int
-) -> tuple[Moments | None, Moments | None]:
+def _moments(account: Account, today: int, rolling_days: int) -> tuple[Sums | None, Sums | None]:
     """Moments of all days to today, which counts provisionally, and of the rolling window's.
 
     None while equity is unknown.
@@ -163,18 +172,21 @@ def _moments(
     closed, returns, idle = account.closed, (account.returns, account.logs), today - account.day
     running = account.running()
     whole = closed.days(returns, running, idle)
-    oldest = account.window.first_day
+    oldest = account.window.first_day()
     if oldest is None:
         return whole, Moments()
-    span = min(today - oldest + 1, rolling_days, whole.days)
+    span = today - oldest + 1
+    if span > rolling_days:
+        span = rolling_days
+    days = whole[0]
+    if span > days:
+        span = days
     if span <= idle:
         return whole, with_days(Moments(), 0.0, span)
-    return whole, closed.days(returns, running, idle, whole.days - span)
+    return whole, closed.days(returns, running, idle, days - span)
 
 
-def _rolling(
-    window: Window, days: Moments | None, terms: Terms, undefined: dict[str, str]
-) -> Ratios:
+def _rolling(window: Window, days: Sums | None, terms: Terms, undefined: dict[str, str]) -> Ratios:
     tally, prefix = window.tally, "rolling."
     max_drawdown = window.drawdown()
     if max_drawdown is None:

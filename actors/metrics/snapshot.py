@@ -13,6 +13,7 @@ import json
 import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, fields
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -35,9 +36,9 @@ HEAP_BYTES: Final = 1 << 20
 RUN_ENTRIES: Final = 1 << 16
 CHECK_BYTES: Final = 4
 SCALARS: Final = tuple(
-    name
-    for name in Account.__struct_fields__
-    if name not in ("calendar", "window", "returns", "logs", "tally", "closed")
+    field.name
+    for field in fields(Account)
+    if field.name not in ("calendar", "window", "returns", "logs", "tally", "closed")
 )
 
 Packed = dict[str, Any]  # JSON
@@ -270,10 +271,9 @@ def _part(ref: Sequence[int], parts: Mapping[int, bytes]) -> bytes:
 
 
 def _pack_account(account: Account) -> Packed:
-    tally = account.tally
     return {
         "scalars": {name: getattr(account, name) for name in SCALARS},
-        "tally": [getattr(tally, name) for name in Tally.__struct_fields__],
+        "tally": list(astuple(account.tally)),
         "window": [
             [getattr(segment, name) for name in Segment.__struct_fields__]
             for segment in account.window.segments()
@@ -299,11 +299,11 @@ def _fill_account(account: Account, packed: Packed, returns: bytes, *, same: boo
         setattr(account, name, value)
     days = array("d", returns)
     account.returns, account.logs = days[: len(days) // 2], days[len(days) // 2 :]
-    account.window.restore([_segment(*fields) for fields in packed["window"]])
+    account.window.restore([_segment(*parts) for parts in packed["window"]])
 
 
-def _segment(*fields: Any) -> Segment:
-    segment = Segment(*fields)
+def _segment(*parts: Any) -> Segment:
+    segment = Segment(*parts)
     segment.below = tuple((high, low) for high, low in segment.below)
     return segment
 

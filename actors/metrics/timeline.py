@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from actors.metrics.block import CODES, COLUMNS, Block, Columns, Row, fitting, packed
+from actors.metrics.block import CODES, COLUMNS, Block, Columns, Fields, Row, fitting, packed
 from actors.metrics.blocks import Blocks, Place
 from actors.metrics.identities import Heap, Id, canonical_id
 from actors.metrics.summary import FLOW, MARK, NOTHING, TRADE
@@ -41,15 +41,15 @@ class Timeline(Blocks):
 
     # ------------------------------------------------------------ changing
 
-    def append(self, row: Row) -> None:
+    def append(self, row: Fields) -> None:
         """Put an entry later than any other at the end. O(1)."""
         blocks = self.blocks
-        if not blocks or len(blocks[-1]) >= BLOCK_FILL // self._parts:
+        if not blocks or len(blocks[-1].when) >= BLOCK_FILL // self._parts:
             self._begin_block()
         blocks[-1].append(row)
-        self._lasts[-1] = row.when
+        self._lasts[-1] = row[0]
         self._length += 1
-        if row.kind == MARK:
+        if row[1] == MARK:
             self.marks += 1
 
     def _begin_block(self) -> None:
@@ -60,16 +60,17 @@ class Timeline(Blocks):
         self._lasts.append(0)
         self._grown = self._grown or len(self.blocks) > self._tree.capacity
 
-    def insert(self, row: Row) -> Place | None:
+    def insert(self, row: Fields) -> Place | None:
         """Put the entry in its place and return that; None for the end."""
-        if not self._lasts or row.when > self._lasts[-1]:
+        if not self._lasts or row[0] > self._lasts[-1]:
             self.append(row)
             return None
-        number, place = self._place(row.when, self._key_at(row.kind, row.ids, row.amount))
+        when, kind, ids, amount = row[:4]
+        number, place = self._place(when, self._key_at(kind, ids, amount))
         if number == len(self.blocks) - 1 and place == len(self.blocks[number]):
             self.append(row)
             return None
-        return self._put(number, place, row)
+        return self._put(number, place, Row(*row))
 
     def _put(self, number: int, place: int, row: Row) -> Place:
         block = self.blocks[number]

@@ -61,22 +61,23 @@ class Window:
 
     def trade(self, day: int, pnl: int, before: int | None, after: int | None) -> None:
         """Take in a trade that moved equity from `before` to `after`; drop the oldest when full."""
-        self._append(Segment(day, pnl, before, 0, after, after))
+        segments, tally = self._segments, self.tally
+        segments.append(_segment(day, pnl, before, 0, after))
         if self._summed and after is not None:
             self._follow(after)
-        if self.tally.trades < self.size:
-            self.tally.add(pnl)
+        if tally.trades < self.size:
+            tally.add(pnl)
             return
         oldest = self._pop()
         assert oldest is not None  # as a trade is first
-        self.tally.exchange(oldest, pnl)
-        while self._segments[0].pnl is None:
+        tally.exchange(oldest, pnl)
+        while segments[0].pnl is None:
             self._pop()
 
     def flow(self, day: int, amount: int, after: int) -> None:
         """Take in a flow, or with amount 0 the first equity that became known."""
         if self._segments:
-            self._append(Segment(day, None, after, amount, after, after))
+            self._segments.append(_segment(day, None, after, amount, after))
             self._flows += 1
             self._summed = False
 
@@ -99,18 +100,11 @@ class Window:
             last.below = (*last.below, (high, equity))
         last.low = min(low, equity)
 
-    def _append(self, segment: Segment) -> None:
-        after = segment.high
-        if after is not None and after < 0:
-            segment.below = ((after, after),)
-        self._segments.append(segment)
-
     @property
     def trades(self) -> int:
         """How many trades there are, at most `size`."""
         return self.tally.trades
 
-    @property
     def first_day(self) -> int | None:
         """The day of the oldest trade in the window."""
         return self._segments[0].day if self._segments else None
@@ -201,6 +195,14 @@ class Window:
         self._high, self._low, self._fall = _sum(next(newest_first))
         self._front = list(itertools.accumulate(map(_sum, newest_first), _before))
         self._summed = True
+
+
+def _segment(
+    day: int, pnl: int | None, before: int | None, flow: int, after: int | None
+) -> Segment:
+    if after is None or after >= 0:
+        return Segment(day, pnl, before, flow, after, after)
+    return Segment(day, pnl, before, flow, after, after, 0.0, ((after, after),))
 
 
 # Known since just before the oldest trade, and so ever since
