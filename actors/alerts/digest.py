@@ -1,11 +1,13 @@
 """The digest: one message that counts all that was held back, and names the first 20 of it.
 
 Its title says why: by quiet hours, a maintenance window, the hourly limit, or a channel that was
-down. Each line has the instant, the bot and the id of its alert.
+down. Each line has the instant, the bot and the id of its alert; criticals come first, and of what
+has no line it is said how many are critical.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -17,7 +19,6 @@ from actors.messages import Alert, Notice
 from runtime.store import Job
 
 LINES_MAX = 20
-MORE = " more, on the page"
 TIMES = "Times are UTC"
 REASONS = {
     QUIET: "quiet hours",
@@ -27,6 +28,9 @@ REASONS = {
     outbox.OWED: "a channel was down",
     outbox.EXPIRED: "undelivered for 72 h",
 }
+
+_REST = re.compile(r"and (\d+) more(?:, (\d+) of them critical)?, on the page")
+_URGENT = re.compile(r"(?:\w+ \d\d, )?\d\d:\d\d CRITICAL ")
 
 Held = tuple[Notice, str]  # and why it is held
 
@@ -45,12 +49,11 @@ def gathered(jobs: list[Job], unwritten: list[Step]) -> dict[tuple[str, str], He
 
 def of(held: list[Held], id_: str, now: datetime, url: str) -> tuple[Alert, Notice]:
     """Return the digest of what was held, as severe as the worst of it."""
-    notices = [notice for notice, _ in held]
+    notices = sorted((notice for notice, _ in held), key=lambda n: n.severity != "critical")
     severity = max(notices, key=lambda n: outbox.PRIORITY[n.severity]).severity
     title = _title(len(notices), {REASONS[why] for _, why in held if why in REASONS})
     lines = [_line(notice, now) for notice in notices[:LINES_MAX]]
-    if len(notices) > LINES_MAX:
-        lines.append(f"and {len(notices) - LINES_MAX}{MORE}")
+    lines += _rest(len(notices), sum(n.severity == "critical" for n in notices[LINES_MAX:]))
     alert = Alert(
         id=id_,
         trigger="digest",
@@ -95,21 +98,32 @@ def _line(notice: Notice, now: datetime) -> str:
     return f"{at} {said}{over} [{notice.alert_id}]"
 
 
+def _rest(alerts: int, critical: int) -> list[str]:
+    """Count what has no line, and how many of that are critical."""
+    if alerts <= LINES_MAX:
+        return []
+    urgent = f", {critical} of them critical" if critical else ""
+    return [f"and {alerts - LINES_MAX} more{urgent}, on the page"]
+
+
 def merged(first: Notice, second: Notice) -> Notice:
     """Return two digests as one, under the id of the first, which still waits."""
     count = sum(int(one.title.partition(" ")[0]) for one in (first, second))
     why = f"{first.title}\n{second.title}"
     lines = [line for one in (first, second) for line in one.text.split("\n")]
-    lines = [line for line in lines if not line.endswith(MORE)]
-    text = "\n".join(lines[:LINES_MAX])
-    if count > LINES_MAX:
-        text += f"\nand {count - min(len(lines), LINES_MAX)}{MORE}"
+    rests = [rest for line in lines if (rest := _REST.fullmatch(line))]
+    lines = sorted(
+        (line for line in lines if not _REST.fullmatch(line)),
+        key=lambda line: not _URGENT.match(line),
+    )
+    critical = sum(int(rest[2] or 0) for rest in rests)
+    critical += sum(bool(_URGENT.match(line)) for line in lines[LINES_MAX:])
     return replace(
         first,
         latest=outbox.newest(second),
         severity=max(first, second, key=lambda n: outbox.PRIORITY[n.severity]).severity,
         title=_title(count, {reason for reason in REASONS.values() if reason in why}),
-        text=text,
+        text="\n".join([*lines[:LINES_MAX], *_rest(count, critical)]),
         suppressed=first.suppressed + second.suppressed,
         held=second.held,
     )

@@ -512,6 +512,35 @@ def test_it_does_not_hold_a_critical_longer_than_a_minute_behind_warnings(desk):
     assert ("digest", f"2 alerts held back: {why}") in desk.sent()
 
 
+def digests(desk):
+    return [
+        notice.text.split("\n")
+        for job, notice in desk.jobs()
+        if notice.kind == "digest" and not job.detail.startswith("told in")
+    ]
+
+
+def test_it_names_the_criticals_of_a_digest_first(desk):
+    desk.take(*[other(n) for n in range(40)], *[other(n, "critical") for n in range(100, 132)])
+    desk.wait(65)
+    [lines] = digests(desk)
+    assert [" CRITICAL · bot" in line for line in lines[:4]] == [True, True, False, False]
+    assert lines[0].startswith("00:00 CRITICAL · bot130 · D130 [")
+    assert lines[20:] == ["and 12 more, on the page"]
+
+
+def test_it_says_how_many_criticals_a_digest_does_not_name(desk):
+    desk.take(*[other(n) for n in range(15)], *[other(n, "critical") for n in range(100, 153)])
+    desk.wait(65)
+    [lines] = digests(desk)
+    assert lines[20:] == ["and 8 more, 3 of them critical, on the page"]
+    desk.take(*[other(n) for n in range(15, 19)], *[other(n, "critical") for n in range(200, 210)])
+    desk.wait(65)  # it still waits on its channel: the two are one
+    [whole] = digests(desk)
+    assert all(" CRITICAL · " in line for line in whole[:20])
+    assert whole[20:] == ["and 22 more, 13 of them critical, on the page"]
+
+
 def test_it_counts_no_longer_as_held_what_went_at_once_with_its_end(desk):
     desk.take(*[other(n, "critical") for n in range(32)])
     assert desk.book.held == 2
