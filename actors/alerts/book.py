@@ -254,9 +254,15 @@ class Book:
     ) -> Step:
         """Tell an alert again, as the finding has it now; `due`: because nobody answers."""
         known = self.open if before.alert else self.dispatch.events
-        alert = episode.told_again(known[before.alert or before.event], finding, before, at)
+        last = known[before.alert or before.event]
+        alert = episode.told_again(last, finding, before, at)
         known[alert.id] = alert
-        return self.dispatch.step("repeat", alert, before, at, due, fresh=fresh)
+        step = self.dispatch.step("repeat", alert, before, at, due, fresh=fresh)
+        worse = finding is not None and not finding.once and debounce.is_worse(before, finding)
+        if step.notice is None or not worse:
+            return step
+        remarks = [f"Worse than before: {last.title}", *step.notice.remarks]
+        return replace(step, notice=replace(step.notice, remarks=remarks))
 
     def _resolve(self, finding: Finding, before: TriggerState, at: Moment) -> Step:
         alert = episode.ended(self.open.pop(before.alert), finding, before, at)

@@ -111,7 +111,7 @@ def unsilenced(state: TriggerState, finding: Finding, now: float, debounce_s: fl
 def _begins(state: TriggerState, finding: Finding, now: float, debounce_s: float) -> Decision:
     fresh, cycles = _is_fresh(state, finding), _recent(state, now)
     flapping = len(cycles) >= FLAPS and not finding.transition
-    if now >= state.quiet_until or _is_worse(state, finding) or flapping or finding.transition:
+    if now >= state.quiet_until or is_worse(state, finding) or flapping or finding.transition:
         told = _told(state, finding, now, debounce_s)
         told = replace(told, cycles=cycles, flapping=flapping, acknowledged=False, ended="")
         return Decision("fire", told, flapping=flapping, fresh=fresh)
@@ -119,7 +119,7 @@ def _begins(state: TriggerState, finding: Finding, now: float, debounce_s: float
 
 
 def _goes_on(state: TriggerState, finding: Finding, now: float, debounce_s: float) -> Decision:
-    worse = _is_worse(state, finding)
+    worse = is_worse(state, finding)
     if finding.transition and not worse:
         return Decision("none", replace(state, holds=True))  # a switch still on is no event
     fresh = _is_fresh(state, finding)
@@ -136,7 +136,8 @@ def _held_back(state: TriggerState, finding: Finding, now: float, *, fresh: bool
     return Decision("suppress", counted)
 
 
-def _is_worse(state: TriggerState, finding: Finding) -> bool:
+def is_worse(state: TriggerState, finding: Finding) -> bool:
+    """Whether a finding is in a worse band, or more severe, than what was told."""
     return finding.band > state.told_band or RANK[finding.severity] > state.told_rank
 
 

@@ -70,6 +70,34 @@ def test_it_remembers_nothing_of_what_never_held(desk):
     assert list(desk.tx.state.scan(STATE)) == []
 
 
+@pytest.mark.parametrize("worse", [{"band": 2}, {"severity": "critical"}])
+def test_it_says_what_was_told_before_it_got_worse(desk, worse):
+    mild = replace(BAD, severity="warning", title="Drawdown 5.40%")
+    desk.take(mild)
+    desk.deliver("slack")
+    desk.take(replace(mild, title="Drawdown 8.10%", value=0.081))  # counted, and not told
+    desk.take(replace(mild, title="Drawdown 12.00%", value=0.12, **worse))
+    desk.deliver("slack")
+    desk.wait(300)
+    desk.take(replace(mild, title="Drawdown 11.00%", **worse))
+    told = [(notice.title, notice.remarks) for _, notice in desk.jobs()]
+    assert told == [
+        ("Drawdown 5.40%", []),
+        ("Drawdown 12.00%", ["Worse than before: Drawdown 5.40%"]),
+        ("Drawdown 11.00%", []),
+    ]
+
+
+def test_it_calls_nothing_worse_that_only_happened_again(desk):
+    once = replace(BAD, once=True, title="Order rejected")
+    desk.take(once)
+    desk.deliver("slack")
+    desk.take(once)
+    desk.wait(300)
+    told = [(notice.kind, notice.remarks) for _, notice in desk.jobs()]
+    assert told == [("fired", []), ("reminder", [])]
+
+
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_it_tells_what_fired_and_cleared_undelivered_as_one_message(desk, channel):
     desk.take(BAD)
