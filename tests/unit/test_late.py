@@ -8,17 +8,11 @@ import msgspec
 import pytest
 
 from actors.messages import Equity, Flow, Trade
-from actors.metrics import timeline
 from actors.metrics.ledger import Ledger, LedgerOptions
 from actors.metrics.portfolio import Portfolio
 
+pytestmark = pytest.mark.usefixtures("small_blocks")
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch):
-    monkeypatch.setattr(timeline, "BLOCK_MAX", 8)
-    monkeypatch.setattr(timeline, "BLOCK_FILL", 6)
 
 
 def trade(identity, when, pnl, revision=0, fee=0):

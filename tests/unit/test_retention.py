@@ -10,20 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.messages import Equity, Flow, Trade
-from actors.metrics import compaction, timeline
+from actors.metrics import compaction
 from actors.metrics.base import _largest
 from actors.metrics.ledger import Ledger, LedgerOptions, Settled
 from actors.metrics.ledgers import Ledgers
 from actors.metrics.money import micros
 
+pytestmark = pytest.mark.usefixtures("small_blocks")
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS = 60
-
-
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch):
-    monkeypatch.setattr(timeline, "BLOCK_MAX", 8)
-    monkeypatch.setattr(timeline, "BLOCK_FILL", 6)
 
 
 def amount(dice):

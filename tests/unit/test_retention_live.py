@@ -36,6 +36,7 @@ pytestmark = pytest.mark.anyio
 START = datetime(2026, 1, 1, tzinfo=UTC)  # where the loop's clock begins
 DAYS = 30
 SETTLED_S = 2 * metrics_module.TURN_EVERY_S + 4
+SAVED_S = 60
 
 
 def options(bot):
@@ -85,6 +86,23 @@ def keeping(tmp_path, *events, days=DAYS, cursor=None):
     return bench(tmp_path, start, neighbours=("alerts", "broadcaster"), prepare=prepare)
 
 
+@pytest.fixture
+async def settled(tmp_path, anyio_backend):
+    """The actor with a past, of which it has compacted what is settled."""
+    async with keeping(tmp_path, *past()) as table:
+        await anyio.sleep(SETTLED_S)
+        yield table
+
+
+@pytest.fixture
+async def saved(tmp_path, anyio_backend, monkeypatch):
+    """The same with a snapshot of what is compacted."""
+    monkeypatch.setattr(keep, "SAVE_EVERY", 100)
+    async with keeping(tmp_path, *past()) as table:
+        await anyio.sleep(SAVED_S)
+        yield table
+
+
 async def compacted(table):
     sheets = await table.ref("tested").ask(SheetsQuery(NEEDED, bot="alpha"))
     return sheets["alpha"].base.entries, len(sheets["alpha"])
@@ -127,27 +145,24 @@ async def test_it_keeps_everything_by_default(tmp_path):
         assert table.horizon.since is None
 
 
-async def test_it_refuses_a_correction_of_what_is_settled_for_good(tmp_path):
-    events = past()
-    moved = trade("alpha7", 1, 500, revision=1)  # that trade closed long ago
-    async with keeping(tmp_path, *events) as table:
-        await anyio.sleep(SETTLED_S)
-        await record(table, moved, trade("new", 1, 3))
-        [report] = [report for report in table.reports if report.kind == "refused"]
-        assert "alpha: closed_at: trade alpha7 of" in str(report)
-        assert "metrics.retention_days" in str(report)
-        assert table.place.poisoned == {301}
-        await counts(table, *events, trade("new", 1, 3))
-        crash(table)
-        await anyio.sleep(0.01)
-        await counts(table, *events, trade("new", 1, 3))
-        kept = await table.store.read(lambda tx: tx.state.keys(settled_key(READER)))
-        assert kept == [settled_key(READER, 301)]
-        told = await table.ref("tested").ask(MetricsQuery())
-        assert bits((await as_of(table.store, options, "", told.at)).update(told.at)) == bits(told)
-        csv = b"".join([piece async for piece in trades_csv(table.store, Wanted())])
-        assert b"alpha,alpha7,X,long,1" in csv
-        assert b",500," not in csv
+async def test_it_refuses_a_correction_of_what_is_settled_for_good(settled):
+    events, moved = past(), trade("alpha7", 1, 500, revision=1)  # that trade closed long ago
+    await record(settled, moved, trade("new", 1, 3))
+    [report] = [report for report in settled.reports if report.kind == "refused"]
+    assert "alpha: closed_at: trade alpha7 of" in str(report)
+    assert "metrics.retention_days" in str(report)
+    assert settled.place.poisoned == {301}
+    await counts(settled, *events, trade("new", 1, 3))
+    crash(settled)
+    await anyio.sleep(0.01)
+    await counts(settled, *events, trade("new", 1, 3))
+    kept = await settled.store.read(lambda tx: tx.state.keys(settled_key(READER)))
+    assert kept == [settled_key(READER, 301)]
+    told = await settled.ref("tested").ask(MetricsQuery())
+    assert bits((await as_of(settled.store, options, "", told.at)).update(told.at)) == bits(told)
+    csv = b"".join([piece async for piece in trades_csv(settled.store, Wanted())])
+    assert b"alpha,alpha7,X,long,1" in csv
+    assert b",500," not in csv
 
 
 async def test_it_refuses_such_a_correction_from_the_first_event_after_a_start_or_crash(tmp_path):
@@ -185,51 +200,47 @@ async def test_it_waits_after_midnight_until_no_request_can_be_past_the_door(tmp
         assert table.place.poisoned == {302}
 
 
-async def test_it_goes_on_while_the_disk_cannot_keep_what_it_refuses(tmp_path):
+async def test_it_goes_on_while_the_disk_cannot_keep_what_it_refuses(settled):
     moved = [trade(f"alpha{n}", 0, 500, revision=1) for n in (7, 8, 9)]
-    async with keeping(tmp_path, *past()) as table:
-        await anyio.sleep(SETTLED_S)
-        await table.store.write(journal(*moved, trade("new", 0, 3)))
-        table.break_disk()
-        table.heard["alerts"].clear()
-        await table.ref("tested").tell(RecordedRun(301, moved, 300))
-        await table.ref("tested").tell(Recorded(304, trade("new", 0, 3)))
-        await anyio.sleep(1)
-        await counts(table, *past(), trade("new", 0, 3))
-        told = await table.ref("tested").ask(MetricsQuery())
-        studies = Studies(table.store, options, table.ref("tested").ask, table.place)
-        assert bits((await studies.figures("", told.at))[0]) == bits(told)
-        csv = b"".join([piece async for piece in trades_csv(table.store, Wanted(), table.place)])
-        assert b"alpha,new," in csv
-        assert b",500," not in csv
-        crash(table)
-        await anyio.sleep(2 * metrics_module.TURN_EVERY_S)
-        await counts(table, *past(), trade("new", 0, 3))
-        assert table.system.quarantine_count == 0
-        assert {risk.seq for risk in table.heard["alerts"]} == {0}
-        commits = []
-        table.store.fault = commits.append
-        await anyio.sleep(metrics_module.TURN_EVERY_S + 1)
-        assert commits.count("store.commit") == 1
-        kept = await table.store.read(lambda tx: tx.state.keys(settled_key(READER)))
-        assert kept == [settled_key(READER, seq) for seq in (301, 302, 303)]
-        assert table.heard["alerts"][-1].seq == 304
+    await settled.store.write(journal(*moved, trade("new", 0, 3)))
+    settled.break_disk()
+    settled.heard["alerts"].clear()
+    await settled.ref("tested").tell(RecordedRun(301, moved, 300))
+    await settled.ref("tested").tell(Recorded(304, trade("new", 0, 3)))
+    await anyio.sleep(1)
+    await counts(settled, *past(), trade("new", 0, 3))
+    told = await settled.ref("tested").ask(MetricsQuery())
+    studies = Studies(settled.store, options, settled.ref("tested").ask, settled.place)
+    assert bits((await studies.figures("", told.at))[0]) == bits(told)
+    csv = b"".join([piece async for piece in trades_csv(settled.store, Wanted(), settled.place)])
+    assert b"alpha,new," in csv
+    assert b",500," not in csv
+    crash(settled)
+    await anyio.sleep(2 * metrics_module.TURN_EVERY_S)
+    await counts(settled, *past(), trade("new", 0, 3))
+    assert settled.system.quarantine_count == 0
+    assert {risk.seq for risk in settled.heard["alerts"]} == {0}
+    commits = []
+    settled.store.fault = commits.append
+    await anyio.sleep(metrics_module.TURN_EVERY_S + 1)
+    assert commits.count("store.commit") == 1
+    kept = await settled.store.read(lambda tx: tx.state.keys(settled_key(READER)))
+    assert kept == [settled_key(READER, seq) for seq in (301, 302, 303)]
+    assert settled.heard["alerts"][-1].seq == 304
 
 
-async def test_it_waits_with_no_more_than_so_many_seqs_for_the_disk(tmp_path, monkeypatch):
+async def test_it_waits_with_no_more_than_so_many_seqs_for_the_disk(settled, monkeypatch):
     monkeypatch.setattr(metrics_module, "UNKEPT_MAX", 2)
     moved = [trade(f"alpha{n}", 0, 500, revision=1) for n in (7, 8, 9)]
-    async with keeping(tmp_path, *past()) as table:
-        await anyio.sleep(SETTLED_S)
-        await table.store.write(journal(*moved))
-        table.break_disk()
-        for seq, event in enumerate(moved, 301):
-            await table.ref("tested").tell(Recorded(seq, event))
-        await anyio.sleep(3 * metrics_module.TURN_EVERY_S)
-        assert table.place.unkept == {301, 302}
-        table.mend_disk()
-        await anyio.sleep(2 * metrics_module.TURN_EVERY_S)
-        assert (table.place.unkept, table.place.poisoned) == (set(), {301, 302, 303})
+    await settled.store.write(journal(*moved))
+    settled.break_disk()
+    for seq, event in enumerate(moved, 301):
+        await settled.ref("tested").tell(Recorded(seq, event))
+    await anyio.sleep(3 * metrics_module.TURN_EVERY_S)
+    assert settled.place.unkept == {301, 302}
+    settled.mend_disk()
+    await anyio.sleep(2 * metrics_module.TURN_EVERY_S)
+    assert (settled.place.unkept, settled.place.poisoned) == (set(), {301, 302, 303})
 
 
 async def test_it_counts_what_the_door_let_in_before_retention_was_on(tmp_path):
@@ -247,20 +258,18 @@ async def test_it_counts_what_the_door_let_in_before_retention_was_on(tmp_path):
         assert table.kinds("tested") == ["started"]
 
 
-async def test_a_bot_that_is_only_refused_has_no_figures(tmp_path):
-    async with keeping(tmp_path, *past()) as table:
-        await anyio.sleep(SETTLED_S)
-        late = trade(1, 99, 5, bot="late")
-        await record(table, msgspec.structs.replace(late, currency="EUR"))
-        assert table.place.poisoned == {301}
-        assert "late" not in (await table.ref("tested").ask(MetricsQuery())).bots
+async def test_a_bot_that_is_only_refused_has_no_figures(settled):
+    late = trade(1, 99, 5, bot="late")
+    await record(settled, msgspec.structs.replace(late, currency="EUR"))
+    assert settled.place.poisoned == {301}
+    assert "late" not in (await settled.ref("tested").ask(MetricsQuery())).bots
 
 
 async def test_it_starts_from_a_snapshot_of_what_is_compacted(tmp_path, monkeypatch):
     monkeypatch.setattr(keep, "SAVE_EVERY", 100)
     events = past() + past("beta", 40, 20)
     async with keeping(tmp_path, *events) as table:
-        await anyio.sleep(60)
+        await anyio.sleep(SAVED_S)
         manifest = await table.store.read(lambda tx: tx.state.get(MANIFEST))
         given = json.loads(manifest)
         assert [len(one["base"]) for one in given["bots"]] == [1, 0]
@@ -292,7 +301,7 @@ async def test_a_manifest_does_not_grow_with_the_days_that_are_compacted(tmp_pat
         events = past("alpha", days, days) + past("beta", days, days)
         (tmp_path / str(days)).mkdir()
         async with keeping(tmp_path / str(days), *events) as table:
-            await anyio.sleep(60)
+            await anyio.sleep(SAVED_S)
             manifest = json.loads(await table.store.read(lambda tx: tx.state.get(MANIFEST)))
             whole = Ledgers(options)
             assert await Keeper(table.store, READER).load(len(events), set(), whole) == len(events)
@@ -302,19 +311,16 @@ async def test_a_manifest_does_not_grow_with_the_days_that_are_compacted(tmp_pat
 
 
 @pytest.mark.parametrize("spoil", [None, b"", b"1234{}"])
-async def test_it_replays_the_journal_where_a_base_is_gone_or_broken(tmp_path, monkeypatch, spoil):
-    monkeypatch.setattr(keep, "SAVE_EVERY", 100)
-    async with keeping(tmp_path, *past()) as table:
-        await anyio.sleep(60)
-        manifest = json.loads(await table.store.read(lambda tx: tx.state.get(MANIFEST)))
-        [number] = manifest["bots"][0]["base"]
-        key = f"{keep.PREFIX}{number}"
-        await table.store.write(
-            lambda tx: tx.state.delete(key) if spoil is None else tx.state.put(key, spoil)
-        )
-        keeper = Keeper(table.store, READER)
-        assert await keeper.load(300, set(), Ledgers(options)) == 0
-        assert keeper.passed_over == f"part {number} is {'broken' if spoil else 'missing'}"
+async def test_it_replays_the_journal_where_a_base_is_gone_or_broken(saved, spoil):
+    manifest = json.loads(await saved.store.read(lambda tx: tx.state.get(MANIFEST)))
+    [number] = manifest["bots"][0]["base"]
+    key = f"{keep.PREFIX}{number}"
+    await saved.store.write(
+        lambda tx: tx.state.delete(key) if spoil is None else tx.state.put(key, spoil)
+    )
+    keeper = Keeper(saved.store, READER)
+    assert await keeper.load(300, set(), Ledgers(options)) == 0
+    assert keeper.passed_over == f"part {number} is {'broken' if spoil else 'missing'}"
 
 
 async def test_it_studies_the_journal_where_trades_are_compacted(tmp_path):
@@ -353,7 +359,7 @@ async def test_it_opens_settled_days_again_once_retention_keeps_them(tmp_path, m
     monkeypatch.setattr(keep, "SAVE_EVERY", 100)
     events, late = past(), trade("late", 180, 77)
     async with keeping(tmp_path, *events) as table:
-        await anyio.sleep(60)
+        await anyio.sleep(SAVED_S)
         await record(table, trade("alpha7", 1, 500, revision=1))  # refused for good
         assert (await compacted(table))[0] > 200
     monkeypatch.setattr(keep, "SAVE_EVERY", 10_000)  # so that no snapshot replaces the old one
@@ -362,24 +368,21 @@ async def test_it_opens_settled_days_again_once_retention_keeps_them(tmp_path, m
         [report] = [report for report in table.reports if report.kind == "replayed"]
         assert "it has compacted what metrics.retention_days keeps open now" in str(report)
         assert (table.horizon.since or START) == START - timedelta(days=days)
-        await anyio.sleep(60)
+        await anyio.sleep(SAVED_S)
         await record(table, late)
         await counts(table, *events, late)
     async with keeping(tmp_path, cursor=302) as table:
         await counts(table, *events, late)
 
 
-async def test_it_drops_a_snapshot_that_was_passed_over_once_the_disk_works(tmp_path, monkeypatch):
-    monkeypatch.setattr(keep, "SAVE_EVERY", 100)
-    async with keeping(tmp_path, *past()) as table:
-        await anyio.sleep(60)
-        keeper, ledgers = Keeper(table.store, READER), Ledgers(options)
-        table.break_disk()
-        assert await keeper.load(300, set(), ledgers, horizon=0) == 0
-        table.mend_disk()
-        assert await table.store.read(lambda tx: tx.state.get(MANIFEST)) is not None
-        await keeper.step(ledgers, 0, set())
-        assert await table.store.read(lambda tx: tx.state.get(MANIFEST)) is None
+async def test_it_drops_a_snapshot_that_was_passed_over_once_the_disk_works(saved):
+    keeper, ledgers = Keeper(saved.store, READER), Ledgers(options)
+    saved.break_disk()
+    assert await keeper.load(300, set(), ledgers, horizon=0) == 0
+    saved.mend_disk()
+    assert await saved.store.read(lambda tx: tx.state.get(MANIFEST)) is not None
+    await keeper.step(ledgers, 0, set())
+    assert await saved.store.read(lambda tx: tx.state.get(MANIFEST)) is None
 
 
 @pytest.mark.parametrize(
@@ -390,17 +393,12 @@ async def test_it_drops_a_snapshot_that_was_passed_over_once_the_disk_works(tmp_
         ({"rolling_trades": 6}, "metrics.rolling_trades changed"),
     ],
 )
-async def test_it_replays_the_journal_for_settings_that_need_what_is_compacted(
-    tmp_path, monkeypatch, change, says
-):
-    monkeypatch.setattr(keep, "SAVE_EVERY", 100)
-    async with keeping(tmp_path, *past()) as table:
-        await anyio.sleep(60)
-        ledgers = Ledgers(lambda bot: msgspec.structs.replace(options(bot), **change))
-        keeper = Keeper(table.store, READER)
-        assert await keeper.load(300, set(), ledgers) == 0
-        assert says in keeper.passed_over
-        assert ledgers.of == {}
+async def test_it_replays_the_journal_for_settings_that_need_what_is_compacted(saved, change, says):
+    ledgers = Ledgers(lambda bot: msgspec.structs.replace(options(bot), **change))
+    keeper = Keeper(saved.store, READER)
+    assert await keeper.load(300, set(), ledgers) == 0
+    assert says in keeper.passed_over
+    assert ledgers.of == {}
 
 
 async def test_the_door_refuses_what_happened_before_the_horizon(tmp_path):

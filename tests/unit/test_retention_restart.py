@@ -8,21 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.metrics import common, snapshot, timeline
+from actors.metrics import common
 from actors.metrics.ledgers import Ledgers
 from actors.metrics.money import micros
 from actors.metrics.snapshot import Depot, pack, unpack
 from tests.unit.test_bulk import journaled
 from tests.unit.test_retention import MONDAY, at, bits, bot_options, live
 
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    monkeypatch.setattr(timeline, "BLOCK_MAX", 8)
-    monkeypatch.setattr(timeline, "BLOCK_FILL", 6)
-    monkeypatch.setattr(snapshot, "GROUP_BLOCKS", 3)
-    monkeypatch.setattr(snapshot, "HEAP_BYTES", 64)
-    monkeypatch.setattr(snapshot, "RUN_ENTRIES", 16)
+pytestmark = pytest.mark.usefixtures("small_parts")
 
 
 class Store:

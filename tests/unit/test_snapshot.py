@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from actors.metrics import keep, snapshot, timeline
+from actors.metrics import keep, snapshot
 from actors.metrics.keep import MANIFEST, PREFIX, Keeper
 from actors.metrics.ledger import LedgerOptions
 from actors.metrics.ledgers import Ledgers
@@ -22,12 +22,7 @@ READER = "metrics"
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch):
-    monkeypatch.setattr(timeline, "BLOCK_MAX", 8)
-    monkeypatch.setattr(timeline, "BLOCK_FILL", 6)
-    monkeypatch.setattr(snapshot, "GROUP_BLOCKS", 3)
-    monkeypatch.setattr(snapshot, "HEAP_BYTES", 64)
-    monkeypatch.setattr(snapshot, "RUN_ENTRIES", 16)
+def small(small_parts, monkeypatch):
     monkeypatch.setattr(keep, "SAVE_EVERY", 20)
 
 
