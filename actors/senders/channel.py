@@ -79,7 +79,7 @@ def sent_as(notice: Notice) -> str:
 
 
 class Channel(Protocol):
-    """Where notices go. `rate_s` is the least time in seconds between two messages."""
+    """Where notices go. `rate_s` is the least time in seconds from the last message to the next."""
 
     name: str
     rate_s: float
