@@ -6,16 +6,15 @@ and the good ones are sent in batches. Sending twice is harmless: ids make dupli
 
 from __future__ import annotations
 
-import csv
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 import click
 import httpx
@@ -23,35 +22,21 @@ import httpx
 from actors import codec, repeat
 from actors.codec import BadBatch
 from actors.messages import Trade
-from actors.sources import tradefile
-from actors.sources.tradefile import RowError
 from config.names import printable
 from config.settings import Settings
+from sidewatch.lines import Line, lines, opened
 from sidewatch.near import is_near
 from sidewatch.operator import OperatorError, base_url, known_secret, unreachable
 from sidewatch.refused import Refused
 
 BATCH_LINES = 500
 BATCH_BYTES_MAX = 512 * 1024
-LINE_BYTES_MAX = 65_536
 LINES_MAX = 5_000_000
 SYMBOLS_SHOWN = 10
 PASSED_MAX = 20
 CONTENT = 2**32 - 1  # how much of a hash tells content apart
 TRIES = 5
 TIMEOUT_S = 60.0
-
-
-class Line(NamedTuple):
-    """One line of the file: its number, and its JSON for the wire or why there is none.
-
-    `passed` are its columns that a trade does not have.
-    """
-
-    number: int
-    data: bytes
-    error: str = ""
-    passed: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -84,79 +69,6 @@ class Report:
 
 
 # ---------------------------------------------------------------- reading
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[IO[str]]:
-    """Open a text file; raises OperatorError naming it."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield file
-    except UnicodeDecodeError:
-        raise OperatorError(f"{path}: line {_not_utf8(path)}: not UTF-8 text") from None
-    except OSError as error:
-        raise OperatorError(f"{path}: {error.strerror}") from None
-
-
-def _not_utf8(path: Path) -> int:
-    """Return the first line that is no UTF-8."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                return number
-    return 1
-
-
-def lines(file: IO[str], path: Path, bot: str, zone: tzinfo | None) -> Iterator[Line]:
-    """Return each line of a `.csv` or `.jsonl` file as the wire would have it."""
-    if path.suffix.lower() == ".csv":
-        return _csv_lines(file, path, bot, zone)
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
-        return _json_lines(file, bot, zone)
-    raise OperatorError(f"{path}: needs to end in .csv, .jsonl or .ndjson")
-
-
-def _csv_lines(file: IO[str], path: Path, bot: str, zone: tzinfo | None) -> Iterator[Line]:
-    csv.field_size_limit(LINE_BYTES_MAX)
-    rows = csv.DictReader(file, strict=True)
-    try:
-        header = [name.strip() for name in rows.fieldnames or ()]
-        tradefile.check_header(header, bot=bot)
-    except (csv.Error, RowError) as error:
-        raise OperatorError(f"{path}: line 1: {error}") from None
-    rows.fieldnames = header
-    passed = tradefile.strays(header)
-    while True:
-        number = rows.reader.line_num + 1
-        try:
-            row = next(rows, None)
-            if row is None:
-                return
-            number = rows.line_num - sum(str(cell).count("\n") for cell in row.values())
-            data = tradefile.from_row(row, bot=bot, zone=zone)
-            yield Line(number, data, passed=passed)
-        except (csv.Error, RowError) as error:
-            yield Line(number, b"", str(error))
-
-
-def _json_lines(file: IO[str], bot: str, zone: tzinfo | None) -> Iterator[Line]:
-    number = 0
-    while text := file.readline(LINE_BYTES_MAX):
-        number += 1
-        if len(text) == LINE_BYTES_MAX and not text.endswith("\n"):
-            while (rest := file.readline(LINE_BYTES_MAX)) and not rest.endswith("\n"):
-                pass
-            yield Line(number, b"", f"longer than {LINE_BYTES_MAX} characters")
-            continue
-        if not text.strip():
-            continue
-        try:
-            data, passed = tradefile.from_line(text.encode(), bot=bot, zone=zone)
-            yield Line(number, data, passed=passed)
-        except RowError as error:
-            yield Line(number, b"", str(error))
 
 
 def batches(every: Iterator[Line], report: Report) -> Iterator[list[Line]]:

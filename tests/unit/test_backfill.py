@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from config.settings import load
-from sidewatch.backfill import Report, Sender, batches, judged, lines, opened, run
+from sidewatch.backfill import Report, Sender, batches, judged, run
+from sidewatch.lines import lines, opened
 from sidewatch.operator import OperatorError
 from sidewatch.refused import Refused
 
@@ -51,7 +52,7 @@ def test_it_names_the_line_whose_row_is_too_long():
     ("bad", "why"),
     [
         ("7," + "X" * 70_000, "field larger than field limit (65536)"),
-        ('"7,X', "unexpected end of data"),
+        ('"7,X', "a quote that is not closed"),
         (row("NaN").replace("long", "up"), "side: expected long or short, not 'up'"),
     ],
 )
@@ -59,6 +60,44 @@ def test_it_names_the_line_that_a_bad_row_begins_with(bad, why):
     _, report = judge(row(1), row('"two\nlines"'), bad)
     assert report.refused.first == [(5, why)]
     assert report.good == 2
+
+
+@pytest.mark.parametrize("length", [30, 2_000])
+@pytest.mark.parametrize(
+    "stray",
+    [
+        {10: '"10'},
+        {10: '"10', 20: '"20'},
+        {10: '"10', 11: '"11', 12: '"12'},
+        {10: '10,"', 12: '12,"'},
+        {29: '"29'},
+    ],
+)
+def test_a_stray_quote_takes_only_its_own_line(length, stray):
+    rows = [row(number) for number in range(length)]
+    for number, begins in stray.items():
+        rows[number] = begins + rows[number].removeprefix(str(number))
+    good, report = judge(*rows)
+    assert good == [number + 2 for number in range(length) if number not in stray]
+    assert [number - 2 for number, _ in report.refused.first] == list(stray)
+    assert report.refused.first[0][1] == "a quote that is not closed"
+
+
+def test_a_quote_that_closes_lines_later_takes_only_its_own_line():
+    rows = [row(number) for number in range(9)]
+    rows[3] = rows[3].replace(",X", ',"X')
+    rows[5] = rows[5].replace(",X", ',X"')  # the cell ends here, as a symbol of three lines
+    good, report = judge(*rows)
+    assert good == [2, 3, 4, 6, 7, 8, 9, 10]
+    assert report.refused.first == [(5, "a quote that is not closed")]
+
+
+def test_it_reads_a_text_with_a_line_break_and_empty_lines():
+    good, report = judge(
+        row(1), "", row('"a\r\nb"'), "", row(2), row('"c\nd"').replace(",X", ',"X\nY"')
+    )
+    assert good == [2, 4, 7, 8]
+    assert report.refused.first == []
 
 
 def test_it_names_the_line_that_is_no_utf8(tmp_path):
