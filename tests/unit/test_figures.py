@@ -59,6 +59,15 @@ def test_it_annualises_with_the_square_root_of_the_periods():
     assert figures.sharpe(MIXED, DAILY) == pytest.approx(daily * math.sqrt(365), rel=1e-15)
 
 
+def test_a_year_has_365_days_for_an_exchange_that_closes_at_the_weekend_too():
+    dice = np.random.default_rng(1)
+    open_days = dice.normal(0.001, 0.01, (52, 5))
+    every_day = np.hstack([open_days, np.zeros((52, 2))]).ravel()
+    expected = figures.sharpe(open_days.ravel(), TRADING)
+    assert figures.sharpe(every_day, DAILY) == pytest.approx(expected, rel=0.03)
+    assert figures.sharpe(every_day, TRADING) < 0.87 * expected
+
+
 def test_it_takes_off_the_risk_free_rate_that_compounds_to_the_annual_one():
     basis = Basis(periods=365, risk_free=0.04)
     assert (1 + basis.risk_free_daily) ** 365 == pytest.approx(1.04)
