@@ -41,8 +41,10 @@ TIMEOUT_S = 60.0
 
 @dataclass(slots=True)
 class Report:
-    """What a file holds, and what became of it."""
+    """What a file holds, and what became of it. `since`: before that retention has settled all."""
 
+    since: datetime | None = None
+    settled: int = 0
     good: int = 0
     repeated: int = 0
     first: datetime | None = None
@@ -60,6 +62,7 @@ class Report:
         closed = trade.closed_at
         assert closed is not None  # `actors.codec` completes every trade
         self.good += 1
+        self.settled += self.since is not None and closed < self.since
         self.first = closed if self.first is None else min(self.first, closed)
         self.last = closed if self.last is None else max(self.last, closed)
         currency = trade.currency or ""
@@ -198,7 +201,7 @@ def run(
         raise OperatorError(f"--refused {refused_path}: is the file to import")
     sender = Sender(settings, url) if apply else None
     with _listing(refused_path) as listed:
-        report = Report(refused=Refused(listed))
+        report = Report(None if apply else _settled_before(settings), refused=Refused(listed))
         seen: dict[str, int] = {}
         try:
             with opened(path) as file:
@@ -213,6 +216,17 @@ def run(
     if not apply:
         click.echo("dry run: nothing was sent; --apply sends it")
     return not report.refused.count and report.good > 0
+
+
+def _settled_before(settings: Settings) -> datetime | None:
+    """Before which instant a Sidewatch with these settings has settled everything."""
+    if not settings.metrics.retention_days:
+        return None
+    from actors.metrics.horizon import Horizon  # noqa: PLC0415 - brings numpy, which takes long
+
+    horizon = Horizon(settings.metrics.retention_days, settings.metrics.zone)
+    horizon.move(datetime.now(UTC))
+    return horizon.since
 
 
 def _take(batch: list[Line], report: Report, seen: dict[str, int], sender: Sender | None) -> None:
@@ -233,11 +247,8 @@ def _show(report: Report, path: Path) -> None:
     shown = ", ".join(f"{s} {n}" for s, n in report.symbols.most_common(SYMBOLS_SHOWN))
     if shown:
         click.echo(f"  {len(report.symbols)} symbols: {printable(shown)}")
-    if report.passed:
-        names = ", ".join(name[:40] for name in list(report.passed)[:PASSED_MAX])
-        click.echo(f"  passed over, as a trade has none: {printable(names)}")
-    if report.repeated:
-        click.echo(f"  {report.repeated} repeat an id of the file, and are left out")
+    for remark in _remarks(report):
+        click.echo(f"  {remark}")
     refused = report.refused
     if refused.count:
         click.secho(f"refused: {refused.count}", fg="red", bold=True)
@@ -249,6 +260,17 @@ def _show(report: Report, path: Path) -> None:
     elif not report.good:
         what = "only a header" if path.suffix.lower() == ".csv" else "no line"
         click.secho(f"no trade: the file has {what}", fg="red", bold=True)
+
+
+def _remarks(report: Report) -> Iterator[str]:
+    if report.passed:
+        names = ", ".join(name[:40] for name in list(report.passed)[:PASSED_MAX])
+        yield f"passed over, as a trade has none: {printable(names)}"
+    if report.repeated:
+        yield f"{report.repeated} repeat an id of the file, and are left out"
+    if report.settled and report.since is not None:
+        told = f"closed before {report.since.isoformat()}: refused where they are not known, by"
+        yield f"{report.settled} {told} metrics.retention_days"
 
 
 def _span(report: Report) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -175,9 +176,9 @@ def test_it_keeps_few_of_many_refused_lines_and_writes_all_in_order(unreadable):
     assert max(waiting) <= 1_000
 
 
-def imported(path, refused_path=None):
+def imported(path, refused_path=None, environment=None):
     options = {"bot": "b", "zone": None, "apply": False, "url": None}
-    return run(load(None, {}), path, refused_path=refused_path, **options)
+    return run(load(None, environment or {}), path, refused_path=refused_path, **options)
 
 
 @pytest.mark.parametrize(
@@ -188,6 +189,16 @@ def test_it_says_that_a_file_has_no_trade(tmp_path, capsys, name, content, said)
     path.write_text(content)
     assert not imported(path)
     assert f"no trade: the file has {said}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("days", "told"), [("0", False), ("30", True), ("36500", False)])
+def test_a_dry_run_tells_what_retention_has_settled(tmp_path, capsys, days, told):
+    path, now = tmp_path / "h.csv", datetime.now(UTC).isoformat()
+    old = [row(number).replace("2026", "2016") for number in (1, 2)]
+    path.write_text("\n".join([HEADER, *old, f"3,X,long,1,{now},{now},1"]))
+    assert imported(path, environment={"SIDEWATCH__METRICS__RETENTION_DAYS": days})
+    found = re.search("(.) closed before .*: refused where they", capsys.readouterr().out)
+    assert (found is not None and found[1] == "2") == told
 
 
 def test_it_does_not_list_refused_lines_over_the_file_itself(tmp_path):
