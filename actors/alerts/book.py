@@ -267,8 +267,9 @@ class Book:
     def _resolve(self, finding: Finding, before: TriggerState, at: Moment) -> Step:
         alert = episode.ended(self.open.pop(before.alert), finding, before, at)
         step = self.dispatch.step("resolve", alert, before, at)
-        told = self.dispatch.forget(alert.id)
-        return step if told and self.tell_resolved else replace(step, notice=None)
+        if not self.dispatch.forget(alert.id):  # nobody was told of it
+            return replace(step, notice=None)
+        return step if self.tell_resolved else self.dispatch.closing(step)
 
     # ------------------------------------------------------------ the disk
 

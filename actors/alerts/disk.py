@@ -153,7 +153,7 @@ def write(book: Book, tx: Tx, steps: list[Step], now: datetime, tick: float) -> 
 def expire(book: Book, tx: Tx, now: datetime) -> LimitState | None:
     """Let what nobody could deliver for too long join the digest; returns the limit then."""
     stamp = now.timestamp()
-    joined = outbox.expire(tx, book.policy.enabled, stamp)
+    joined = outbox.expire(tx, book.policy.enabled, stamp, book.policy.incidents)
     if not joined:
         return None
     limit = limits.hold(book.dispatch.limit, stamp, messages=joined)
@@ -174,8 +174,7 @@ def _write_step(book: Book, tx: Tx, step: Step, stamp: float, tick: float) -> in
     held -= len({id_.rpartition("/")[0] for _, id_ in step.told})
     notice = replace(step.notice, held=held)
     if step.action == "resolve":
-        over = again.over(notice)
-        held += outbox.resolve(tx, notice, over, book.policy.enabled, stamp, why_held=step.why_held)
+        held += _write_end(book, tx, step, notice, stamp)
     elif step.action == "repeat":
         held += outbox.repeat(tx, notice, step.channels, stamp, why_held=step.why_held)
     elif step.held:
@@ -189,6 +188,20 @@ def _write_step(book: Book, tx: Tx, step: Step, stamp: float, tick: float) -> in
         waits = [tick, *(p.since for p in book.pressing.values() if p.alert == step.after)]
         book.pressing[notice.id] = Pressing(step.alert.id, min(waits))
     return held
+
+
+def _write_end(book: Book, tx: Tx, step: Step, notice: Notice, stamp: float) -> int:
+    """Queue an alert's end; returns how many messages more are held."""
+    return outbox.resolve(
+        tx,
+        notice,
+        again.over(notice),
+        book.policy.enabled,
+        stamp,
+        why_held=step.why_held,
+        incidents=book.policy.incidents,
+        closes=step.closes,
+    )
 
 
 def _write_going(tx: Tx, step: Step, notice: Notice, stamp: float) -> None:

@@ -72,9 +72,10 @@ class Dispatch:
         was = alert.silenced if action == "repeat" else ""
         alert = self._silenced(alert, silence)
         channels = self._channels(action, alert, due)
-        if silence is not None or not channels:
+        closes = action == "resolve" and silence is not None
+        if (silence is not None and not closes) or not channels:
             return Step(action, alert, None)
-        why_held = self._why_held(action, alert, at.now)
+        why_held = "" if closes else self._why_held(action, alert, at.now)
         number = self.numbers.get(alert.id, 0) + 1
         if alert.id in self.open or alert.id in self.events:
             self.numbers[alert.id] = number
@@ -86,7 +87,17 @@ class Dispatch:
             held=self.limit.held,
             url=self._link(alert.id),
         )
-        return Step(action, alert, notice, channels, bool(why_held), why_held)
+        step = Step(action, alert, notice, channels, bool(why_held), why_held)
+        return self.closing(step) if closes else step
+
+    def closing(self, step: Step) -> Step:
+        """Let the end of an alert reach only the channels that keep an incident of it.
+
+        One that nobody closes would page for what is over.
+        """
+        channels = [channel for channel in step.channels if channel in self.policy.incidents]
+        notice = step.notice if channels else None
+        return Step(step.action, step.alert, notice, channels, closes=True)
 
     def acknowledged(self, alert: Alert, at: Moment) -> Step:
         """Tell the channels that keep an incident of an alert that somebody has taken it on."""

@@ -6,6 +6,7 @@ queue, in the group of the alert. The table is the queue; wake-ups carry nothing
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import UTC, datetime
 
 import msgspec
@@ -23,6 +24,7 @@ OWED_S = 60.0
 OWED_MAX = 10  # messages that are not critical and wait longer than a minute, a channel
 OWED = "held while a channel was down"
 ACKNOWLEDGED = "Acknowledged meanwhile"
+ALONE = frozenset({"digest", "acknowledged"})  # kinds that join no digest
 REMARKS_MAX = 4
 PRIORITY: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
 STATES: dict[str, DeliveryState] = {
@@ -150,11 +152,14 @@ def resolve(
     now: float,
     *,
     why_held: str = "",
+    incidents: Container[str] = frozenset(),
+    closes: bool = False,
 ) -> int:
     """Tell that an alert is over where it was told of: as one message where earlier ones wait.
 
-    Where nobody was told of the alert (silenced, or no channel), nobody is told of its end.
-    Returns how many messages more are held; fewer where what was held goes now.
+    Where nobody was told of the alert (silenced, or no channel), nobody is told of its end. What
+    closes an incident is never held; `closes`: nothing else is sent. Returns how many messages
+    more are held; fewer where what was held goes now.
     """
     known = tx.queue.group(notice.alert_id)
     before = _held(known)
@@ -162,12 +167,15 @@ def resolve(
     for job in known:
         topics.setdefault(job.topic, []).append(job)
     for channel, jobs in topics.items():
+        if closes and channel not in incidents:
+            continue
         waiting = [job for job in jobs if job.state in ("queued", "held")]
         waiting = [job for job in waiting if not overtaken(tx, job, now)]
         if waiting:
             fold(tx, waiting, combined, now)
         elif channel in enabled:
-            enqueue(tx, notice, [channel], now, held=bool(why_held), detail=why_held)
+            why = "" if channel in incidents else why_held
+            enqueue(tx, notice, [channel], now, held=bool(why), detail=why)
     if not before and not why_held:
         return 0
     return len(_held(tx.queue.group(notice.alert_id))) - len(before)
@@ -231,7 +239,7 @@ def acknowledge(tx: Tx, alert_id: str) -> None:
             tx.queue.replace(job.topic, job.id, msgspec.json.encode(told))
 
 
-def expire(tx: Tx, channels: list[str], now: float) -> int:
+def expire(tx: Tx, channels: list[str], now: float, incidents: Container[str] = frozenset()) -> int:
     """Let what is not critical join the digest where a channel is down; returns how many more.
 
     That is what was undelivered for 72 h, and the oldest of more than a channel should owe: it
@@ -240,7 +248,8 @@ def expire(tx: Tx, channels: list[str], now: float) -> int:
     held = 0
     for channel in channels:
         waiting = tx.queue.stale(channel, now - OWED_S, PRIORITY["critical"], EXPIRED_MAX)
-        waiting = [job for job in waiting if notice_of(job).kind not in ("digest", "acknowledged")]
+        alone = ALONE | {"resolved"} if channel in incidents else ALONE  # no digest closes one
+        waiting = [job for job in waiting if notice_of(job).kind not in alone]
         for place, job in enumerate(waiting):
             old = job.created < now - EXPIRES_S
             if old or place < len(waiting) - OWED_MAX:

@@ -34,6 +34,7 @@ class Step(Struct, frozen=True):
     told: list[tuple[str, str]] = []  # (topic, id) of the held jobs that this one tells
     parts: dict[str, Notice] = {}  # what it tells on channels on which not all of it was held
     after: str = ""  # the alert that this one continues: it ended a moment ago
+    closes: bool = False  # it only closes incidents: people are told nothing
 
     @property
     def pressing(self) -> bool:
