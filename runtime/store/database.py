@@ -127,6 +127,7 @@ class Store:
     def _live(self, op: _Op) -> None:
         try:
             op.value = self._open()
+            self._mark.keep()
         except BaseException as error:  # noqa: BLE001 - handed to whoever opens
             op.error = error
         self._wake(None, [op])

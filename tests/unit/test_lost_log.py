@@ -1,12 +1,16 @@
 """A log that lost its end: told where something acknowledged is gone, and only there."""
 
+import os
+import queue
 import shutil
 import struct
+import threading
 
+import anyio
 import pytest
 
 from runtime.clock import LoopClock, SystemClock
-from runtime.store import Entry, Store, StoreError, schema
+from runtime.store import Entry, Store, StoreError, mark, schema
 from runtime.store.mark import Mark
 
 pytestmark = pytest.mark.anyio
@@ -172,6 +176,35 @@ async def test_it_marks_nothing_before_it_is_on_disk(tmp_path):
     await commit(store, 4)
     assert Mark(store.path).read() == store.head() == 9
     await store.close()
+
+
+@pytest.mark.real_time
+async def test_it_brings_the_mark_to_disk_by_itself_and_lets_nobody_wait(tmp_path, monkeypatch):
+    head = tmp_path / "s.db.head"
+    on_disk, asked, disk = queue.Queue(), threading.Event(), threading.Semaphore(0)
+
+    def sync(handle):
+        asked.set()
+        disk.acquire()  # a disk that hangs, until it is let go
+        assert os.fstat(handle).st_ino == head.stat().st_ino
+        on_disk.put(int(head.read_text()))
+        raise OSError("and refuses at last")
+
+    monkeypatch.setattr(mark, "sync_data", sync)
+    monkeypatch.setattr(mark, "SYNC_EVERY_S", 0.0)
+    store = Store(tmp_path / "s.db", SystemClock())
+    await store.open()
+    [thread] = [one for one in threading.enumerate() if one.name == "store-mark"]
+    await commit(store, 1)
+    await anyio.to_thread.run_sync(asked.wait, 20)
+    await commit(store, 2)  # nobody waits for the thread that hangs
+    for _ in range(20):
+        disk.release()
+    while await anyio.to_thread.run_sync(on_disk.get, True, 20) < 6:
+        pass
+    await store.close()
+    await anyio.to_thread.run_sync(thread.join, 20)
+    assert not thread.is_alive()
 
 
 async def test_it_works_on_where_the_mark_cannot_be_written(tmp_path):
