@@ -17,6 +17,7 @@ from actors.metrics.block import Piece
 from actors.metrics.days import Calendar, week_of
 from actors.metrics.figures import Tally
 from actors.metrics.moments import Closed
+from actors.metrics.ratios import Averages
 from actors.metrics.window import Window
 
 
@@ -37,6 +38,7 @@ class Account:
     equity: int | None
     peak: int | None
     closed: Closed
+    averages: Averages
     max_drawdown: float | None = None
     max_drawdown_abs: int = 0
     fees: int = 0
@@ -221,4 +223,5 @@ def open_account(calendar: Calendar, starting: int | None, window: int) -> Accou
         peak=starting,
         max_drawdown=None if starting is None or starting <= 0 else 0.0,
         closed=Closed(),
+        averages=Averages(),
     )

@@ -85,11 +85,12 @@ class Entries:
 
     def account(self) -> Account:
         """The account as all entries leave it; to be read only."""
-        account = self._standing()
+        if self._staged or self._behind or self._stale:
+            self._standing()
         if self._stale:
-            restate.history(account, self.timeline, self._start(), self._since)
+            restate.history(self._account, self._timeline, self._start(), self._since)
             self._stale, self._since = False, LATER
-        return account
+        return self._account
 
     @property
     def first(self) -> int | None:

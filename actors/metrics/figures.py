@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from math import expm1, isfinite, sqrt
 
 import numpy as np
@@ -278,12 +277,12 @@ def calmar(growth: float, max_drawdown: float | None) -> float:
 def lacking(days: int, undefined: int, least: int) -> str:
     """Why so many days are not `least` days with a return each, "" where they are."""
     if days < least:
-        return _needs(least)
+        return needs(least)
     return NOT_POSITIVE if undefined else ""
 
 
-@lru_cache(maxsize=8)
-def _needs(days: int) -> str:
+def needs(days: int) -> str:
+    """Why fewer days are too few."""
     return f"needs {days} day{'s' if days > 1 else ''}"
 
 

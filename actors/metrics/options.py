@@ -8,7 +8,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from actors.metrics.days import Calendar
-from actors.metrics.figures import CAGR_DAYS_MIN, Basis
+from actors.metrics.figures import CAGR_DAYS_MIN, Basis, needs
 from actors.metrics.money import SCALE, scaled
 from actors.metrics.ratios import Terms
 
@@ -52,10 +52,12 @@ class LedgerOptions(Struct, frozen=True):
 
 def terms_of(options: LedgerOptions, scale: int) -> Terms:
     """The part of the options that a snapshot needs."""
+    growth_days = 1 if options.short_history_ratios else CAGR_DAYS_MIN
     return Terms(
         options.currency,
         scale,
         Basis(options.periods_per_year, options.risk_free, options.ddof),
         options.rolling_days,
-        1 if options.short_history_ratios else CAGR_DAYS_MIN,
+        growth_days,
+        needs(growth_days),
     )

@@ -33,7 +33,7 @@ OF_TRADES: Final = ("win_rate", "profit_factor", "expectancy", "sqn")
 class Terms(Struct, frozen=True):
     """What a snapshot needs beside the account: currency, scale of its units, yearly basis.
 
-    CAGR and Calmar need `growth_days`.
+    CAGR and Calmar need `growth_days`, where there are fewer they are undefined as `too_short`.
     """
 
     currency: str
@@ -41,6 +41,7 @@ class Terms(Struct, frozen=True):
     basis: Basis
     rolling_days: int
     growth_days: int
+    too_short: str
 
 
 def of_trades(
@@ -71,17 +72,31 @@ def of_trades(
     return tally.wins / trades, factor, mean_money(total, trades, scale), sqn
 
 
-def averages(
-    tally: Tally, scale: int, undefined: dict[str, str]
-) -> tuple[Decimal | None, Decimal | None]:
-    """The mean win and the mean loss."""
-    win = mean_money(tally.gross_win, tally.wins, scale) if tally.wins else None
-    loss = mean_money(-tally.gross_loss, tally.losses, scale) if tally.losses else None
-    if win is None:
-        undefined["avg_win"] = "no win" if tally.trades else figures.NO_TRADES
-    if loss is None:
-        undefined["avg_loss"] = figures.NO_LOSS if tally.trades else figures.NO_TRADES
-    return win, loss
+class Averages:
+    """The mean win and the mean loss: a trade changes one of them at most, the other is kept."""
+
+    __slots__ = ("_loss", "_lost", "_win", "_won")
+
+    def __init__(self) -> None:
+        self._won = self._lost = (0, 0, 0)  # what the means that are kept are made of
+        self._win: Decimal | None = None
+        self._loss: Decimal | None = None
+
+    def of(
+        self, tally: Tally, scale: int, undefined: dict[str, str]
+    ) -> tuple[Decimal | None, Decimal | None]:
+        """Both, or None and why."""
+        wins, losses = tally.wins, tally.losses
+        won, lost = (tally.gross_win, wins, scale), (-tally.gross_loss, losses, scale)
+        if won != self._won:
+            self._won, self._win = won, mean_money(*won) if wins else None
+        if lost != self._lost:
+            self._lost, self._loss = lost, mean_money(*lost) if losses else None
+        if not wins:
+            undefined["avg_win"] = "no win" if tally.trades else figures.NO_TRADES
+        if not losses:
+            undefined["avg_loss"] = figures.NO_LOSS if tally.trades else figures.NO_TRADES
+        return self._win, self._loss
 
 
 def of_days(
@@ -112,7 +127,8 @@ def of_days(
         else:
             undefined[prefix + "sortino"] = figures.NO_LOSING_DAY
     if missing or count < terms.growth_days:
-        undefined[prefix + "calmar"] = lacking(count, missing, terms.growth_days)
+        enough = count >= terms.growth_days
+        undefined[prefix + "calmar"] = figures.NOT_POSITIVE if enough else terms.too_short
         return sharpe, stderr, sortino, None, None
     try:
         cagr = growth_rate(growth, count)

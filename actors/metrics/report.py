@@ -77,8 +77,9 @@ def metrics(account: Account, terms: Terms, now: datetime) -> Metrics:
     sharpe, stderr, sortino, calmar, cagr = ratios.of_days(days, max_drawdown, terms, undefined)
     if cagr is None:
         undefined["cagr"] = undefined["calmar"]
-    avg_win, avg_loss = ratios.averages(tally, scale, undefined)
+    avg_win, avg_loss = account.averages.of(tally, scale, undefined)
     trades, wins, losses = tally.trades, tally.wins, tally.losses
+    first = account.first_day if account.returns_from is None else account.returns_from
     # In the order of the fields: to look up 35 names takes longer than any of the figures
     return Metrics(
         now,
@@ -112,7 +113,7 @@ def metrics(account: Account, terms: Terms, now: datetime) -> Metrics:
         account.streak,
         account.longest_win_streak,
         account.longest_loss_streak,
-        _days(account, today),
+        0 if first is None else today - first + 1,
         _rolling(account.window, last_days, terms, undefined),
         undefined,
     )
@@ -210,11 +211,6 @@ def _rolling(window: Window, days: Sums | None, terms: Terms, undefined: dict[st
         sqn,
         max_drawdown,
     )
-
-
-def _days(account: Account, today: int) -> int:
-    first = account.first_day if account.returns_from is None else account.returns_from
-    return 0 if first is None else today - first + 1
 
 
 def _fall(equity: int | None, peak: int | None) -> float | None:

@@ -38,7 +38,7 @@ CHECK_BYTES: Final = 4
 SCALARS: Final = tuple(
     field.name
     for field in fields(Account)
-    if field.name not in ("calendar", "window", "returns", "logs", "tally", "closed")
+    if field.name not in ("calendar", "window", "returns", "logs", "tally", "closed", "averages")
 )
 
 Packed = dict[str, Any]  # JSON

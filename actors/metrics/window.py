@@ -62,9 +62,13 @@ class Window:
     def trade(self, day: int, pnl: int, before: int | None, after: int | None) -> None:
         """Take in a trade that moved equity from `before` to `after`; drop the oldest when full."""
         segments, tally = self._segments, self.tally
-        segments.append(_segment(day, pnl, before, 0, after))
-        if self._summed and after is not None:
-            self._follow(after)
+        segment = Segment(day, pnl, before, 0, after, after)
+        segments.append(segment)
+        if after is not None:
+            if after < 0:
+                segment.below = ((after, after),)
+            if self._summed:
+                self._follow(after)
         if tally.trades < self.size:
             tally.add(pnl)
             return
@@ -77,7 +81,8 @@ class Window:
     def flow(self, day: int, amount: int, after: int) -> None:
         """Take in a flow, or with amount 0 the first equity that became known."""
         if self._segments:
-            self._segments.append(_segment(day, None, after, amount, after))
+            below = ((after, after),) if after < 0 else ()
+            self._segments.append(Segment(day, None, after, amount, after, after, 0.0, below))
             self._flows += 1
             self._summed = False
 
@@ -195,14 +200,6 @@ class Window:
         self._high, self._low, self._fall = _sum(next(newest_first))
         self._front = list(itertools.accumulate(map(_sum, newest_first), _before))
         self._summed = True
-
-
-def _segment(
-    day: int, pnl: int | None, before: int | None, flow: int, after: int | None
-) -> Segment:
-    if after is None or after >= 0:
-        return Segment(day, pnl, before, flow, after, after)
-    return Segment(day, pnl, before, flow, after, after, 0.0, ((after, after),))
 
 
 # Known since just before the oldest trade, and so ever since

@@ -49,7 +49,7 @@ def test_it_gives_the_figures_of_trades_as_they_are_defined(amounts):
 @given(st.lists(returns, max_size=45), st.sampled_from([None, 0.0, 0.1]), bases)
 def test_it_gives_the_figures_of_days_as_they_are_defined(days, fall, basis):
     known, undefined = moments(np.array(days, np.float64)), {}
-    terms = Terms("USD", 4, basis, 90, 30)
+    terms = Terms("USD", 4, basis, 90, 30, "needs 30 days")
     sharpe, stderr, sortino, calmar, cagr = ratios.of_days(known, fall, terms, undefined)
     assert (undefined.get("sharpe") if sharpe is None else sharpe) == either(
         lambda: figures.sharpe(known, basis)
@@ -99,3 +99,33 @@ def test_it_measures_by_the_settings_of_now():
     assert before.cagr is None
     assert after.cagr is not None
     assert book.terms() == terms_of(book.options, book.scale)
+
+
+def test_it_takes_the_mean_win_and_loss_anew_when_a_trade_is_corrected():
+    book = Ledger(LedgerOptions(starting_equity=Decimal(100)))
+    for number, pnl in enumerate((3, -2, 5, -4)):
+        book.apply(trade(number, pnl))
+    averages = []
+    for number, pnl in ((0, 6), (1, -8), (2, -5), (3, 0)):  # a win, a loss, one from win to loss
+        figures = book.metrics(MONDAY)
+        averages.append((figures.avg_win, figures.avg_loss))
+        book.apply(msgspec.structs.replace(trade(number, pnl), revision=1))
+    figures = book.metrics(MONDAY)
+    averages.append((figures.avg_win, figures.avg_loss))
+    assert averages == [
+        (4, -3),
+        (Decimal("5.5"), -3),
+        (Decimal("5.5"), -6),
+        (6, Decimal(-17) / 3),
+        (6, Decimal("-6.5")),
+    ]
+
+
+def test_it_has_no_mean_win_once_the_only_one_was_corrected():
+    book = Ledger(LedgerOptions())
+    book.apply(trade(1, 3))
+    assert book.metrics(MONDAY).avg_win == 3
+    book.apply(msgspec.structs.replace(trade(1, -3), revision=1))
+    figures = book.metrics(MONDAY)
+    assert (figures.avg_win, figures.undefined["avg_win"]) == (None, "no win")
+    assert figures.avg_loss == -3
