@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import select
+import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -66,6 +67,7 @@ class _Link(NamedTuple):
 
     place: _Place
     stream: ByteStream
+    socket: socket.socket
     state: h11.Connection
     until: float
 
@@ -130,7 +132,8 @@ class Direct(httpx.AsyncBaseTransport):
         if kept is not None:
             await anyio.aclose_forcefully(kept.stream)
         stream = await self._connect(place, wait_s)
-        return _Link(place, stream, _fresh(), math.inf)
+        raw = stream.extra(SocketAttribute.raw_socket)  # noqa: S610
+        return _Link(place, stream, raw, _fresh(), math.inf)
 
     async def _connect(self, place: _Place, wait_s: float) -> ByteStream:
         try:
@@ -188,7 +191,7 @@ def _alive(link: _Link) -> bool:
         return False
     poll = select.poll()
     try:
-        poll.register(link.stream.extra(SocketAttribute.raw_socket), select.POLLIN)  # noqa: S610
+        poll.register(link.socket, select.POLLIN)
     except ValueError:  # the loop has closed the socket behind our back: it has no number any more
         return False
     return not poll.poll(0)

@@ -65,9 +65,7 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """Look a name up: its addresses, at most 8; raises OSError. An address is its own."""
-    with suppress(ValueError):
-        return [str(ip_address(host))]
+    """Look a name up: its addresses, at most 8; raises OSError."""
     found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(one[4][0]) for one in found))[:ADDRESSES_MAX]
 
@@ -101,8 +99,9 @@ class WebhookChannel:
         if None in keys:
             raise ValueError("webhook secret: must be whsec_ and base64 of 24 to 64 bytes")
         self._url = httpx.URL(url)
-        self._last: tuple[str, httpx.URL] | None = None
+        self._last: tuple[str, str] | None = None
         self._host = self._url.raw_host.decode("ascii")
+        self._literal = literal(self._host)
         self._port = self._url.port or (443 if self._url.scheme == "https" else 80)
         self._keys = [key for key in keys if key is not None]
         self._secrets = (*url_secrets(url), secret, previous or "")
@@ -183,11 +182,11 @@ class WebhookChannel:
                     break
         raise failure
 
-    def _at(self, address: str) -> httpx.URL:
+    def _at(self, address: str) -> str:
         """Put an address in the name's place; the last one is kept, to parse a URL takes long."""
         if self._last is None or self._last[0] != address:
             try:
-                self._last = address, self._url.copy_with(host=address)
+                self._last = address, str(self._url.copy_with(host=address))
             except httpx.InvalidURL:
                 reason = redact(f"{self._host} is at {address}, which is no address")
                 raise SendError(reason, permanent=False, unsent=True) from None
@@ -195,15 +194,14 @@ class WebhookChannel:
 
     async def _addresses(self) -> list[str]:
         """The host's addresses that may be connected to, checked one by one."""
-        host = self._host
-        found: list[str] = []
-        try:
-            with anyio.fail_after(CONNECT_S):
-                found = await self._resolve(host, self._port)
-        except (OSError, UnicodeError):  # TimeoutError is one of OSError's
-            reason = f"{host} cannot be resolved"
-        else:
-            reason = f"{host} has no address"
+        host, found = self._host, self._literal
+        reason = f"{host} has no address"
+        if not found:
+            try:
+                with anyio.fail_after(CONNECT_S):
+                    found = await self._resolve(host, self._port)
+            except (OSError, UnicodeError):  # TimeoutError is one of OSError's
+                reason = f"{host} cannot be resolved"
         allowed = [one for one in found if self._allow_private or is_public(one)]
         if not allowed:
             if found:
@@ -225,6 +223,13 @@ class WebhookChannel:
             permanent=answer.status in _PERMANENT,
             retry_after_s=answer.retry_after_s,
         )
+
+
+def literal(host: str) -> list[str]:
+    """A host that is an address already, as the only one; empty where it is a name."""
+    with suppress(ValueError):
+        return [str(ip_address(host))]
+    return []
 
 
 def signatures(keys: list[bytes], id_: str, stamp: str, body: bytes) -> str:
