@@ -19,8 +19,8 @@ PAGE = 4_096
 
 def on_disk(store):
     """Bring everything from the log and the cache to the file, and forget the cache."""
-    store._link.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    store._link.execute("PRAGMA shrink_memory")
+    store._file.link.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    store._file.link.execute("PRAGMA shrink_memory")
     return store.path.read_bytes()
 
 
@@ -58,7 +58,7 @@ async def test_it_refuses_what_it_cannot_write_or_read_and_goes_on_once_it_can(s
             await store.read(lambda tx: tx.journal.read(0, 10))
     assert "malformed" in store.stats().last_error
     overwrite(store.path, sound)
-    store._link.execute("PRAGMA shrink_memory")
+    store._file.link.execute("PRAGMA shrink_memory")
     assert await store.write(lambda tx: tx.journal.append([entry(9_999)])) == [2_001]
     assert len(await store.read(lambda tx: tx.journal.read(0, 5_000))) == 2_001
     assert store.stats().last_error == ""
@@ -110,7 +110,7 @@ async def test_the_keeper_tells_of_a_spoilt_file_by_itself(tmp_path):
         assert (told["file"].severity, told["file"].holds) == ("critical", True)
         assert told["disk"].holds
         overwrite(table.store.path, sound)
-        table.store._link.execute("PRAGMA shrink_memory")
+        table.store._file.link.execute("PRAGMA shrink_memory")
         await anyio.sleep(2 * LOOK_EVERY_S)
         after = [(trouble.subject, trouble.holds) for trouble in table.heard["alerts"]]
         assert after[2:] == [("disk", False)]  # what was spoilt once is not trusted again
@@ -141,7 +141,7 @@ async def test_alerts_go_out_from_memory_while_it_is_broken_and_are_written_late
         assert "Storage failed: sent from memory." in said[0].text
         assert "malformed" in said[0].text
         overwrite(life.store.path, sound)
-        life.store._link.execute("PRAGMA shrink_memory")
+        life.store._file.link.execute("PRAGMA shrink_memory")
         await happen(life, "after")
         jobs = (await life.jobs())["slack"]
         assert {job.state for job, _ in jobs} == {"done"}

@@ -40,7 +40,7 @@ async def left(tmp_path, anyio_backend):
     """The database of a killed process, all of whose commits are in the log."""
     store = Store(tmp_path / "s.db", LoopClock(), inline=True)
     await store.open()
-    store._link.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    store._file.link.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     for number in range(TOLD):
         await commit(store, number)
     copy = killed(store, tmp_path / "killed")

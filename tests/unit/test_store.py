@@ -124,7 +124,7 @@ async def test_it_waits_for_the_disk_only_where_asked(store):
 
     def look(point):
         if point == "store.commit":
-            seen.append(store._link.execute("PRAGMA synchronous").fetchone()[0])
+            seen.append(store._file.link.execute("PRAGMA synchronous").fetchone()[0])
 
     store.fault = look
     for number, call in enumerate(calls):
@@ -139,7 +139,7 @@ async def test_it_waits_for_the_disk_when_one_of_a_batch_asks(tmp_path):
 
     def look(point):
         if point == "store.commit":
-            seen.append(store._link.execute("PRAGMA synchronous").fetchone()[0])
+            seen.append(store._file.link.execute("PRAGMA synchronous").fetchone()[0])
 
     store = Store(tmp_path / "s.db", SystemClock())
     await store.open()
