@@ -192,7 +192,9 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         if not jobs:
             self._pace.over()
             self._handover.open()
-            if due is not None:
+            if due is None:
+                self._one_by_one = isinstance(self._channel, Incidents)
+            else:
                 self._wake_at(max(0.05, due - now))
         return jobs
 

@@ -81,6 +81,18 @@ async def test_it_tells_one_by_one_what_is_refused_together(tmp_path):
         assert [trouble.holds for trouble in table.heard["alerts"]] == [True, False]
 
 
+async def test_it_tells_together_again_once_nothing_waits_of_what_was_refused(tmp_path):
+    channel = Texts(REFUSED, rate_s=1.0)
+    async with sending(tmp_path, channel, *MANY) as table:
+        await anyio.sleep(90)
+        before = len(channel.ids)
+        assert channel.ids[1:] == MANY
+        await table.store.write(queue(*(f"m{number:02}" for number in range(50))))
+        await table.ref("tested").tell(Wake())
+        await anyio.sleep(40)
+        assert len(channel.ids) - before < 30
+
+
 async def test_it_sends_again_what_a_crash_left_unmarked(tmp_path):
     crashes = ["once"]
 
