@@ -47,6 +47,16 @@ def enqueue(tx: Tx, notice: Notice, channels: list[str], before: str, now: float
 def put_back(tx: Tx, channel: str, now: float) -> None:
     """Queue again what a channel had in hand and nobody has any more."""
     tx.queue.release_inflight(now, channel)
+    _reunite_all(tx, channel, now)
+
+
+def revive(tx: Tx, channel: str, now: float) -> None:
+    """Queue again what a channel has refused."""
+    tx.queue.revive(channel, now)
+    _reunite_all(tx, channel, now)
+
+
+def _reunite_all(tx: Tx, channel: str, now: float) -> None:
     for alert_id in tx.queue.tried(channel):
         reunite(tx, alert_id, channel, now)
 

@@ -25,6 +25,7 @@ OWED_MAX = 10  # messages that are not critical and wait longer than a minute, a
 OWED = "held while a channel was down"
 ACKNOWLEDGED = "Acknowledged meanwhile"
 ALONE = frozenset({"digest", "acknowledged"})  # kinds that join no digest
+TELLING = frozenset({"fired", "reminder"})  # kinds that tell that an alert holds
 REMARKS_MAX = 4
 PRIORITY: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
 STATES: dict[str, DeliveryState] = {
@@ -157,9 +158,10 @@ def resolve(
 ) -> int:
     """Tell that an alert is over where it was told of: as one message where earlier ones wait.
 
-    Where nobody was told of the alert (silenced, or no channel), nobody is told of its end. What
-    closes an incident is never held; `closes`: nothing else is sent. Returns how many messages
-    more are held; fewer where what was held goes now.
+    What is parked says so, too, should it ever go. Where nobody was told of the alert (silenced,
+    or no channel), nobody is told of its end. What closes an incident is never held; `closes`:
+    nothing else is sent. Returns how many messages more are held; fewer where what was held goes
+    now.
     """
     known = tx.queue.group(notice.alert_id)
     before = _held(known)
@@ -171,6 +173,9 @@ def resolve(
             continue
         waiting = [job for job in jobs if job.state in ("queued", "held")]
         waiting = [job for job in waiting if not overtaken(tx, job, now)]
+        parked = [job for job in jobs if job.state == "dead" and notice_of(job).kind in TELLING]
+        if parked:
+            fold(tx, parked, combined, now)
         if waiting:
             fold(tx, waiting, combined, now)
         elif channel in enabled:

@@ -143,7 +143,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         if known != self._fingerprint:
             tx.state.put(SETTINGS + self._name, self._fingerprint)
             if known is not None:
-                tx.queue.revive(self._name, now)
+                again.revive(tx, self._name, now)
 
     # ------------------------------------------------------------ delivering
 
@@ -392,7 +392,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         now = clock.now().timestamp()
 
         def revive(tx: Tx) -> None:
-            tx.queue.revive(self._name, now)
+            again.revive(tx, self._name, now)
             self._keep(tx)
 
         if not await self._store.try_write(revive):

@@ -103,9 +103,10 @@ class Queue:
         return int(self._link.execute(sql, (topic, limit + 1)).fetchone()[0])
 
     def replace(self, topic: str, id: str, data: bytes) -> bool:  # noqa: A002
-        """Change waiting work that nobody has claimed; false when it is too late for that."""
+        """Change waiting or parked work, claimed by nobody; false when it is too late for that."""
         done = self._link.execute(
-            "UPDATE queue SET data = ? WHERE topic = ? AND id = ? AND state IN ('queued', 'held')",
+            "UPDATE queue SET data = ? WHERE topic = ? AND id = ?"
+            " AND state IN ('queued', 'held', 'dead')",
             (data, topic, id),
         )
         return done.rowcount == 1

@@ -366,6 +366,33 @@ def test_it_takes_no_acknowledgement_for_the_message_that_an_end_follows(desk):
     assert states == {"fired": "done", "acknowledged": "done", "resolved": "queued"}
 
 
+def refuse(desk, channel="mail"):
+    for job in desk.tx.queue.claim(channel, desk.now.timestamp(), 10):
+        desk.tx.queue.dead(channel, job.id, desk.now.timestamp(), "400")
+
+
+def test_it_says_of_what_is_parked_that_it_is_over(desk):
+    desk.take(BAD)
+    refuse(desk)
+    desk.take(OVER)
+    assert desk.sent("mail") == [("fired", "Drawdown (over)"), ("resolved", "Drawdown")]
+    assert [job.state for job, _ in desk.jobs("mail")] == ["dead", "queued"]
+    desk.deliver("mail")
+    again.revive(desk.tx, "mail", desk.now.timestamp())
+    [notice] = [n for job, n in desk.jobs("mail") if job.state == "queued"]
+    assert (notice.kind, notice.over) == ("fired", True)
+
+
+def test_it_is_one_message_where_the_beginning_and_the_end_were_parked(desk):
+    desk.take(BAD)
+    refuse(desk)
+    desk.take(OVER)
+    refuse(desk)
+    again.revive(desk.tx, "mail", desk.now.timestamp())
+    waiting = [notice for job, notice in desk.jobs("mail") if job.state == "queued"]
+    assert [(n.title, n.over) for n in waiting] == [("Drawdown (over)", True)]
+
+
 def test_it_makes_one_message_as_urgent_as_the_most_urgent_of_them(desk):
     desk.take(replace(BAD, severity="warning"))
     desk.take(replace(BAD, band=2, value=0.11))

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from actors.alerts import digest
 from actors.alerts.triggers import Internal
+from actors.messages import SendTest
 from actors.senders.channel import SendError
 from actors.senders.email import compose
 from actors.senders.webhook import message_id
@@ -155,6 +156,24 @@ def test_it_knows_a_digest_that_grows_by_another_id_each_time():
         "msg_a_1-c_1",
     ]
     assert {n.id for n in (first, grown, again)} == {"a.1"}
+
+
+async def test_it_tells_once_what_was_refused_and_is_over_when_a_test_passes(tmp_path):
+    world = World(tmp_path, 2)
+    slack = world.providers["slack"]
+    slack.mode = "refuse"
+    async with world.living() as life:
+        await trouble(life)
+        await anyio.sleep(2)
+        await trouble(life, holds=False)
+        await anyio.sleep(2)
+        assert {job.state for job, n in (await life.jobs())["slack"] if n.trigger == "state"} == {
+            "dead"
+        }
+        slack.mode = "ok"
+        await life.ref("slack").ask(SendTest(notice(kind="test")))
+        await settled(world, life)
+    assert [n.over for _, n in slack.taken if n.trigger == "state"] == [True]
 
 
 async def test_it_is_one_message_after_a_kill(tmp_path):
