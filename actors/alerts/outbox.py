@@ -115,8 +115,22 @@ def enqueue(
 
 
 def deliveries(tx: Tx, alert_id: str, notice_id: str) -> list[Job]:
-    """Return one notice's work on every channel, oldest first."""
-    return [job for job in tx.queue.group(alert_id) if job.id.startswith(f"{notice_id}/")]
+    """Return one notice's work on every channel, its own before that which tells it within."""
+    jobs = tx.queue.group(alert_id)
+    own = [job for job in jobs if job.id.startswith(f"{notice_id}/")]
+    if not own:
+        return []
+    topics = {job.topic for job in own}
+    others = [job for job in jobs if job.topic not in topics]
+    return [*own, *(job for job in others if _tells(notice_of(job), notice_id))]
+
+
+def _tells(notice: Notice, id_: str) -> bool:
+    """Say whether a message that grew tells another one of its alert within it."""
+    if not notice.latest or id_.rpartition(".")[0] != notice.alert_id:
+        return False
+    first, wanted, last = (int(i.rpartition(".")[2]) for i in (notice.id, id_, notice.latest))
+    return first < wanted <= last
 
 
 def notice_of(job: Job) -> Notice:

@@ -527,6 +527,46 @@ def test_it_tells_no_acknowledged_alert_at_the_end_of_its_silence(desk):
     assert desk.sent() == []
 
 
+# ---------------------------------------------------------------- failover
+
+
+@pytest.fixture
+def apart():
+    """A repeat that waits for mail by itself, and on slack within the message before it."""
+    desk = Desk(policy=Policy([*CHANNELS, "pager"]))
+    desk.book.dispatch.policy = desk.policy = Policy(CHANNELS)
+    desk.take(BAD)
+    desk.deliver("mail")
+    desk.take(replace(BAD, band=2))
+    yield desk, f"{desk.alerts()[0].id}.2"
+    desk.link.close()
+
+
+def failed_over(desk, id_):
+    """Decide as after the wait; gives the step."""
+    desk.wait(15)
+    [alert] = desk.alerts()
+    jobs = outbox.deliveries(desk.tx, alert.id, id_)
+    return desk.book.fail_over(id_, jobs, alert, desk.now, desk.tick)
+
+
+def test_a_repeat_fails_over_to_no_channel_that_has_told_it_within_another_message(apart):
+    desk, id_ = apart
+    desk.deliver("slack")
+    assert failed_over(desk, id_) is None
+    assert id_ not in desk.book.pressing
+
+
+def test_a_repeat_fails_over_past_the_channel_where_it_waits_within_another_message(apart):
+    desk, id_ = apart
+    step = failed_over(desk, id_)
+    assert step.channels == ["pager"]
+    assert step.notice.id == id_
+    assert step.notice.remarks[-1] == (
+        "Failover: not delivered by mail (no answer yet), slack (no answer yet)"
+    )
+
+
 # ---------------------------------------------------------------- limit and digest
 
 
