@@ -95,17 +95,20 @@ class Heap:
 
 
 class Run:
-    """Digests in ascending order, each with the instant of its trade. Never changes."""
+    """Digests in ascending order, each with the instant of its trade. Never changes.
+
+    `bits` has `mask` + 1 bits, eight for each digest: where that of a digest is not set, the
+    digest is none of these. Most new ids are told by that.
+    """
 
     def __init__(self, digests: Digests, instants: Ints) -> None:
         self.digests = digests
         self.instants = instants
         self._view = memoryview(self.digests.data)
-        # A bit for each digest, in eight times as many bits: most new ids are told at one look
-        self._mask = (8 << max(len(digests) - 1, 0).bit_length()) - 1
-        there = np.zeros(self._mask + 1, np.bool_)
-        there[self.digests & np.uint32(min(self._mask, 2**32 - 1))] = True
-        self._bits = np.packbits(there, bitorder="little").tobytes()
+        self.mask = (8 << max(len(digests) - 1, 0).bit_length()) - 1
+        there = np.zeros(self.mask + 1, np.bool_)
+        there[self.digests & np.uint32(min(self.mask, 2**32 - 1))] = True
+        self.bits = np.packbits(there, bitorder="little").tobytes()
 
     def __len__(self) -> int:
         return len(self._view)
@@ -139,9 +142,6 @@ class Run:
 
     def find(self, wanted: int) -> Sequence[int]:
         """The instants that stand beside a digest."""
-        bit = wanted & self._mask
-        if not self._bits[bit >> 3] >> (bit & 7) & 1:
-            return ()
         view = self._view
         place = bisect_left(view, wanted)
         if place == len(view) or view[place] != wanted:
@@ -184,7 +184,12 @@ class Index:
         if not self._runs:
             return ()
         wanted = digest(identity)
-        return [when for run in self._runs for when in run.find(wanted)]
+        instants: list[int] = []
+        for run in self._runs:
+            bit = wanted & run.mask
+            if run.bits[bit >> 3] >> (bit & 7) & 1:
+                instants += run.find(wanted)
+        return instants
 
     def runs(self) -> list[Run]:
         """All of it but what moved."""
