@@ -133,7 +133,7 @@ def _summed(rows: Columns, start: int, unknown: int) -> Columns:
 
 
 def _times(amounts: Amounts, factor: int) -> Amounts:
-    if factor == 1 or not len(amounts):
+    if factor == 1 or not amounts.any():  # a factor may not fit into 64 bits, even to give 0
         return amounts
     largest = max(int(amounts.max()), -int(amounts.min()))
     return (amounts if largest * factor < EXACT_SUM else amounts.astype(object)) * factor
