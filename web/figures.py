@@ -8,6 +8,7 @@ from datetime import datetime
 from msgspec import Struct
 from quart import Blueprint, Response, request
 
+from actors import codec
 from actors.messages import Family, Metrics
 from actors.metrics.definitions import DEFINITIONS, Definition
 from actors.metrics.details import Details
@@ -79,12 +80,12 @@ def figures(door: Door, services: Services) -> Blueprint:
     @scoped(door, "read")
     async def get_metrics() -> Response:
         bot, definitions = request.args.get("bot", ""), _definitions()
-        return answer(await _figures(services, bot, given("at"), definitions))
+        return answer(await _figures(services, bot, _at(services), definitions))
 
     @routes.get("/api/v1/metrics/details")
     @scoped(door, "read")
     async def get_details() -> Response:
-        bot, at = request.args.get("bot", ""), given("at")
+        bot, at = request.args.get("bot", ""), _at(services)
         now = services.clock.now()
         try:
             bots, portfolio = await services.studies.details(bot, at, now)
@@ -108,6 +109,17 @@ def figures(door: Door, services: Services) -> Blueprint:
         return answer(DefinitionsAnswer(DEFINITIONS, sources, options, since))
 
     return routes
+
+
+def _at(services: Services) -> datetime | None:
+    """The instant asked for. Raises Refusal 422.
+
+    No event is further ahead; days without any would be reckoned one by one, millions to the last.
+    """
+    at = given("at")
+    if at is not None and at > services.clock.now() + codec.AHEAD_MAX:
+        raise Refusal(422, f"at: {at.isoformat()} is more than a day ahead of this clock")
+    return at
 
 
 async def _figures(

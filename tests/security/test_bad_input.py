@@ -3,6 +3,7 @@
 import gzip
 import json
 import socket
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import msgspec
@@ -171,6 +172,11 @@ def test_it_names_what_is_wrong_with_a_webhook(sidewatch, changes, named):
         ("metrics/realtime?at=9999-12-31T23:59:59-23:59", "at: "),
         ("metrics/realtime?at=2026-01-01", "at: needs its time zone"),
         (
+            "metrics/realtime?at=9999-12-31T23:59:59Z",
+            "at: 9999-12-31T23:59:59+00:00 is more than a",
+        ),
+        ("metrics/details?at=9999-12-31T23:59:59Z", "at: 9999-12-31T23:59:59+00:00 is more than a"),
+        (
             "trades.csv?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
             "from: 2026-01-02T00:00:00",
         ),
@@ -259,10 +265,11 @@ def test_it_names_what_is_wrong_with_a_silence(sidewatch, body, error):
     assert (answer.status_code, answer.json()) == (422, {"error": error})
 
 
-@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
-def test_it_answers_as_of_the_first_and_the_last_instant(sidewatch, at):
+@pytest.mark.parametrize("away", [None, timedelta(hours=23)])
+def test_it_answers_as_of_the_first_and_the_last_instant(sidewatch, away):
     sidewatch.post(trade("edge", 1, bot="edge"))
-    answer = sidewatch.client.get(f"/api/v1/metrics/realtime?at={at}", headers=READ)
+    at = (datetime.now(UTC) + away).isoformat() if away else "0001-01-01T00:00:00Z"
+    answer = sidewatch.client.get("/api/v1/metrics/realtime", params={"at": at}, headers=READ)
     assert answer.status_code == 200
 
 
