@@ -137,6 +137,15 @@ def test_it_takes_the_first_reported_equity_as_the_start():
     assert found.figures["cagr"] == pytest.approx(1.01**365 - 1)
 
 
+@pytest.mark.parametrize("equity", [0, -5])
+def test_it_measures_nothing_on_a_first_reported_equity_that_is_not_positive(equity):
+    mark, later = Equity("bot", FIRST, Decimal(equity)), FIRST + timedelta(days=1)
+    events = [mark, trade(1, FIRST + timedelta(hours=1), 5), trade(2, later, -2)]
+    found = families(events, later, None)["freqtrade"]
+    assert found.figures["expectancy"] == 1.5
+    assert found.undefined["calmar"] == found.undefined["sharpe"] == "equity not positive"
+
+
 def test_it_names_the_reason_where_equity_was_not_positive():
     events = [trade(n, FIRST + timedelta(days=n), value) for n, value in enumerate((-2_000, 3_000))]
     found = families(events, FIRST + timedelta(days=3))

@@ -97,9 +97,10 @@ def omega(
 
 def stability(returns: Floats) -> float:
     """R^2 of a line through the cumulative log returns."""
-    if len(returns) < 2:  # noqa: PLR2004
+    known = returns[~np.isnan(returns)]
+    if len(returns) < 2 or not len(known):  # noqa: PLR2004
         return math.nan
-    growth = np.cumsum(np.log1p(returns[~np.isnan(returns)]))
+    growth = np.cumsum(np.log1p(known))
     time = np.arange(len(growth), dtype=np.float64)
     growth, time = growth - growth.mean(), time - time.mean()
     shared = float(growth @ time)

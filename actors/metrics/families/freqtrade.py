@@ -130,19 +130,20 @@ def profit_factor(pnl: Floats) -> float:
 
 
 def figures(record: Record) -> dict[str, float]:
-    """Every figure of `GET /profit`, by its name there; NaN where a starting balance is needed.
+    """Every figure of `GET /profit`, by its name there; NaN where it needs a balance above 0.
 
     Its CAGR takes the exchange's balance for the final one; here it is the account's equity.
     """
     pnl = record.pnl
     amount, ratio = expectancy(pnl)
-    unknown = math.nan
+    unknown, starting = math.nan, record.starting
+    of_balance = {} if starting is None or starting <= 0 else _of_balance(record, starting)
     return {
         **dict.fromkeys(("sharpe", "sortino", "calmar", "cagr", "sqn"), unknown),
         **dict.fromkeys(("max_drawdown", "current_drawdown"), unknown),
-        **({} if record.starting is None else _of_balance(record, record.starting)),
-        "max_drawdown_abs": max_drawdown(pnl, record.starting or 0.0).amount,
-        "current_drawdown_abs": current_drawdown(pnl, record.starting or 0.0).amount,
+        **of_balance,
+        "max_drawdown_abs": max_drawdown(pnl, starting or 0.0).amount,
+        "current_drawdown_abs": current_drawdown(pnl, starting or 0.0).amount,
         "win_rate": win_rate(pnl),
         "profit_factor": profit_factor(pnl),
         "expectancy": amount,
