@@ -189,7 +189,8 @@ def resolve(
         waiting = [job for job in waiting if not overtaken(tx, job, now)]
         parked = [job for job in jobs if job.state == "dead" and notice_of(job).kind in TELLING]
         if parked:
-            fold(tx, parked, combined, now)
+            uncounted = replace(combined, suppressed=0, span_s=0.0, worst="")
+            fold(tx, parked, uncounted, now)  # its end that goes by itself counts that
         if waiting:
             fold(tx, waiting, combined, now)
         elif channel in enabled:

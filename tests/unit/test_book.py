@@ -383,6 +383,18 @@ def test_it_says_of_what_is_parked_that_it_is_over(desk):
     assert (notice.kind, notice.over) == ("fired", True)
 
 
+def test_it_counts_what_was_suppressed_once_where_the_beginning_is_parked(desk):
+    desk.take(BAD)
+    refuse(desk)
+    desk.take(replace(BAD, value=0.07))
+    desk.take(OVER)
+    assert [notice.suppressed for _, notice in desk.jobs("mail")] == [0, 1]
+    refuse(desk)
+    again.revive(desk.tx, "mail", desk.now.timestamp())
+    [whole] = [notice for job, notice in desk.jobs("mail") if job.state == "queued"]
+    assert whole.suppressed + whole.fresh == 2  # it began, and was worse once
+
+
 def test_it_is_one_message_where_the_beginning_and_the_end_were_parked(desk):
     desk.take(BAD)
     refuse(desk)
