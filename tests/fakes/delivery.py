@@ -20,6 +20,7 @@ from actors.alerts.actor import AlertsActor, Left
 from actors.alerts.book import Book
 from actors.alerts.commands import ListSilences
 from actors.alerts.debounce import RANK
+from actors.alerts.escalation import Plan
 from actors.alerts.handover import Handover
 from actors.alerts.quiet import Hours
 from actors.alerts.routing import Policy
@@ -140,13 +141,14 @@ class Page(Actor):
 class World:
     """Everything that a crash does not touch."""
 
-    def __init__(self, folder, seed, *, hourly_limit=10):
+    def __init__(self, folder, seed, *, hourly_limit=10, remind_s=0.0):
         self.folder = folder
         self.chance = Random(seed)
         self.clock = LoopClock()
         self.hourly_limit = hourly_limit
         # Each other world has a quiet time, in the middle of which it begins at midnight.
         self.quiet = Hours(time(23, 50), time(0, 40)) if seed % 2 else None
+        self.reminders = Plan(remind_s)
         self.providers = {name: Provider(name) for name in CHANNELS}
         self.accepted = 0
         self.fired = []
@@ -233,7 +235,13 @@ class Life:
         policy = Policy(list(CHANNELS), debounce_s=DEBOUNCE_S)
 
         def book():
-            made = CountingBook(policy, world.hourly_limit, tell_resolved=True, quiet=world.quiet)
+            made = CountingBook(
+                policy,
+                world.hourly_limit,
+                tell_resolved=True,
+                escalation=world.reminders,
+                quiet=world.quiet,
+            )
             made.world = world
             return made
 
@@ -282,6 +290,9 @@ class Life:
                 raise sqlite3.OperationalError("database or disk is full")
 
         self.store.fault = full
+
+    def remind_no_more(self):
+        self.world.reminders = self.alerts._book.escalation = Plan()
 
     def mend_disk(self):
         self.store.fault = lambda _point: None

@@ -9,12 +9,15 @@ failure names its number, and the same number makes the same schedule.
 
 import os
 import shutil
+from contextlib import suppress
 from decimal import Decimal
 
 import anyio
 import msgspec
 import pytest
 
+from actors.alerts import outbox
+from actors.alerts.commands import Acknowledge
 from actors.alerts.debounce import TriggerState
 from actors.alerts.disk import STATE
 from actors.alerts.triggers import Internal
@@ -29,6 +32,7 @@ from actors.messages import (
     RiskUpdate,
     SendTest,
 )
+from runtime.ref import AskFailed, AskTimeout, Declined
 from tests.fakes.delivery import CHANNELS, DEBOUNCE_S, MODES, World
 from tests.fakes.notices import notice
 
@@ -73,7 +77,7 @@ class Schedule:
         deeds = [
             self.happen, self.happen, self.state, self.state, self.switch, self.switch, self.loss,
             self.storm, self.misbehave, self.misbehave, self.recover, self.wait, self.wait,
-            self.jump, self.disk, self.crash, self.poison,
+            self.jump, self.disk, self.crash, self.poison, self.acknowledge,
         ]  # fmt: skip
         for _ in range(STEPS):
             await self.chance.choice(deeds)(life)
@@ -127,6 +131,14 @@ class Schedule:
             message = Internal("storm", f"s{number}", severity, f"Storm {number}", "x", once=True)
             await life.ref("alerts").tell(message)
 
+    async def acknowledge(self, life):
+        """Take one on that is open, if the disk lets us."""
+        known = await life.store.read(lambda tx: outbox.history(tx, 100))
+        found = [alert.id for alert in known if alert.state == "open"]
+        if found:
+            with suppress(Declined, AskFailed, AskTimeout):
+                await life.ref("alerts").ask(Acknowledge(self.chance.choice(found)), timeout_s=5.0)
+
     # ---------------------------------------------------------------- what goes wrong
 
     async def misbehave(self, _life):
@@ -166,6 +178,7 @@ class Schedule:
     async def mend(self, life):
         await self.mend_disk(life)
         life.crash_at = None
+        life.remind_no_more()  # or it might happen behind the last look
         for provider in self.world.providers.values():
             provider.mode = "ok"
 
@@ -247,5 +260,6 @@ def _suppressed(tx):
 
 @pytest.mark.parametrize("number", range(FIRST, FIRST + SCHEDULES))
 async def test_it_tells_or_counts_all_that_was_accepted(tmp_path, number):
-    await Schedule(World(tmp_path / "world", number)).run()
+    remind_s = DEBOUNCE_S if number % 3 else 0.0
+    await Schedule(World(tmp_path / "world", number, remind_s=remind_s)).run()
     shutil.rmtree(tmp_path / "world")
