@@ -20,7 +20,7 @@ from actors.alerts.record import Attempt
 from actors.alerts.triggers import Internal
 from actors.leaving import Left, brief
 from actors.messages import AlertChanged, Notice, SendTest, TestResult, Wake
-from actors.senders import retry
+from actors.senders import retry, wish
 from actors.senders.channel import (
     ATTEMPT_S,
     Channel,
@@ -32,6 +32,7 @@ from actors.senders.channel import (
 )
 from actors.senders.rollup import NAMED_MAX, TOGETHER_MAX, Load, Pace, is_out, load, together
 from actors.senders.trouble import Trouble
+from actors.senders.wish import Wish
 from runtime.actor import Actor
 from runtime.ref import Ref
 from runtime.store import Job, Store, StoreError, Tx
@@ -101,6 +102,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._fingerprint = fingerprint.encode()
         self._breaker = retry.BreakerState()
         self._next_s = float("-inf")
+        self._wish: Wish | None = None
         self._timer: Timer | None = None
         self._from_memory: dict[str, str] = {}  # what is out and not marked, with what history says
         self._trouble = Trouble(name, alerts)
@@ -116,11 +118,19 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
     async def started(self) -> None:
         """Recall what the channel asked to keep; a disk that refuses keeps nobody from starting."""
         self._handover.begin(self._foresee)
-        kept = await self._store.read(lambda tx: tx.state.get(KEPT + self._name))
+        kept, asked = await self._store.read(self._kept)
         if kept is not None and isinstance(self._channel, Recalls):
             self._channel.recall(kept.decode())
+        if asked is not None:
+            left_s = asked.left_s(self.ctx.clock.now().timestamp())
+            self._wish, self._next_s = asked, self.ctx.clock.monotonic() + left_s
         if not self.ctx.ref.offer(Wake()):
             self._wake_at(0.0)  # a tick finds room where a message does not
+
+    def _kept(self, tx: Tx) -> tuple[bytes | None, Wish | None]:
+        """What the channel asked to keep, and what its provider: another one has not asked."""
+        same = tx.state.get(SETTINGS + self._name) == self._fingerprint
+        return tx.state.get(KEPT + self._name), wish.get(tx, self._name) if same else None
 
     async def receive(self, message: Wake | SendTest | SendNow) -> TestResult | None:
         """Deliver what is due, test the channel, or send from memory."""
@@ -271,8 +281,10 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         now = self.ctx.clock.now().timestamp()
 
         def mark(tx: Tx, job: Job) -> None:
-            known = self._from_memory.get(outbox.newest(outbox.notice_of(job)))
-            tx.queue.done(job.topic, job.id, now, known or carried.detail(answer))
+            notice = outbox.notice_of(job)
+            out = is_out(notice, self._from_memory)
+            detail = self._from_memory[outbox.newest(notice)] if out else carried.detail(answer)
+            tx.queue.done(job.topic, job.id, now, detail)
 
         if not await self._mark(mark, carried, answer, ms, ok=True):
             for job in carried.jobs:
@@ -304,7 +316,9 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
                 error=error.reason,
             )
             self._next_s = clock.monotonic() + delay_s
-        due = (stamp + timedelta(seconds=max(0.0, self._next_s - clock.monotonic()))).timestamp()
+        wait_s = max(0.0, self._next_s - clock.monotonic())
+        due = (stamp + timedelta(seconds=wait_s)).timestamp()
+        self._wish = None if error.retry_after_s is None else Wish(due, wait_s)
 
         def mark(tx: Tx, job: Job) -> None:
             if parks:
@@ -361,6 +375,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
 
     def _keep(self, tx: Tx) -> None:
         """Store what the channel has learnt, such as where its chat has moved."""
+        wish.put(tx, self._name, self._wish)
         if isinstance(self._channel, Recalls):
             kept = self._channel.kept.encode()
             if kept != (tx.state.get(KEPT + self._name) or b""):
@@ -370,6 +385,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
 
     async def _recovered(self, *, revived: bool = False) -> None:
         self._note(self._name, "")
+        self._wish = None
         self._breaker = retry.after_success(self._breaker)
         await self._trouble.over(revived=revived)
 
