@@ -17,10 +17,11 @@ import msgspec
 import numpy as np
 
 from actors.metrics.compaction import SLICE_MAX
+from actors.metrics.depot import Depot
 from actors.metrics.ledgers import Ledgers
 from actors.metrics.money import micros
 from actors.metrics.options import LedgerOptions
-from actors.metrics.snapshot import Depot, pack
+from actors.metrics.snapshot import pack
 from actors.metrics.summary import TRADE
 from bench.figure import emit
 from bench.metrics import FIRST

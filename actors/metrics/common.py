@@ -14,11 +14,11 @@ from msgspec import Struct
 from actors.metrics.base import Base
 from actors.metrics.compaction import needed_together, slice_together
 from actors.metrics.days import Calendar
+from actors.metrics.depot import Depot, Packed
 from actors.metrics.ledger import Ledger
 from actors.metrics.money import SCALE, scaled
 from actors.metrics.options import LedgerOptions
 from actors.metrics.sheet import NEEDED, merged, whole
-from actors.metrics.snapshot import Depot, Packed
 from actors.metrics.summary import opened
 
 

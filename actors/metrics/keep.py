@@ -18,11 +18,12 @@ from typing import Final, NamedTuple
 from anyio.lowlevel import checkpoint
 
 from actors.metrics.common import Common, packed, unpacked
+from actors.metrics.depot import Depot, Packed, Unusable
 from actors.metrics.entries import LATER
 from actors.metrics.ledger import Ledger
 from actors.metrics.ledgers import Ledgers, cut_of
 from actors.metrics.replay import Work, here
-from actors.metrics.snapshot import FORMAT, Depot, Packed, Unusable, fits, pack, unpack
+from actors.metrics.snapshot import FORMAT, fits, pack, unpack
 from actors.place import cursor_key
 from runtime.store import Store, StoreError, Tx
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.metrics import snapshot, timeline
+from actors.metrics import depot, snapshot, timeline
 
 
 @pytest.fixture
@@ -16,5 +16,5 @@ def small_blocks(monkeypatch):
 def small_parts(small_blocks, monkeypatch):
     """Beside the blocks, so small that a snapshot of a short history has many parts."""
     monkeypatch.setattr(snapshot, "GROUP_BLOCKS", 3)
-    monkeypatch.setattr(snapshot, "HEAP_BYTES", 64)
-    monkeypatch.setattr(snapshot, "RUN_ENTRIES", 16)
+    monkeypatch.setattr(depot, "HEAP_BYTES", 64)
+    monkeypatch.setattr(depot, "RUN_ENTRIES", 16)

@@ -14,7 +14,7 @@ from actors.feed import Feed
 from actors.ingest import Accepted, Ingest
 from actors.messages import Equity, Flow, Recorded, RecordedRun, Trade
 from actors.metrics import actor as metrics_module
-from actors.metrics import compaction, keep, snapshot
+from actors.metrics import compaction, depot, keep
 from actors.metrics.actor import MetricsActor
 from actors.metrics.as_of import as_of
 from actors.metrics.export import Wanted, trades_csv
@@ -275,7 +275,7 @@ async def test_it_starts_from_a_snapshot_of_what_is_compacted(tmp_path, monkeypa
         assert [len(one["base"]) for one in given["bots"]] == [1, 0]
         [number] = given["commons"]["USD"]["base"]
         part = await table.store.read(lambda tx: tx.state.get(f"{keep.PREFIX}{number}"))
-        assert json.loads(part[snapshot.CHECK_BYTES :])["entries"] > 100
+        assert json.loads(part[depot.CHECK_BYTES :])["entries"] > 100
         more = [
             trade("new", 1, 3),
             trade("new", 1, 9, revision=1),

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.metrics import common
+from actors.metrics.depot import Depot
 from actors.metrics.ledgers import Ledgers
 from actors.metrics.money import micros
-from actors.metrics.snapshot import Depot, pack, unpack
+from actors.metrics.snapshot import pack, unpack
 from tests.unit.test_bulk import journaled
 from tests.unit.test_retention import MONDAY, at, bits, bot_options, live
 

@@ -7,12 +7,14 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from actors.metrics import keep, snapshot
+from actors.metrics import depot as room
+from actors.metrics import keep
+from actors.metrics.depot import Depot, Unusable
 from actors.metrics.keep import MANIFEST, PREFIX, Keeper
 from actors.metrics.ledger import LedgerOptions
 from actors.metrics.ledgers import Ledgers
 from actors.metrics.replay import replay
-from actors.metrics.snapshot import Depot, Unusable, pack, unpack
+from actors.metrics.snapshot import pack, unpack
 from actors.place import cursor_key
 from tests.fakes.bench import opened
 from tests.unit.test_bulk import NOW, history, journaled, options
@@ -119,7 +121,7 @@ def test_it_writes_a_part_of_the_ids_again_that_was_not_full():
         restored, parts = again(ledgers, options, depot, parts)
         heaps = [one.of["alpha"].timeline.heap.data for one in (restored, ledgers)]
         assert heaps[0] == heaps[1]
-    assert len(heaps[0]) > 3 * snapshot.HEAP_BYTES
+    assert len(heaps[0]) > 3 * room.HEAP_BYTES
 
 
 def test_it_writes_again_only_what_changed():
