@@ -243,7 +243,7 @@ class Schedule:
         last = {}
         for at, title, rank in self.world.fired:
             before, told = last.get(title, (float("-inf"), -1))
-            assert at - before >= DEBOUNCE_S or rank > told, title
+            assert at - before >= DEBOUNCE_S - 1e-6 or rank > told, title
             last[title] = (at, rank)
 
 
