@@ -139,7 +139,8 @@ def check_config(config_path: Path | None) -> None:
 def status(config_path: Path | None, url: str | None) -> None:
     """Show health, figures and open alerts of a running Sidewatch.
 
-    Exits with 1 unless it is HEALTHY.
+    Says, too, what keeps it from being ready, such as a full disk. Exits with 1 unless it is
+    HEALTHY and ready.
     """
     _operate(config_path, url, lambda o: o.status())
 

@@ -19,6 +19,7 @@ from sidewatch.outline import outline
 from web.guard import sign
 
 TIMEOUT_S = 30.0
+UNREADY = httpx.codes.SERVICE_UNAVAILABLE
 LINE_CHARS_MAX = 4_000
 LEVELS = {"HEALTHY": "green", "DEGRADED": "yellow", "CRITICAL": "red"}
 
@@ -76,7 +77,16 @@ class Operator:
         token = known_secret(settings, "operate_token")
         self._headers = {"Authorization": f"Bearer {token}"}
 
-    def _call(self, method: str, path: str, body: Any = None, *, signed: bool = False) -> Any:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        signed: bool = False,
+        unready: bool = False,
+    ) -> Any:
+        """Return the answer's JSON. `unready`: 503 is an answer, too. Raises OperatorError."""
         raw = b"" if body is None else json.dumps(body).encode()
         headers = dict(self._headers)
         if signed:
@@ -92,7 +102,7 @@ class Operator:
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unreachable(self._base, error) from error
-        if answer.is_error:
+        if answer.is_error and not (unready and answer.status_code == UNREADY):
             try:
                 reason = answer.json()["error"]
             except (ValueError, KeyError, TypeError):
@@ -108,11 +118,16 @@ class Operator:
             raise OperatorError(f"{self._base}: {reason}") from error
 
     def status(self) -> bool:
-        """Print health, figures and open alerts; false unless healthy."""
+        """Print health, figures and open alerts; false unless healthy and ready."""
         health = self._call("GET", "/api/v1/health/status")
+        ready = self._call("GET", "/readyz", unready=True)
         click.secho(health["level"], fg=LEVELS[health["level"]], bold=True)
         for reason in health["reasons"]:
             _say(f"  {reason}")
+        for reason in ready["failing"]:
+            _say(f"  not ready: {reason}")
+        for remark in ready["remarks"]:
+            _say(f"  {remark}")
         for name, figures in self._call("GET", "/api/v1/metrics/realtime")["bots"].items():
             line = f"{figures['trades']} trades, P&L {figures['pnl_total']} {figures['currency']}"
             if figures["drawdown"] is not None:
@@ -121,7 +136,7 @@ class Operator:
         for alert in self._call("GET", "/api/v1/alerts?limit=100")["alerts"]:
             if alert["state"] != "resolved":
                 _say(_alert_line(alert))
-        return bool(health["level"] == "HEALTHY")
+        return health["level"] == "HEALTHY" and not ready["failing"]
 
     def actors(self) -> bool:
         """Print the actor tree."""

@@ -49,6 +49,32 @@ def test_it_says_when_the_answer_is_not_sidewatchs(monkeypatch):
         Operator(settings(), None).status()
 
 
+@pytest.mark.parametrize(
+    ("level", "failing", "good"),
+    [
+        ("HEALTHY", [], True),
+        ("HEALTHY", ["storage: database or disk is full"], False),
+        ("DEGRADED", [], False),
+    ],
+)
+def test_its_status_says_what_keeps_it_from_being_ready(monkeypatch, capsys, level, failing, good):
+    answers = {
+        "/api/v1/health/status": (200, {"level": level, "reasons": []}),
+        "/readyz": (503 if failing else 200, {"failing": failing, "remarks": ["history lost: 2"]}),
+        "/api/v1/metrics/realtime": (200, {"bots": {}}),
+        "/api/v1/alerts": (200, {"alerts": []}),
+    }
+
+    def request(_method, url, **_):
+        status, body = answers[httpx.URL(url).path]
+        return httpx.Response(status, json=body)
+
+    monkeypatch.setattr(operator.httpx, "request", request)
+    assert Operator(settings(), None).status() is good
+    said = capsys.readouterr().out.splitlines()
+    assert said == [level, *(f"  not ready: {reason}" for reason in failing), "  history lost: 2"]
+
+
 @pytest.mark.parametrize("url", ["http://[half", "http://host:port", "http://a\x00b"])
 def test_it_says_when_an_address_is_none(url):
     with pytest.raises(OperatorError) as error:
