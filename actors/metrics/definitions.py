@@ -146,6 +146,18 @@ DEFINITIONS: Final[dict[str, Definition]] = {
         "Acerbi and Tasche (2002)",
         _TAIL,
     ),
+    "rolling": Definition(
+        "the ratios over the last `rolling_trades` trades; those of days over the days since the"
+        " first of them, at most `rolling_days`",
+        "as each",
+        "trades",
+    ),
+    "rolling_by_days": Definition(
+        "the ratios over the last `rolling_days` calendar days, today included: of an account that"
+        " began then with the equity of then",
+        "as each",
+        "days",
+    ),
     "months": Definition(
         "product(1 + r) - 1 over the days of each month", "fraction", "days", undefined=_EQUITY
     ),

@@ -17,6 +17,7 @@ from actors.metrics.breakdown import WEEKDAYS, Group, Month, groups, local_times
 from actors.metrics.families.record import Record
 from actors.metrics.figures import Basis, Undefined
 from actors.metrics.money import floats, micros, money
+from actors.metrics.recent import RecentDays, recent
 from actors.metrics.sheet import Sheet
 from actors.metrics.summary import TRADE
 from actors.metrics.timeline import Columns
@@ -92,6 +93,7 @@ class Details(Struct, frozen=True):
     r_multiples: RMultiples | None
     value_at_risk: float | None
     expected_shortfall: float | None
+    rolling_by_days: RecentDays
     precision: dict[str, Precision]
     by_symbol: list[Group]
     by_side: list[Group]
@@ -165,6 +167,7 @@ def details(of: Study, now: datetime) -> Details:
         r_multiples=figure("r_multiples", lambda: _r_multiples(of)),
         value_at_risk=figure("value_at_risk", lambda: risk.value_at_risk(returns)),
         expected_shortfall=figure("expected_shortfall", lambda: risk.expected_shortfall(returns)),
+        rolling_by_days=recent(of.sheet, of.walk, figure.undefined),
         precision=precision(
             of.pnl, returns, Basis(options.periods_per_year, options.risk_free, options.ddof)
         ),

@@ -6,12 +6,15 @@ an account comes from one reckoning.
 
 from __future__ import annotations
 
+from array import array
+
 import numpy as np
 from msgspec import Struct
 
 from actors.metrics import restate
 from actors.metrics.arrays import Flags, Floats
 from actors.metrics.days import Calendar
+from actors.metrics.moments import Closed, Moments, with_days
 from actors.metrics.sheet import Sheet
 from actors.metrics.summary import Amounts, narrow, opened, traced
 
@@ -19,11 +22,26 @@ from actors.metrics.summary import Amounts, narrow, opened, traced
 class Days(Struct, frozen=True):
     """Daily returns (fractions; NaN: equity was not positive) from the day `first` on.
 
-    The day that is not over counts as it stands.
+    The day that is not over counts as it stands. `logs` are those of 1 + each return; the last
+    `idle` days had no entry. `last` is today, or the day of an entry that is ahead of the clock.
     """
 
     first: int
+    last: int
+    idle: int
     returns: Floats
+    logs: Floats
+
+    def sums(self, most: int | None = None) -> Moments:
+        """The moments of all these days, or of the last so many, to the bit as live figures'."""
+        days = len(self.returns)
+        span = days if most is None else min(most, days)
+        if span <= self.idle:
+            return Moments(*with_days(Moments(), 0.0, span))
+        ends = days - self.idle - 1
+        closed = array("d", self.returns[:ends]), array("d", self.logs[:ends])
+        running = float(self.returns[ends]), float(self.logs[ends])
+        return Moments(*Closed().days(closed, running, self.idle, days - span))
 
 
 class Walk(Struct, frozen=True):
@@ -56,10 +74,11 @@ def walk(sheet: Sheet, now: int) -> Walk:
 def _days(sheet: Sheet, now: int) -> Days:
     calendar = Calendar(sheet.options.zone)
     account = restate.days(sheet.timeline(), calendar, opened(sheet.start))
-    today = calendar.day_of(now)
+    today = max(calendar.day_of(now), account.day)
     if account.returns_from is None:
-        return Days(today, np.zeros(0))
-    some = [*account.returns, account.day_return()]
-    returns = np.zeros(max(today, account.day) - account.returns_from + 1)
-    returns[: len(some)] = some
-    return Days(account.returns_from, returns)
+        return Days(today, today, 0, np.zeros(0), np.zeros(0))
+    value, log = account.running()
+    days = np.zeros((2, today - account.returns_from + 1))
+    days[0, : len(account.returns) + 1] = [*account.returns, value]
+    days[1, : len(account.logs) + 1] = [*account.logs, log]
+    return Days(account.returns_from, today, today - account.day, *days)

@@ -56,6 +56,9 @@ def test_it_tells_an_account_in_detail(sidewatch):
     assert sum(group["trades"] for group in found["by_hour"]) == 3
     assert found["precision"]["win_rate"]["sample"] == 3
     assert found["undefined"]["value_at_risk"] == "needs 20 days"
+    recent = found["rolling_by_days"]
+    assert (recent["trades"], recent["expectancy"], recent["max_drawdown"]) == (3, "4", 4 / 1010)
+    assert found["undefined"]["rolling_by_days.sharpe"] == "needs 2 days"
     assert sidewatch.get(DETAILS)["portfolio"]["USD"]["trades"] == 3
     unknown = sidewatch.client.get(DETAILS, params={"bot": "nobody"}, headers=READ)
     assert unknown.status_code == 404
@@ -97,10 +100,10 @@ def test_it_draws_the_history_of_a_portfolio(sidewatch):
 def test_it_explains_every_figure(sidewatch):
     answer = sidewatch.get("/api/v1/metrics/definitions")
     figures = sidewatch.get(REALTIME, bot="alpha")["bots"]["alpha"]
-    unexplained = {"at", "currency", "rolling", "undefined"}
+    unexplained = {"at", "currency", "undefined"}
     assert set(figures) - set(answer["figures"]) == unexplained
     groups = {"zone", "precision", "by_symbol", "by_side", "by_hour", "by_weekday"}
-    assert set(Details.__struct_fields__) - set(DEFINITIONS) == groups | (unexplained - {"rolling"})
+    assert set(Details.__struct_fields__) - set(DEFINITIONS) == groups | unexplained
     assert answer["options"]["alpha"]["periods_per_year"] == 365
     assert answer["options"]["alpha"]["starting_equity"] == "1000"
     assert set(answer["families"]) == {"freqtrade", "empyrical", "quantstats", "nautilus"}

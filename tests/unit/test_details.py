@@ -336,7 +336,8 @@ def test_its_standard_errors_agree_with_resampling(name):
 
 def test_it_says_why_a_detail_is_undefined():
     found = detailed(starting_equity=None)
-    assert found.undefined == {
+    rolling = {name for name in found.undefined if name.startswith("rolling_by_days.")}
+    assert {name: found.undefined[name] for name in found.undefined.keys() - rolling} == {
         "drawdown_current_s": "no starting equity",
         "drawdown_longest_s": "no starting equity",
         "exposure": "no trades",
@@ -347,8 +348,13 @@ def test_it_says_why_a_detail_is_undefined():
         "value_at_risk": "needs 20 days",
         "expected_shortfall": "needs 20 days",
     }
-    for name in found.undefined:
+    for name in found.undefined.keys() - rolling:
         assert getattr(found, name) is None
+    assert rolling == {
+        f"rolling_by_days.{name}"
+        for name, value in msgspec.structs.asdict(found.rolling_by_days).items()
+        if value is None
+    }
 
 
 # ---------------------------------------------------------------- portfolios
