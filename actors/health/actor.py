@@ -44,6 +44,7 @@ STREAMS = ("positions", "position_rejected", "kill_switch", "circuit_breaker", "
 REBUILD_ROWS = 2_000
 SAME = timedelta(seconds=LOOK_EVERY_S)
 KEEP_SEEN_EVERY_S = 30.0
+SHOW_EVERY_S = 10.0  # how old the length of a silence may be that browsers show
 REFUSED_EVERY_S = 60.0
 
 
@@ -97,6 +98,7 @@ class HealthActor(Actor[Message]):
         self._silent: set[str] = set()  # told so, and kept so
         self._judged: dict[str, tuple[Facts, datetime, BotHealth]] = {}
         self._last: Health | None = None
+        self._shown_s = -math.inf
         self._refused_until = -math.inf
 
     async def started(self) -> None:
@@ -205,6 +207,8 @@ class HealthActor(Actor[Message]):
             await self._keep_seen()  # first: else a restart would say that it is over
         if self._last is None or _changed(self._last, health):
             await self._tell("", 0)
+        elif health.reasons != self._last.reasons:
+            await self._show(health)
 
     def _judge(self) -> Health:
         self._listen()
@@ -226,6 +230,14 @@ class HealthActor(Actor[Message]):
         update = HealthUpdate(bot, seq, self._last, rejected)
         await self._alerts.tell(update)
         await self._broadcaster.tell(update)
+        self._shown_s = self.ctx.clock.monotonic()
+
+    async def _show(self, health: Health) -> None:
+        """Show browsers, now and then, what only lasts longer: that is no news to alerts."""
+        now_s = self.ctx.clock.monotonic()
+        if now_s - self._shown_s >= SHOW_EVERY_S:
+            self._shown_s = now_s
+            await self._broadcaster.tell(HealthUpdate("", 0, health))
 
     async def _keep_seen(self) -> None:
         self._listen()

@@ -113,7 +113,7 @@ class Direct(httpx.AsyncBaseTransport):
         except h11.ProtocolError as error:
             raise httpx.RemoteProtocolError(str(error)) from error
         except _LOST as error:
-            raise httpx.ReadError(str(error)) from error
+            raise httpx.ReadError("the connection broke before the answer") from error
         finally:
             if not done or not self._keep(link):
                 await anyio.aclose_forcefully(link.stream)

@@ -1,6 +1,8 @@
 """One kept connection: when it is used again, and what becomes of every way that it can fail."""
 
+import socket
 import ssl
+import struct
 from contextlib import asynccontextmanager
 
 import anyio
@@ -22,7 +24,10 @@ ATTEMPT = {"timeout": {"connect": 5.0, "read": 5.0}}
 
 
 class Server:
-    """Answers the n-th request of all with the n-th script; "close" closes, "hang" waits."""
+    """Answers the n-th request of all with the n-th script.
+
+    Of its steps "close" closes, "reset" resets and "hang" waits.
+    """
 
     def __init__(self, *script):
         self.script = list(script)
@@ -44,11 +49,20 @@ class Server:
                         return
                     if step == "hang":
                         await anyio.sleep_forever()
+                    if step == "reset":
+                        reset(stream)
+                        return
                     await stream.send(step)
             try:
                 await stream.receive()
             except (anyio.EndOfStream, anyio.BrokenResourceError):
                 self.closed.set()
+
+
+def reset(stream):
+    """Let the close that follows tell the other side that the connection is gone (RST)."""
+    raw = stream.extra(SocketAttribute.raw_socket)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 @asynccontextmanager
@@ -181,6 +195,7 @@ async def test_it_cuts_an_answer_without_end(anyio_backend, monkeypatch):
     ("script", "error"),
     [
         (["close"], "without an answer"),
+        (["reset"], "the connection broke before the answer"),
         ([OK[:-1], "close"], "without sending complete message body"),
         ([b"garbage\r\n\r\n"], "illegal status line"),
         ([b"HTTP/1.1 200 OK\r\nx: " + b"y" * 140_000], "Receive buffer too long"),

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import anyio
 import msgspec
@@ -155,6 +156,20 @@ async def test_it_notices_silence_by_the_clock_and_says_so_once(tmp_path):
         table.signs.note(Seen("alpha", table.clock.now()))
         await anyio.sleep(2)
         assert told(table)[-1] == ("", 0, "HEALTHY")
+
+
+async def test_it_shows_browsers_how_long_a_silence_lasts_by_now(tmp_path):
+    async with watching(tmp_path) as table:
+        table.signs.note(Seen("alpha", START, "running"))
+        await anyio.sleep(130)
+        heard = {name: len(table.heard[name]) for name in NEIGHBOURS}
+        await anyio.sleep(60)
+        assert len(table.heard["alerts"]) == heard["alerts"]
+        shown = [update.health.reasons for update in table.heard["broadcaster"]][-6:]
+        assert len(table.heard["broadcaster"]) - heard["broadcaster"] == 6
+        spoken = [int(reason.split()[-2]) for [reason] in shown]
+        assert [after - before for before, after in pairwise(spoken)] == [10] * 5
+        assert 180 <= spoken[-1] <= 190
 
 
 async def test_it_closes_a_breaker_when_its_time_is_over(tmp_path):

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { axisTime, instant, money, percent } from "./format";
 import type { EquityPoint } from "./messages";
+import { spans } from "./points";
 import type { Curve } from "./state";
 
 const AXIS_WIDTH = 68;
@@ -16,7 +17,7 @@ interface Props {
 
 export function Chart({ curve, currency }: Props) {
   const { points, hasDrawdown } = curve;
-  if (points.length < 2) {
+  if (!spans(points)) {
     return <p class="empty">The chart begins with the second equity report.</p>;
   }
   return (

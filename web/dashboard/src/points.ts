@@ -19,6 +19,13 @@ export function append(
   return next.length > POINTS_MAX ? thin(next) : next;
 }
 
+/** Say whether there is a line to draw: a first trade is two points at one instant. */
+export function spans(points: readonly EquityPoint[]): boolean {
+  const first = points[0];
+  const last = points.at(-1);
+  return first !== undefined && last !== undefined && first[0] < last[0];
+}
+
 /** Halve the points: of each four keep the lowest and the highest, and always first and last. */
 export function thin(points: readonly EquityPoint[]): readonly EquityPoint[] {
   const kept = new Set<EquityPoint | undefined>([points[0], points.at(-1)]);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EquityPoint } from "../src/messages";
-import { POINTS_MAX, append, sum } from "../src/points";
+import { POINTS_MAX, append, spans, sum } from "../src/points";
 import * as s from "../src/state";
 import { type Message, parse } from "../src/wire";
 import { AT, alert, HEALTH, metrics, snapshot } from "./samples";
@@ -76,6 +76,13 @@ test("it replaces a point of the same instant and drops an older one", () => {
     [2, 21, 0],
     [3, 30, 0],
   ]);
+});
+
+test("a first trade is two points at one instant, and no line yet", () => {
+  const before: EquityPoint = [7, 1000, 0];
+  const without: EquityPoint[][] = [[], [before], [before, [7, 990, 0.01]]];
+  assert.deepEqual(without.map(spans), [false, false, false]);
+  assert.equal(spans([before, [7, 990, 0.01], [8, 995, 0.005]]), true);
 });
 
 test("it thins a long curve but keeps first, last, lowest and highest", () => {
