@@ -101,6 +101,7 @@ class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
     periods_per_year: Annotated[int, rules.at_least(1), rules.at_most(366)] = 365
     risk_free: Annotated[float, rules.above(-1), rules.at_most(1)] = 0.0
     ddof: Annotated[int, rules.at_least(0), rules.at_most(1)] = 1
+    base: Literal["compounding", "fixed"] = "compounding"
     rolling_trades: Annotated[int, rules.at_least(2), rules.at_most(100_000)] = 100
     rolling_days: Annotated[int, rules.at_least(1), rules.at_most(36_500)] = 90
     zone: Annotated[str, rules.ZONE] = "UTC"

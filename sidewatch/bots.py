@@ -19,6 +19,7 @@ def ledger_options(settings: Settings, name: str) -> LedgerOptions:
         periods_per_year=metrics.periods_per_year,
         risk_free=metrics.risk_free,
         ddof=metrics.ddof,
+        base=metrics.base,
         rolling_trades=metrics.rolling_trades,
         rolling_days=metrics.rolling_days,
         short_history_ratios=metrics.short_history_ratios,

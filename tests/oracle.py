@@ -68,19 +68,24 @@ class Books:
     week_peak: Decimal | None = None
     base: Decimal | None = None
     growth: Decimal | None = ONE
+    capital: Decimal | None = None
+    parts: list = field(default_factory=list)
     first_day: object = None
     first_return: object = None
     returns: list = field(default_factory=list)
+    on_capital: list = field(default_factory=list)
     streak: int = 0
     longest: Counter = field(default_factory=Counter)
     window: deque = field(default_factory=deque)
 
 
-def figures(events, start, now, *, zone="UTC", periods=365, trades=100, days=90):
+def figures(
+    events, start, now, *, zone="UTC", periods=365, base="compounding", trades=100, days=90
+):
     """Every figure by name; rolling ones as `rolling.<name>`; None where undefined."""
     tz = ZoneInfo(zone)
     with localcontext(EXACT):
-        books = Books(start, start, day_peak=start, week_peak=start, base=start)
+        books = Books(start, start, day_peak=start, week_peak=start, base=start, capital=start)
         if start is not None and start > 0:
             books.worst = ZERO
         for event in accepted(events):
@@ -89,18 +94,22 @@ def figures(events, start, now, *, zone="UTC", periods=365, trades=100, days=90)
         today = max(now.astimezone(tz).date(), books.day or now.astimezone(tz).date())
         found = {**money(books, today)}
     with localcontext(Context(prec=DIGITS)):
-        returns = all_returns(books, today)
+        returns = all_returns(books, today, books.returns, day_return)
+        measured = returns
+        if base == "fixed":
+            measured = all_returns(books, today, books.on_capital, return_on_capital)
         found |= standing(books, today)
         deepest = worst(books)
-        found |= ratios("", books.pnls, returns, deepest, periods)
+        found |= ratios("", books.pnls, (returns, measured), deepest, periods)
         found["cagr"] = cagr(returns)
         window = [pnl for kind, pnl, *_ in books.window if kind is Trade]
         first = next((d for kind, _, d, *_ in books.window if kind is Trade), None)
         if returns is not None:
             span = min((today - first).days + 1 if first else 0, days, len(returns))
             returns = returns[len(returns) - span :]
+            measured = measured[len(measured) - span :]
         deepest = rolling_worst(books.window) if window else None
-        found |= ratios("rolling.", window, returns, deepest, periods)
+        found |= ratios("rolling.", window, (returns, measured), deepest, periods)
     return found
 
 
@@ -111,13 +120,15 @@ def turn_day(books, day):
     if day == books.day:
         return
     if books.first_return is not None:
-        books.returns.append(day_return(books))
-        books.returns.extend([ZERO] * ((day - books.day).days - 1))
+        idle = [ZERO] * ((day - books.day).days - 1)
+        books.returns += [day_return(books), *idle]
+        books.on_capital += [return_on_capital(books), *idle]
     if books.day is None or day.isocalendar()[:2] != books.day.isocalendar()[:2]:
         books.week_pnl, books.week_peak = ZERO, books.equity
     books.day, books.day_pnl = day, ZERO
     books.day_peak = books.base = books.equity
     books.growth = ONE
+    books.parts = []
 
 
 def take(books, event, size):
@@ -136,6 +147,8 @@ def take(books, event, size):
         if before is None:
             return
         books.growth = times(books.growth, since_base(books))
+        books.parts.append((before - books.base, books.capital))
+        books.capital += event.amount
         books.base = books.equity = before + event.amount
         books.peak += event.amount
         books.day_peak += event.amount
@@ -144,6 +157,7 @@ def take(books, event, size):
     else:
         if before is None:
             books.peak = books.day_peak = books.week_peak = books.base = event.equity
+            books.capital = event.equity
         books.equity = event.equity
         begin_returns(books)
         remember(books, (Equity, event.equity, books.day, before, books.equity), size)
@@ -213,6 +227,17 @@ def day_return(books):
         return None if whole is None else whole - 1
 
 
+def return_on_capital(books):
+    """The sum of each part's P&L over the capital of then; None: that was not positive."""
+    if books.equity is None or books.base is None:
+        return ZERO
+    parts = [*books.parts, (books.equity - books.base, books.capital)]
+    if any(gain and capital <= 0 for gain, capital in parts):
+        return None
+    with localcontext(Context(prec=DIGITS)):
+        return sum((gain / capital for gain, capital in parts if gain), ZERO)
+
+
 # ---------------------------------------------------------------- what it comes to
 
 
@@ -266,12 +291,12 @@ def worst(books):
     return books.worst if books.equity is not None else None
 
 
-def all_returns(books, today):
+def all_returns(books, today, closed, running):
     if books.equity is None:
         return None
     if books.first_return is None:
         return []
-    return [*books.returns, day_return(books), *([ZERO] * (today - books.day).days)]
+    return [*closed, running(books), *([ZERO] * (today - books.day).days)]
 
 
 def rolling_worst(window):
@@ -289,17 +314,18 @@ def rolling_worst(window):
     return None if peak is None else deepest
 
 
-def ratios(prefix, pnls, returns, deepest, periods):
+def ratios(prefix, pnls, days, deepest, periods):
+    returns, measured = days  # the second by the base that was asked for
     won = sum((pnl for pnl in pnls if pnl > 0), ZERO)
     lost = -sum((pnl for pnl in pnls if pnl < 0), ZERO)
-    sharpe, stderr = sharpe_and_error(returns, periods)
+    sharpe, stderr = sharpe_and_error(measured, periods)
     growth = cagr(returns)
     found = {
         "trades": len(pnls),
         "win_rate": Decimal(sum(pnl > 0 for pnl in pnls)) / len(pnls) if pnls else None,
         "sharpe": sharpe,
         "sharpe_stderr": stderr,
-        "sortino": sortino(returns, periods),
+        "sortino": sortino(measured, periods),
         "calmar": growth / deepest if growth is not None and deepest else None,
         "profit_factor": won / lost if lost else None,
         "expectancy": exact_mean(pnls),

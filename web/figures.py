@@ -10,7 +10,7 @@ from quart import Blueprint, Response, request
 
 from actors import codec
 from actors.messages import Family, Metrics
-from actors.metrics.definitions import DEFINITIONS, Definition
+from actors.metrics.definitions import Definition, explained
 from actors.metrics.details import Details
 from actors.metrics.families import FAMILIES, chosen
 from actors.metrics.ledger import POINTS_MIN
@@ -106,7 +106,8 @@ def figures(door: Door, services: Services) -> Blueprint:
         options = {bot: services.studies.options(bot) for bot in update.bots}
         sources = {name: module.SOURCE for name, module in FAMILIES.items()}
         since = services.ingest.horizon.since
-        return answer(DefinitionsAnswer(DEFINITIONS, sources, options, since))
+        figures = explained(services.studies.options(""))  # alike for every bot
+        return answer(DefinitionsAnswer(figures, sources, options, since))
 
     return routes
 

@@ -14,6 +14,7 @@ from array import array
 from dataclasses import dataclass
 
 from actors.metrics.block import Piece
+from actors.metrics.capital import Capital
 from actors.metrics.days import Calendar, week_of
 from actors.metrics.figures import Tally
 from actors.metrics.moments import Closed
@@ -27,7 +28,7 @@ class Account:
 
     `returns` holds the closed days from the day `returns_from`, `logs` log(1 + return) of each;
     `first_day` is that of the first trade or tick. `max_drawdown` is None until a peak was
-    positive.
+    positive. `capital` is there where returns are measured on a fixed base, too.
     """
 
     calendar: Calendar
@@ -39,6 +40,7 @@ class Account:
     peak: int | None
     closed: Closed
     averages: Averages
+    capital: Capital | None = None
     max_drawdown: float | None = None
     max_drawdown_abs: int = 0
     fees: int = 0
@@ -106,6 +108,8 @@ class Account:
         if self.equity is None:
             self.peak = self.day_peak = self.week_peak = self.cut_equity = equity
             self.window.flow(self.day, 0, equity)
+            if self.capital is not None:
+                self.capital.amount = equity
         self.equity = equity
         if self.returns_from is None:
             self._begin_returns()
@@ -122,6 +126,8 @@ class Account:
         if marks is not None:
             if self.equity is None:
                 self.cut_equity = marks[0]
+                if self.capital is not None:
+                    self.capital.amount = marks[0]
             self.equity = marks[1]
         if (marks is not None or trades) and self.returns_from is None:
             self._begin_returns()
@@ -133,6 +139,8 @@ class Account:
         self._begin_day(when)
         self.returns, self.logs = known.returns[:days], known.logs[:days]
         self.first_day, self.returns_from = known.first_day, known.returns_from
+        if self.capital is not None and known.capital is not None:
+            self.capital.resume(known.capital, days)
 
     def running(self) -> tuple[float, float]:
         """The running day's return, P&L / equity at the day's open, and log(1 + return).
@@ -157,8 +165,15 @@ class Account:
         """The running day's return."""
         return self.running()[0]
 
+    def gain(self) -> int:
+        """P&L since the day's open or its last flow; 0 where equity is unknown."""
+        equity, base = self.equity, self.cut_equity
+        return 0 if equity is None or base is None else equity - base
+
     def _cut(self, amount: int) -> None:
         assert self.equity is not None
+        if self.capital is not None:
+            self.capital.cut(self.gain(), amount)
         self.cut_return, self.cut_log = self.running()
         self.equity += amount
         self.cut_equity = self.equity
@@ -180,6 +195,8 @@ class Account:
                 idle = [0.0] * (day - self.day - 1)
                 self.returns.extend(idle)
                 self.logs.extend(idle)
+            if self.capital is not None:
+                self.capital.close(self.gain(), day - self.day - 1)
         if week_of(day) != week_of(self.day):
             self.week_pnl = 0
             self.week_peak = self.equity
@@ -188,6 +205,8 @@ class Account:
         self.day_pnl = 0
         self.day_peak = self.cut_equity = self.equity
         self.cut_return = self.cut_log = 0.0
+        if self.capital is not None:
+            self.capital.open()
 
     def _observe(self, equity: int) -> None:
         peak, day_peak, week_peak = self.peak, self.day_peak, self.week_peak
@@ -211,8 +230,13 @@ class Account:
             self.day_peak = equity
 
 
-def open_account(calendar: Calendar, starting: int | None, window: int) -> Account:
-    """A fresh account whose peak starts at the starting equity (scaled units; None: unknown)."""
+def open_account(
+    calendar: Calendar, starting: int | None, window: int, *, fixed: bool = False
+) -> Account:
+    """A fresh account whose peak starts at the starting equity (scaled units; None: unknown).
+
+    `fixed`: its returns are measured on the capital put in, too.
+    """
     return Account(
         calendar=calendar,
         window=Window(window),
@@ -224,4 +248,5 @@ def open_account(calendar: Calendar, starting: int | None, window: int) -> Accou
         max_drawdown=None if starting is None or starting <= 0 else 0.0,
         closed=Closed(),
         averages=Averages(),
+        capital=Capital(starting) if fixed else None,
     )

@@ -46,7 +46,7 @@ class Group(Struct, frozen=True):
 
 
 class Month(Struct, frozen=True):
-    """One month's compounded return (None: equity was not positive) over its `days` so far."""
+    """One month's return over its `days` so far; None where one of them has none."""
 
     month: str
     days: int
@@ -114,13 +114,19 @@ def _offset(when: int, zone: ZoneInfo) -> int:
 
 
 def months(days: Days) -> list[Month]:
-    """Daily returns compounded to calendar months, oldest first; the last one is still open."""
+    """Daily returns compounded to calendar months, oldest first; the last one is still open.
+
+    Those on a fixed base do not compound: they add up.
+    """
     if not len(days.returns):
         return []
     dates = np.arange(days.first, days.first + len(days.returns)) - EPOCH_DAY
     month = dates.astype("datetime64[D]").astype("datetime64[M]")
     names, first = np.unique(month, return_index=True)
-    value = np.multiply.reduceat(1.0 + days.returns, first) - 1.0
+    if days.fixed is None:
+        value = np.multiply.reduceat(1.0 + days.returns, first) - 1.0
+    else:
+        value = np.add.reduceat(days.fixed, first)
     lengths = np.diff(np.append(first, len(days.returns)))
     return [
         Month(str(name), int(length), None if np.isnan(one) else float(one))

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
+
+from actors.metrics.figures import CAPITAL_NOT_POSITIVE, NOT_POSITIVE
+from actors.metrics.options import LedgerOptions
 
 
 class Definition(Struct, frozen=True):
@@ -17,9 +21,9 @@ class Definition(Struct, frozen=True):
     undefined: tuple[str, ...] = ()
 
 
-_EQUITY: Final = ("no starting equity", "equity not positive")
+_EQUITY: Final = ("no starting equity", NOT_POSITIVE)
 _DAYS: Final = ("needs 2 days", *_EQUITY)
-_TAIL: Final = ("needs 20 days", "equity not positive")
+_TAIL: Final = ("needs 20 days", NOT_POSITIVE)
 _MONTH: Final = ("needs 30 days", *_EQUITY)
 
 DEFINITIONS: Final[dict[str, Definition]] = {
@@ -162,3 +166,36 @@ DEFINITIONS: Final[dict[str, Definition]] = {
         "product(1 + r) - 1 over the days of each month", "fraction", "days", undefined=_EQUITY
     ),
 }
+
+_OF_RETURNS: Final = (
+    "sharpe",
+    "sharpe_stderr",
+    "sortino",
+    "value_at_risk",
+    "expected_shortfall",
+    "months",
+)
+
+
+def explained(options: LedgerOptions) -> dict[str, Definition]:
+    """The definitions, saying what of the options is not as by default."""
+    found = dict(DEFINITIONS)
+    if options.base == "fixed":
+        for name in _OF_RETURNS:
+            found[name] = _on_capital(found[name])
+        found["months"] = replace(
+            found["months"], formula="sum(r) over the days of each month (base: fixed)"
+        )
+        found["cagr"] = replace(
+            found["cagr"], formula=f"{found['cagr'].formula}, r on equity, which compounds"
+        )
+    return found
+
+
+def _on_capital(one: Definition) -> Definition:
+    reasons = [CAPITAL_NOT_POSITIVE if why == NOT_POSITIVE else why for why in one.undefined]
+    return replace(
+        one,
+        formula=f"{one.formula}; r: P&L of the day / capital put in (base: fixed)",
+        undefined=tuple(reasons),
+    )

@@ -17,6 +17,7 @@ from actors.metrics.breakdown import WEEKDAYS, Group, Month, groups, local_times
 from actors.metrics.families.record import Record
 from actors.metrics.figures import Basis, Undefined
 from actors.metrics.money import floats, micros, money
+from actors.metrics.options import basis_of
 from actors.metrics.recent import RecentDays, recent
 from actors.metrics.sheet import Sheet
 from actors.metrics.summary import TRADE
@@ -151,7 +152,7 @@ def details(of: Study, now: datetime) -> Details:
     if durations is None:
         figure.undefined["drawdown_longest_s"] = figure.undefined["drawdown_current_s"]
     hour, weekday = local_times(closed, options.zone)
-    returns = of.walk.days.returns
+    returns, basis = of.walk.days.measured, basis_of(options)
     return Details(
         at=now,
         currency=options.currency,
@@ -165,12 +166,12 @@ def details(of: Study, now: datetime) -> Details:
         best=figure("best", lambda: _extreme(of, best=True)),
         worst=figure("worst", lambda: _extreme(of, best=False)),
         r_multiples=figure("r_multiples", lambda: _r_multiples(of)),
-        value_at_risk=figure("value_at_risk", lambda: risk.value_at_risk(returns)),
-        expected_shortfall=figure("expected_shortfall", lambda: risk.expected_shortfall(returns)),
-        rolling_by_days=recent(of.sheet, of.walk, figure.undefined),
-        precision=precision(
-            of.pnl, returns, Basis(options.periods_per_year, options.risk_free, options.ddof)
+        value_at_risk=figure("value_at_risk", lambda: risk.value_at_risk(returns, basis)),
+        expected_shortfall=figure(
+            "expected_shortfall", lambda: risk.expected_shortfall(returns, basis)
         ),
+        rolling_by_days=recent(of.sheet, of.walk, figure.undefined),
+        precision=precision(of.pnl, returns, basis),
         by_symbol=_by_symbol(of),
         by_side=_groups(SIDES, of.columns["symbol"] & 1, of),
         by_hour=_groups(HOURS, hour, of),
@@ -185,7 +186,7 @@ def precision(pnl: Floats, returns: Floats, basis: Basis) -> dict[str, Precision
     trades, wins = len(pnl), int((pnl > 0).sum())
     of_days: dict[str, Callable[[], float]] = {
         "sharpe": lambda: figures.sharpe_stderr(returns, basis),
-        "sortino": lambda: risk.sortino_stderr(returns, basis.periods),
+        "sortino": lambda: risk.sortino_stderr(returns, basis),
     }
     of_trades: dict[str, Callable[[], float]] = {
         "win_rate": lambda: risk.win_rate_stderr(wins, trades),

@@ -379,7 +379,9 @@ class Entries:
     def _opened(self) -> Account:
         start = self._start()
         equity = None if start is None else start.equity
-        return open_account(self._calendar, equity, self.options.rolling_trades)
+        options = self.options
+        fixed = options.base == "fixed"
+        return open_account(self._calendar, equity, options.rolling_trades, fixed=fixed)
 
     def _standing(self) -> Account:
         if self._staged:

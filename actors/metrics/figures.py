@@ -31,6 +31,7 @@ NO_LOSING_DAY = "no losing day"
 NO_LOSS = "no loss"
 NO_STARTING_EQUITY = "no starting equity"
 NOT_POSITIVE = "equity not positive"
+CAPITAL_NOT_POSITIVE = "capital not positive"
 ZERO_VARIANCE = "zero variance"
 
 Returns = npt.NDArray[np.float64]
@@ -137,12 +138,13 @@ class Basis(Struct, frozen=True):
     """How returns become yearly: return periods per year, annual risk-free rate, ddof.
 
     `risk_free_daily` is the return of one period that compounds to the annual one, `root` that of
-    the periods.
+    the periods. `missing` is why a day may have no return.
     """
 
     periods: int = 365
     risk_free: float = 0.0
     ddof: int = 1
+    missing: str = NOT_POSITIVE
     # What follows from those, once instead of with every ratio
     risk_free_daily: float = 0.0
     root: float = 0.0
@@ -209,7 +211,7 @@ def sharpe_stderr(returns: Days, basis: Basis) -> float:
 
 
 def _enough(returns: Days, basis: Basis) -> Moments:
-    return _complete(returns, max(SHARPE_DAYS_MIN, basis.ddof + 1))
+    return _complete(returns, max(SHARPE_DAYS_MIN, basis.ddof + 1), basis.missing)
 
 
 def sharpe_and_stderr(days: Sums, basis: Basis) -> tuple[float, float]:
@@ -233,7 +235,7 @@ def sortino(returns: Days, basis: Basis) -> float:
 
     Source: Sortino and Price (1994); the risk-free rate plays no part.
     """
-    days = _complete(returns, SHARPE_DAYS_MIN)
+    days = _complete(returns, SHARPE_DAYS_MIN, basis.missing)
     below = days.downside / days.days
     if not below:
         raise Undefined(NO_LOSING_DAY)
@@ -274,11 +276,11 @@ def calmar(growth: float, max_drawdown: float | None) -> float:
     return ratio
 
 
-def lacking(days: int, undefined: int, least: int) -> str:
+def lacking(days: int, undefined: int, least: int, missing: str = NOT_POSITIVE) -> str:
     """Why so many days are not `least` days with a return each, "" where they are."""
     if days < least:
         return needs(least)
-    return NOT_POSITIVE if undefined else ""
+    return missing if undefined else ""
 
 
 def needs(days: int) -> str:
@@ -286,9 +288,9 @@ def needs(days: int) -> str:
     return f"needs {days} day{'s' if days > 1 else ''}"
 
 
-def _complete(returns: Days, least: int) -> Moments:
+def _complete(returns: Days, least: int, missing: str = NOT_POSITIVE) -> Moments:
     """The moments of days that are enough, and have a return each."""
     days = returns if isinstance(returns, Moments) else moments(returns)
-    if reason := lacking(days.days, days.undefined, least):
+    if reason := lacking(days.days, days.undefined, least, missing):
         raise Undefined(reason)
     return days

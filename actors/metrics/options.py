@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from typing import Literal
 
 from msgspec import Struct
 
 from actors.metrics.days import Calendar
-from actors.metrics.figures import CAGR_DAYS_MIN, Basis, needs
+from actors.metrics.figures import CAGR_DAYS_MIN, CAPITAL_NOT_POSITIVE, NOT_POSITIVE, Basis, needs
 from actors.metrics.money import SCALE, scaled
 from actors.metrics.ratios import Terms
 
@@ -21,8 +22,9 @@ class LedgerOptions(Struct, frozen=True):
     Without `currency_is_set` the first trade that names a currency decides it.
     `starting_equity` in `currency`, before the first event; None: unknown. `zone` (IANA) draws
     the day's boundary. `risk_free` is annual (0.04 is 4 %), for Sharpe only. `short_history_ratios`
-    shows CAGR and Calmar below 30 days. The rolling window is the last `rolling_trades` trades; its
-    day ratios cover the days from the first of them to now, at most `rolling_days`.
+    shows CAGR and Calmar below 30 days. `base` says what a day's P&L is a fraction of: equity at
+    its open, or with "fixed" the capital put in. The rolling window is the last `rolling_trades`
+    trades; its day ratios cover the days from the first of them to now, at most `rolling_days`.
     Raises ValueError naming the option that is out of range.
     """
 
@@ -33,6 +35,7 @@ class LedgerOptions(Struct, frozen=True):
     periods_per_year: int = 365
     risk_free: float = 0.0
     ddof: int = 1
+    base: Literal["compounding", "fixed"] = "compounding"
     rolling_trades: int = 100
     rolling_days: int = 90
     short_history_ratios: bool = False
@@ -43,11 +46,23 @@ class LedgerOptions(Struct, frozen=True):
                 raise ValueError(f"{name}: at least 1, not {getattr(self, name)}")
         if self.ddof not in (0, 1):
             raise ValueError(f"ddof: 0 or 1, not {self.ddof}")
+        if self.base not in {"compounding", "fixed"}:
+            raise ValueError(f"base: compounding or fixed, not {self.base!r}")
         if not (math.isfinite(self.risk_free) and -1.0 < self.risk_free <= RISK_FREE_MAX):
             raise ValueError(f"risk_free: a fraction above -1, not {self.risk_free}")
         if self.starting_equity is not None:
             scaled(self.starting_equity, SCALE, "starting_equity")
         Calendar(self.zone)
+
+
+def basis_of(options: LedgerOptions) -> Basis:
+    """How returns become yearly, and why there may be none."""
+    return Basis(
+        options.periods_per_year,
+        options.risk_free,
+        options.ddof,
+        CAPITAL_NOT_POSITIVE if options.base == "fixed" else NOT_POSITIVE,
+    )
 
 
 def terms_of(options: LedgerOptions, scale: int) -> Terms:
@@ -56,7 +71,7 @@ def terms_of(options: LedgerOptions, scale: int) -> Terms:
     return Terms(
         options.currency,
         scale,
-        Basis(options.periods_per_year, options.risk_free, options.ddof),
+        basis_of(options),
         options.rolling_days,
         growth_days,
         needs(growth_days),

@@ -229,4 +229,8 @@ def portfolio(ledgers: Sequence[Ledger], options: LedgerOptions, now: datetime) 
 
 
 def _alike(one: LedgerOptions, other: LedgerOptions) -> bool:
-    return (one.zone, one.rolling_trades) == (other.zone, other.rolling_trades)
+    return (one.zone, one.base, one.rolling_trades) == (
+        other.zone,
+        other.base,
+        other.rolling_trades,
+    )

@@ -105,21 +105,30 @@ def of_days(
     terms: Terms,
     undefined: dict[str, str],
     prefix: str = "",
+    *,
+    fixed: Sums | None = None,
 ) -> tuple[float | None, float | None, float | None, float | None, float | None]:
-    """Sharpe, its standard error, Sortino, Calmar and CAGR; `days` None: equity is unknown."""
+    """Sharpe, its standard error, Sortino, Calmar and CAGR; `days` None: equity is unknown.
+
+    `fixed` are the same days' returns on a fixed base, where the first three are measured on it.
+    """
     if days is None:
         for name in OF_DAYS:
             undefined[prefix + name] = figures.NO_STARTING_EQUITY
         return None, None, None, None, None
     sharpe = stderr = sortino = calmar = cagr = None
     count, mean, _, _, _, _, _, downside, growth, missing = days
-    if missing or count < SHARPE_DAYS_MIN:
-        why = lacking(count, missing, SHARPE_DAYS_MIN)
+    spread, unknown = days, missing
+    if fixed is not None:
+        spread = fixed
+        _, mean, _, _, _, _, _, downside, _, unknown = fixed
+    if unknown or count < SHARPE_DAYS_MIN:
+        why = lacking(count, unknown, SHARPE_DAYS_MIN, terms.basis.missing)
         for name in OF_SPREAD:
             undefined[prefix + name] = why
     else:
         try:
-            sharpe, stderr = sharpe_and_stderr(days, terms.basis)
+            sharpe, stderr = sharpe_and_stderr(spread, terms.basis)
         except Undefined as reason:
             undefined[prefix + "sharpe"] = undefined[prefix + "sharpe_stderr"] = str(reason)
         if below := downside / count:

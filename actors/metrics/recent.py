@@ -48,7 +48,12 @@ def recent(sheet: Sheet, way: Walk, undefined: dict[str, str]) -> RecentDays:
     )
     some = days.sums(options.rolling_days)
     sharpe, stderr, sortino, calmar, _ = ratios.of_days(
-        None if way.start is None else some, max_drawdown, terms, undefined, PREFIX
+        None if way.start is None else some,
+        max_drawdown,
+        terms,
+        undefined,
+        PREFIX,
+        fixed=days.fixed_sums(options.rolling_days),
     )
     return RecentDays(
         trades=tally.trades,

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from actors.messages import Metrics, Ratios, Risk
 from actors.metrics import figures, ratios
 from actors.metrics.account import Account
+from actors.metrics.capital import Capital
 from actors.metrics.days import week_of
 from actors.metrics.moments import Moments, Sums, with_days
 from actors.metrics.money import UNITS, ZERO, in_units, micros, money
@@ -73,8 +74,13 @@ def metrics(account: Account, terms: Terms, now: datetime) -> Metrics:
     if drawdown is None or of_today is None or of_this_week is None or max_drawdown is None:
         _explain((drawdown, of_today, of_this_week, max_drawdown), equity, undefined)
     days, last_days = _moments(account, today, terms.rolling_days)
+    fixed = last_fixed = None
+    if account.capital is not None:
+        fixed, last_fixed = _fixed(account, account.capital, today, days, last_days)
     win_rate, profit_factor, expectancy, sqn = ratios.of_trades(tally, scale, undefined)
-    sharpe, stderr, sortino, calmar, cagr = ratios.of_days(days, max_drawdown, terms, undefined)
+    sharpe, stderr, sortino, calmar, cagr = ratios.of_days(
+        days, max_drawdown, terms, undefined, fixed=fixed
+    )
     if cagr is None:
         undefined["cagr"] = undefined["calmar"]
     avg_win, avg_loss = account.averages.of(tally, scale, undefined)
@@ -114,7 +120,7 @@ def metrics(account: Account, terms: Terms, now: datetime) -> Metrics:
         account.longest_win_streak,
         account.longest_loss_streak,
         0 if first is None else today - first + 1,
-        _rolling(account.window, last_days, terms, undefined),
+        _rolling(account.window, last_days, last_fixed, terms, undefined),
         undefined,
     )
 
@@ -187,7 +193,28 @@ def _moments(account: Account, today: int, rolling_days: int) -> tuple[Sums | No
     return whole, closed.days(returns, running, idle, days - span)
 
 
-def _rolling(window: Window, days: Sums | None, terms: Terms, undefined: dict[str, str]) -> Ratios:
+def _fixed(
+    account: Account, capital: Capital, today: int, days: Sums | None, last: Sums | None
+) -> tuple[Sums | None, Sums | None]:
+    """The same as `_moments` of the returns on the capital put in, of the same days."""
+    if days is None or last is None or account.returns_from is None:
+        return days, last
+    idle, value, count = today - account.day, capital.running(account.gain()), last[0]
+    # They do not compound: where growth is the sum of logarithms, theirs is that of returns
+    returns, running = (capital.returns, capital.returns), (value, value)
+    whole = capital.closed.days(returns, running, idle)
+    if count <= idle:
+        return whole, with_days(Moments(), 0.0, count)
+    return whole, capital.closed.days(returns, running, idle, days[0] - count)
+
+
+def _rolling(
+    window: Window,
+    days: Sums | None,
+    fixed: Sums | None,
+    terms: Terms,
+    undefined: dict[str, str],
+) -> Ratios:
     tally, prefix = window.tally, "rolling."
     max_drawdown = window.drawdown()
     if max_drawdown is None:
@@ -197,7 +224,7 @@ def _rolling(window: Window, days: Sums | None, terms: Terms, undefined: dict[st
         tally, terms.scale, undefined, prefix
     )
     sharpe, stderr, sortino, calmar, _ = ratios.of_days(
-        days, max_drawdown, terms, undefined, prefix
+        days, max_drawdown, terms, undefined, prefix, fixed=fixed
     )
     return Ratios(
         tally.trades,

@@ -13,6 +13,7 @@ import numpy as np
 
 from actors.metrics.account import Account, open_account
 from actors.metrics.block import Block
+from actors.metrics.capital import Capital
 from actors.metrics.days import Calendar
 from actors.metrics.summary import (
     FLOW,
@@ -133,9 +134,11 @@ def _deepest(block: Block, opening: Standing | None) -> float | None:
     return float(path.falls().max())
 
 
-def days(timeline: Timeline, calendar: Calendar, start: Standing | None) -> Account:
+def days(
+    timeline: Timeline, calendar: Calendar, start: Standing | None, *, fixed: bool = False
+) -> Account:
     """An account of which only what daily returns need is true."""
-    walk = open_account(calendar, _equity(start), 1)
+    walk = open_account(calendar, _equity(start), 1, fixed=fixed)
     for piece in timeline.base.pieces:
         walk.condensed(piece)
     for block in timeline.blocks:
@@ -145,11 +148,15 @@ def days(timeline: Timeline, calendar: Calendar, start: Standing | None) -> Acco
 
 
 def _returns(account: Account, timeline: Timeline, start: Standing | None, since: int) -> None:
-    walk = _resumed(account, timeline, start, since) or days(timeline, account.calendar, start)
+    walk = _resumed(account, timeline, start, since)
+    if walk is None:
+        fixed = account.capital is not None
+        walk = days(timeline, account.calendar, start, fixed=fixed)
     account.returns, account.logs = walk.returns, walk.logs
     account.first_day, account.returns_from = walk.first_day, walk.returns_from
     account.cut_equity = walk.cut_equity
     account.cut_return, account.cut_log = walk.cut_return, walk.cut_log
+    account.capital = walk.capital
     account.closed.clear()
 
 
@@ -173,6 +180,10 @@ def _resumed(
     if opening is None or day < account.returns_from or begins < timeline.base.cut:
         return None
     walk = open_account(calendar, opening.equity, 1)
+    if account.capital is not None:
+        if start is None:  # only the first reported equity tells what was put in
+            return None
+        walk.capital = Capital(start.equity + timeline.until(place).flows)
     walk.resume(begins, account, day - account.returns_from)
     for block in timeline.blocks[place[0] :]:
         for piece in block.pieces(calendar):

@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 
 from actors.metrics.arrays import Flags, Floats, Ints
-from actors.metrics.figures import NO_TRADES, NOT_POSITIVE, ZERO_VARIANCE, Returns, Undefined
+from actors.metrics.figures import NO_TRADES, ZERO_VARIANCE, Basis, Returns, Undefined
 
 CONFIDENCE = 0.95
 TAIL_DAYS_MIN = 20
@@ -26,22 +26,22 @@ class Drawdowns(Struct, frozen=True):
     longest_s: float
 
 
-def value_at_risk(returns: Returns) -> float:
+def value_at_risk(returns: Returns, basis: Basis) -> float:
     """The loss that 5 % of the days reached or exceeded: a positive fraction of equity.
 
     Historical, without interpolation: minus the k-th smallest return, k = 5 % of the days rounded
     up (the inverse of the empirical distribution, type 1 of Hyndman and Fan 1996). Negative where
     even those days won.
     """
-    return 0.0 - float(_tail(returns)[-1])  # never -0.0
+    return 0.0 - float(_tail(returns, basis)[-1])  # never -0.0
 
 
-def expected_shortfall(returns: Returns) -> float:
+def expected_shortfall(returns: Returns, basis: Basis) -> float:
     """The mean loss of those k worst days: a positive fraction of equity.
 
     Source: Acerbi and Tasche (2002), "On the coherence of expected shortfall".
     """
-    return 0.0 - float(_tail(returns).mean())
+    return 0.0 - float(_tail(returns, basis).mean())
 
 
 def drawdown_durations(when: Ints, high: Flags, now: int) -> Drawdowns:
@@ -124,13 +124,13 @@ def profit_factor_stderr(pnl: Floats) -> float:
     return _ratio_stderr(np.maximum(pnl, 0.0), lost, 1.0)
 
 
-def sortino_stderr(returns: Returns, periods: int) -> float:
+def sortino_stderr(returns: Returns, basis: Basis) -> float:
     """Delta method for mean(r) / sqrt(mean(min(r, 0)^2)) of n days, times sqrt(periods)."""
-    _require_days(returns, 2)
+    _require_days(returns, 2, basis)
     below = np.minimum(returns, 0.0) ** 2
     if not below.any():
         raise Undefined("no losing day")
-    return _ratio_stderr(returns, below, 0.5) * math.sqrt(periods)
+    return _ratio_stderr(returns, below, 0.5) * basis.root
 
 
 def _ratio_stderr(over: Floats, under: Floats, power: float) -> float:
@@ -141,18 +141,18 @@ def _ratio_stderr(over: Floats, under: Floats, power: float) -> float:
     return math.sqrt(max(float(slope @ spread @ slope), 0.0) / len(over))
 
 
-def _tail(returns: Returns) -> Returns:
-    _require_days(returns, TAIL_DAYS_MIN)
+def _tail(returns: Returns, basis: Basis) -> Returns:
+    _require_days(returns, TAIL_DAYS_MIN, basis)
     # 0.05 n in integers, because 1 - 0.95 is not 0.05
     worst = -(-len(returns) * round((1 - CONFIDENCE) * 100) // 100)
     return np.sort(returns)[:worst]
 
 
-def _require_days(returns: Returns, days: int) -> None:
+def _require_days(returns: Returns, days: int, basis: Basis) -> None:
     if len(returns) < days:
         raise Undefined(f"needs {days} days")
     if np.isnan(returns).any():
-        raise Undefined(NOT_POSITIVE)
+        raise Undefined(basis.missing)
 
 
 def _require_trades(pnl: Floats) -> None:

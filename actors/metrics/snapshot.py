@@ -25,12 +25,13 @@ from actors.metrics.past import Past
 from actors.metrics.timeline import Timeline
 from actors.metrics.window import Segment
 
-FORMAT: Final = f"8 {sys.byteorder}"
+FORMAT: Final = f"9 {sys.byteorder}"
 GROUP_BLOCKS: Final = 16
 SCALARS: Final = tuple(
     field.name
     for field in fields(Account)
-    if field.name not in ("calendar", "window", "returns", "logs", "tally", "closed", "averages")
+    if field.name
+    not in ("calendar", "window", "returns", "logs", "tally", "closed", "averages", "capital")
 )
 
 Stored = bytes | list[str] | dict[str, bytes]  # raw, beyond 64 bits, or one value for all
@@ -102,12 +103,15 @@ def unpack(
 
 
 def _settings(options: LedgerOptions) -> list[str | int]:
-    return [str(options.starting_equity), options.zone, options.rolling_trades]
+    return [str(options.starting_equity), options.zone, options.rolling_trades, options.base]
 
 
 def fits(packed: Packed, options: LedgerOptions) -> None:
-    """Raise Unusable where settings changed that need what is compacted."""
-    start, zone, trades = packed["settings"]
+    """Raise Unusable where settings changed that need what is compacted.
+
+    Another base needs nothing of it: each day's pieces tell what flowed.
+    """
+    start, zone, trades, _ = packed["settings"]
     for setting, differs in (
         ("starting_equity", start != str(options.starting_equity)),
         ("metrics.zone", zone != options.zone),
@@ -121,9 +125,11 @@ def fits(packed: Packed, options: LedgerOptions) -> None:
 
 
 def _pack_account(account: Account) -> Packed:
+    capital = account.capital
     return {
         "scalars": {name: getattr(account, name) for name in SCALARS},
         "tally": list(astuple(account.tally)),
+        "capital": None if capital is None else [capital.amount, capital.parts],
         "window": [
             [getattr(segment, name) for name in Segment.__struct_fields__]
             for segment in account.window.segments()
@@ -132,8 +138,11 @@ def _pack_account(account: Account) -> Packed:
 
 
 def _returns(account: Account) -> bytes:
-    """Each day's return, and then its logarithm, as doubles."""
-    return account.returns.tobytes() + account.logs.tobytes()
+    """Each day's return, then its logarithm, then that on a fixed base if any, as doubles."""
+    columns = [account.returns, account.logs]
+    if account.capital is not None:
+        columns.append(account.capital.returns)
+    return b"".join(column.tobytes() for column in columns)
 
 
 def _fill_account(account: Account, packed: Packed, returns: bytes, *, same: bool) -> None:
@@ -147,8 +156,12 @@ def _fill_account(account: Account, packed: Packed, returns: bytes, *, same: boo
         return
     for name, value in scalars.items():
         setattr(account, name, value)
-    days = array("d", returns)
-    account.returns, account.logs = days[: len(days) // 2], days[len(days) // 2 :]
+    numbers, capital = array("d", returns), account.capital
+    days = len(numbers) // (2 if capital is None else 3)
+    account.returns, account.logs = numbers[:days], numbers[days : 2 * days]
+    if capital is not None:
+        capital.amount, capital.parts = packed["capital"]
+        capital.returns = numbers[2 * days :]
     account.window.restore([_segment(*parts) for parts in packed["window"]])
 
 

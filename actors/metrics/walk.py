@@ -24,6 +24,8 @@ class Days(Struct, frozen=True):
 
     The day that is not over counts as it stands. `logs` are those of 1 + each return; the last
     `idle` days had no entry. `last` is today, or the day of an entry that is ahead of the clock.
+    `fixed` are the same days' returns on the capital put in (NaN: that was not positive), where an
+    account is measured by them.
     """
 
     first: int
@@ -31,16 +33,29 @@ class Days(Struct, frozen=True):
     idle: int
     returns: Floats
     logs: Floats
+    fixed: Floats | None = None
+
+    @property
+    def measured(self) -> Floats:
+        """The returns by the base that the options name."""
+        return self.returns if self.fixed is None else self.fixed
 
     def sums(self, most: int | None = None) -> Moments:
         """The moments of all these days, or of the last so many, to the bit as live figures'."""
-        days = len(self.returns)
+        return self._sums(self.returns, self.logs, most)
+
+    def fixed_sums(self, most: int | None = None) -> Moments | None:
+        """The same of returns on a fixed base; None where they are not what is asked for."""
+        return None if self.fixed is None else self._sums(self.fixed, self.fixed, most)
+
+    def _sums(self, returns: Floats, logs: Floats, most: int | None) -> Moments:
+        days = len(returns)
         span = days if most is None else min(most, days)
         if span <= self.idle:
             return Moments(*with_days(Moments(), 0.0, span))
         ends = days - self.idle - 1
-        closed = array("d", self.returns[:ends]), array("d", self.logs[:ends])
-        running = float(self.returns[ends]), float(self.logs[ends])
+        closed = array("d", returns[:ends]), array("d", logs[:ends])
+        running = float(returns[ends]), float(logs[ends])
         return Moments(*Closed().days(closed, running, self.idle, days - span))
 
 
@@ -73,12 +88,15 @@ def walk(sheet: Sheet, now: int) -> Walk:
 
 def _days(sheet: Sheet, now: int) -> Days:
     calendar = Calendar(sheet.options.zone)
-    account = restate.days(sheet.timeline(), calendar, opened(sheet.start))
+    fixed = sheet.options.base == "fixed"
+    account = restate.days(sheet.timeline(), calendar, opened(sheet.start), fixed=fixed)
     today = max(calendar.day_of(now), account.day)
     if account.returns_from is None:
-        return Days(today, today, 0, np.zeros(0), np.zeros(0))
-    value, log = account.running()
-    days = np.zeros((2, today - account.returns_from + 1))
-    days[0, : len(account.returns) + 1] = [*account.returns, value]
-    days[1, : len(account.logs) + 1] = [*account.logs, log]
+        return Days(today, today, 0, *np.zeros((2 + fixed, 0)))
+    columns = list(zip((account.returns, account.logs), account.running(), strict=True))
+    if (capital := account.capital) is not None:
+        columns.append((capital.returns, capital.running(account.gain())))
+    days = np.zeros((len(columns), today - account.returns_from + 1))
+    for row, (closed, running) in zip(days, columns, strict=True):
+        row[: len(closed) + 1] = [*closed, running]
     return Days(account.returns_from, today, today - account.day, *days)

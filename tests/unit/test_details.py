@@ -20,6 +20,7 @@ from actors.metrics.breakdown import local_times
 from actors.metrics.details import WANTED, details, record
 from actors.metrics.details import study as worked_out
 from actors.metrics.families import FAMILIES, family
+from actors.metrics.figures import Basis
 from actors.metrics.ledger import Ledger, LedgerOptions
 from actors.metrics.money import floats, micros
 from actors.metrics.portfolio import portfolio
@@ -93,10 +94,13 @@ events = st.lists(
 )
 
 
-@given(events, st.sampled_from([None, Decimal(1_000)]), st.sampled_from(ZONES))
+bases = st.sampled_from(["compounding", "fixed"])
+
+
+@given(events, st.sampled_from([None, Decimal(1_000)]), st.sampled_from(ZONES), bases)
 @settings(max_examples=150, deadline=None)
-def test_it_goes_the_way_of_the_live_figures(given_events, start, zone):
-    book = history(*given_events, starting_equity=start, zone=zone)
+def test_it_goes_the_way_of_the_live_figures(given_events, start, zone, base):
+    book = history(*given_events, starting_equity=start, zone=zone, base=base)
     of, want = study(book, NOW), book.metrics(NOW)
     same_way(of, want)
     first, returns = book.daily_returns()
@@ -123,7 +127,7 @@ def same_way(of, want):
         assert len(of.walk.days.returns) == want.days
     for name in ("sharpe", "sortino"):
         if (have := getattr(want, name)) is not None:
-            computed = getattr(figures, name)(of.walk.days.returns, figures.Basis())
+            computed = getattr(figures, name)(of.walk.days.measured, figures.Basis())
             assert computed == pytest.approx(have, rel=1e-6, abs=1e-6)
 
 
@@ -327,7 +331,7 @@ def test_its_standard_errors_agree_with_resampling(name):
         samples = pnl[rng.integers(0, 2_000, (1_000, 2_000))]
         values = np.maximum(samples, 0).sum(1) / np.maximum(-samples, 0).sum(1)
     else:
-        stderr = risk.sortino_stderr(returns, 365)
+        stderr = risk.sortino_stderr(returns, Basis(365))
         samples = returns[rng.integers(0, 2_000, (1_000, 2_000))]
         down = np.sqrt((np.minimum(samples, 0) ** 2).mean(1))
         values = samples.mean(1) / down * 365**0.5
@@ -363,13 +367,14 @@ def test_it_says_why_a_detail_is_undefined():
 @given(
     st.lists(events, min_size=2, max_size=3),
     st.lists(st.sampled_from([None, Decimal(1_000)]), min_size=3, max_size=3),
+    bases,
 )
 @settings(max_examples=100, deadline=None)
-def test_it_merges_accounts_as_the_live_portfolio_does(histories, starts):
+def test_it_merges_accounts_as_the_live_portfolio_does(histories, starts, base):
     ledgers = []
     for rank, (given_events, start) in enumerate(zip(histories, starts, strict=False)):
         named = [msgspec.structs.replace(event, bot=f"b{rank}") for event in given_events]
-        options = LedgerOptions(starting_equity=start)
+        options = LedgerOptions(starting_equity=start, base=base)
         ledgers.append(ledger(named, options))
         ledgers[-1].name = f"b{rank}"
     same_way(whole(ledgers, NOW), portfolio(ledgers, ledgers[0].options, NOW))

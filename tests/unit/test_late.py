@@ -12,6 +12,7 @@ from actors.metrics.ledger import Ledger, LedgerOptions
 from actors.metrics.portfolio import Portfolio
 
 pytestmark = pytest.mark.usefixtures("small_blocks")
+BASES = ("compounding", "fixed")
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 
 
@@ -72,7 +73,12 @@ def test_it_tells_after_each_late_event_what_it_would_tell_in_order(seed):
     events = history(dice, dice.choice([12, 60, 150]), moves, dice.choice([0, 2, 2, 17]))
     zone = dice.choice(["UTC", "America/New_York"])
     start = dice.choice([None, Decimal(1000), Decimal(1000), Decimal("12345678901.25")])
-    options = LedgerOptions(starting_equity=start, zone=zone, rolling_trades=dice.choice([3, 20]))
+    options = LedgerOptions(
+        starting_equity=start,
+        zone=zone,
+        rolling_trades=dice.choice([3, 20]),
+        base=dice.choice(BASES),
+    )
     late = Ledger(options)
     arrived = dice.sample(events, len(events))
     for count, event in enumerate(arrived, 1):
@@ -131,7 +137,7 @@ def test_it_merges_bots_anew_as_it_would_have_followed_them(seed):
         book.name = name
         for event in events[name]:
             book.apply(event)
-    options = LedgerOptions(rolling_trades=dice.choice([3, 30]))
+    options = LedgerOptions(rolling_trades=dice.choice([3, 30]), base=dice.choice(BASES))
     now = MONDAY + timedelta(days=23)
     anew = Portfolio(options)
     once = anew.metrics(list(books.values()), now)
@@ -164,7 +170,7 @@ def test_it_follows_bots_whose_events_arrive_in_any_order(seed):
             (place + dice.random() * dice.choice([0, 3, 60]), book, one)
             for place, one in enumerate(some)
         ]
-    options = LedgerOptions(rolling_trades=dice.choice([3, 30]))
+    options = LedgerOptions(rolling_trades=dice.choice([3, 30]), base=dice.choice(BASES))
     now, follower = MONDAY + timedelta(days=23), Portfolio(options)
     for _, book, event in sorted(events, key=lambda each: each[0]):
         book.apply(event)

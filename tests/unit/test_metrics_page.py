@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from actors.messages import Trade
@@ -64,6 +65,15 @@ def test_it_computes_what_the_page_works_out_by_hand(name, text):
     metrics, detail, _ = computed()
     value = getattr(metrics, name) if hasattr(metrics, name) else getattr(detail, name)
     assert shown(value, text) == text
+
+
+@pytest.mark.parametrize("row", rows(section("A fixed base"))[1:], ids=lambda row: row[0])
+def test_it_computes_what_the_page_works_out_on_a_fixed_base(row):
+    ledger = Ledger(msgspec.structs.replace(OPTIONS, base="fixed"))
+    for trade in trades():
+        ledger.apply(trade)
+    name, _, text = row
+    assert shown(getattr(ledger.metrics(NOW), name.strip("`")), text) == text
 
 
 def test_it_follows_equity_as_the_page_does():

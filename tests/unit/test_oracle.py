@@ -54,7 +54,9 @@ marks = st.builds(
     cents.map(lambda amount: amount + 1_000) | cents,  # the latter in debt, half of them
 )
 starts = st.sampled_from([None, Decimal(1_000), Decimal("0.01"), Decimal(1_000_000)])
-zones = st.sampled_from(ZONES)
+choices = st.fixed_dictionaries(
+    {"zone": st.sampled_from(ZONES), "base": st.sampled_from(["compounding", "fixed"])}
+)
 
 
 histories = st.lists(trades(cents | fine) | trades(cents) | flows | marks, max_size=40)
@@ -69,18 +71,18 @@ def small_blocks():
         yield
 
 
-@given(histories, starts, zones, st.integers(0, 40), st.sets(st.integers(0, 40)))
+@given(histories, starts, choices, st.integers(0, 40), st.sets(st.integers(0, 40)))
 @settings(max_examples=300, deadline=None)
-def test_it_agrees_with_the_oracle_on_any_history(events, start, zone, late, asked):
+def test_it_agrees_with_the_oracle_on_any_history(events, start, chosen, late, asked):
     now = FIRST + timedelta(seconds=SPAN_S, days=late)
-    ledger = Ledger(LedgerOptions(starting_equity=start, zone=zone, rolling_trades=7))
+    ledger = Ledger(LedgerOptions(starting_equity=start, rolling_trades=7, **chosen))
     for place, event in enumerate(events):
         ledger.apply(event)
         if place in asked:  # what is asked for in between changes nothing
             ledger.risk(now)
             if place % 2:
                 ledger.metrics(now)
-    wrong = oracle.differences(ledger.metrics(now), events, start, now, zone=zone, trades=7)
+    wrong = oracle.differences(ledger.metrics(now), events, start, now, trades=7, **chosen)
     assert not wrong
 
 

@@ -19,6 +19,7 @@ from actors.metrics.money import micros
 pytestmark = pytest.mark.usefixtures("small_blocks")
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS = 60
+BASES = ("compounding", "fixed")
 
 
 def amount(dice):
@@ -78,6 +79,7 @@ def options(dice):
         zone=dice.choice(["UTC", "America/New_York", "Asia/Tokyo"]),
         rolling_trades=dice.choice([3, 20]),
         rolling_days=dice.choice([5, 90]),
+        base=dice.choice(BASES),
     )
 
 
@@ -241,10 +243,15 @@ def bot_options(dice):
     starts = {bot: dice.choice([None, Decimal(1000), Decimal("77.25")]) for bot in BOTS}
     if dice.random() < 0.5:
         starts = dict.fromkeys(BOTS, Decimal(1000))
+    base = dice.choice(BASES)
 
     def choose(bot):
         return LedgerOptions(
-            starting_equity=starts[bot], currency_is_set=False, zone=zone, rolling_trades=rolling
+            starting_equity=starts[bot],
+            currency_is_set=False,
+            zone=zone,
+            rolling_trades=rolling,
+            base=base,
         )
 
     return choose

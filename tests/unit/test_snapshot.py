@@ -51,20 +51,24 @@ def again(ledgers, choose, depot, parts=()):
     return restored, parts
 
 
+@pytest.mark.parametrize("base", ["compounding", "fixed"])
 @pytest.mark.parametrize("seed", range(40))
-def test_it_gives_the_same_ledger_again(seed):
+def test_it_gives_the_same_ledger_again(seed, base):
+    def choose(bot):
+        return msgspec.structs.replace(options(bot), base=base)
+
     dice = random.Random(seed)
     events = history(dice, dice.choice([4, 60, 200]))
     cut = dice.randrange(len(events))
-    ledgers = built(events[:cut])
+    ledgers = built(events[:cut], choose)
     depot = Depot()
-    restored, parts = again(ledgers, options, depot)
+    restored, parts = again(ledgers, choose, depot)
     assert bits(restored) == bits(ledgers)
     for event in events[cut:]:
         assert restored.apply(event) == ledgers.apply(event)
         assert restored.refused == ledgers.refused
-    assert bits(restored) == bits(ledgers) == bits(built(events))
-    twice, _ = again(restored, options, Depot(10_000), parts)
+    assert bits(restored) == bits(ledgers) == bits(built(events, choose))
+    twice, _ = again(restored, choose, Depot(10_000), parts)
     assert bits(twice) == bits(ledgers)
     for bot, ledger in twice.of.items():
         assert ledger.series(300) == ledgers.of[bot].series(300)
@@ -74,7 +78,7 @@ def test_it_gives_the_same_ledger_again(seed):
 def test_it_follows_settings_that_changed_meanwhile(seed):
     dice = random.Random(seed)
     events = history(dice, 120)
-    ledgers = built(events[:90])
+    ledgers, base = built(events[:90]), dice.choice(["compounding", "fixed"])
 
     def other(bot):
         start = {"alpha": Decimal("777.123456789012345678"), "beta": Decimal(5000)}
@@ -84,6 +88,7 @@ def test_it_follows_settings_that_changed_meanwhile(seed):
             zone="Asia/Tokyo",
             rolling_trades=7,
             ddof=0,
+            base=base,
         )
 
     restored, _ = again(ledgers, other, Depot())
