@@ -115,10 +115,17 @@ def _tripped(facts: Facts, event: CircuitBreaker, told: Stamp) -> Facts:
 def _until(event: CircuitBreaker, told: Stamp) -> datetime | None:
     """Return when a breaker closes by our clock: of one told late, its whole time counts from then.
 
-    Its sender's clock may be behind, and its end, too.
+    Its sender's clock may be behind, and its end, too. An end that is none (not after its stamp)
+    would hide it, so none is known then.
     """
-    late_s = told.lag_s if told.lag_s > CLOSE_S else 0.0
-    return event.until + timedelta(seconds=late_s) if event.until is not None else None
+    if event.until is None or event.until <= told.at:
+        return None
+    if told.lag_s <= CLOSE_S:
+        return event.until
+    try:
+        return event.until + timedelta(seconds=told.lag_s)
+    except OverflowError:  # "never" is told as the last day that there is
+        return event.until
 
 
 def _counted(facts: Facts, event: Positions, told: Stamp) -> Facts:

@@ -309,6 +309,16 @@ def test_it_gives_a_breaker_its_whole_time_where_its_stamp_is_old(lag_s, until_s
     assert known.circuit_breaker.until == at + timedelta(seconds=until_s)
 
 
+@pytest.mark.parametrize("lag_s", [0, 3_600])
+def test_it_opens_a_breaker_whatever_its_end_is(lag_s):
+    never = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    known = applied(Facts(), breaker(ago(lag_s), until=never), NOW)
+    assert judged(known).circuit_breaker == BreakerState(True, "", ago(lag_s), never)
+    for end in (datetime(1970, 1, 1, tzinfo=UTC), ago(lag_s)):  # over before it began
+        known = applied(Facts(), breaker(ago(lag_s), until=end), NOW)
+        assert judged(known).circuit_breaker == BreakerState(True, "", ago(lag_s))
+
+
 @pytest.mark.parametrize(
     ("stands_s", "comes_s", "until_s"),
     [(600, 60, 600), (60, 600, 600), (None, 60, None), (60, None, None)],
