@@ -36,10 +36,14 @@ class Mark:
         return 0
 
     def keep(self) -> None:
-        """Bring to disk what is written from now on, until closed, and let nobody wait for it."""
+        """Bring to disk what is written, now and until closed, and let nobody wait for it.
+
+        What is written already as well: of a database that was set aside the mark is ahead.
+        """
         with suppress(RuntimeError):  # no room for a thread: the kernel does it, in half a minute
             sync = _Sync(self._path)
             sync.start()
+            sync.news.set()
             self._sync = sync
 
     def write(self, head: int) -> None:
