@@ -44,6 +44,17 @@ def enqueue(tx: Tx, notice: Notice, channels: list[str], before: str, now: float
         tx.queue.done(channel, job.id, now, f"told in {notice.id}")
 
 
+def park(tx: Tx, job: Job, now: float, why: str) -> None:
+    """Park what was refused for good; what ended meanwhile says so, should it ever go."""
+    tx.queue.dead(job.topic, job.id, now, why)
+    if outbox.notice_of(job).kind not in outbox.TELLING:
+        return
+    notices = (outbox.notice_of(j) for j in tx.queue.group(job.group) if j.topic == job.topic)
+    end = next((notice for notice in notices if notice.kind == "resolved"), None)
+    if end is not None:
+        outbox.fold(tx, [job], over(end), now)
+
+
 def put_back(tx: Tx, channel: str, now: float) -> None:
     """Queue again what a channel had in hand and nobody has any more."""
     tx.queue.release_inflight(now, channel)

@@ -322,7 +322,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
 
         def mark(tx: Tx, job: Job) -> None:
             if parks:
-                tx.queue.dead(job.topic, job.id, stamp.timestamp(), error.reason)
+                again.park(tx, job, stamp.timestamp(), error.reason)
             else:
                 tx.queue.retry(job.topic, job.id, stamp.timestamp(), due, error.reason)
                 again.reunite(tx, job.group, job.topic, stamp.timestamp())

@@ -176,6 +176,23 @@ async def test_it_tells_once_what_was_refused_and_is_over_when_a_test_passes(tmp
     assert [n.over for _, n in slack.taken if n.trigger == "state"] == [True]
 
 
+async def test_it_says_of_what_was_refused_as_it_ended_that_it_is_over(tmp_path):
+    world = World(tmp_path, 2)
+    Holding(world.providers["slack"], [busy(permanent=True)])
+    async with world.living() as life:
+        await come_and_go(life)
+        await anyio.sleep(10)
+        jobs = (await life.jobs())["slack"]
+        states = {n.kind: job.state for job, n in jobs if n.trigger == "state"}
+        assert states == {"fired": "dead", "resolved": "done"}
+        await life.ref("slack").ask(SendTest(notice(kind="test")))
+        await settled(world, life)
+    told_of_it = [
+        (n.kind, n.over) for _, n in world.providers["slack"].taken if n.trigger == "state"
+    ]
+    assert told_of_it == [("resolved", False), OVER]
+
+
 async def test_it_is_one_message_after_a_kill(tmp_path):
     world = World(tmp_path, 2)
     Holding(world.providers["slack"], [busy()])
