@@ -52,7 +52,7 @@ def park(tx: Tx, job: Job, now: float, why: str) -> None:
     notices = (outbox.notice_of(j) for j in tx.queue.group(job.group) if j.topic == job.topic)
     end = next((notice for notice in notices if notice.kind == "resolved"), None)
     if end is not None:
-        outbox.fold(tx, [job], over(end), now)
+        outbox.fold_parked(tx, [job], over(end), now)
 
 
 def put_back(tx: Tx, channel: str, now: float) -> None:

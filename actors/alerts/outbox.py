@@ -185,12 +185,10 @@ def resolve(
     for channel, jobs in topics.items():
         if closes and channel not in incidents:
             continue
-        waiting = [job for job in jobs if job.state in ("queued", "held")]
-        waiting = [job for job in waiting if not overtaken(tx, job, now)]
+        waiting = _joined(tx, jobs, notice, now, incident=channel in incidents)
         parked = [job for job in jobs if job.state == "dead" and notice_of(job).kind in TELLING]
         if parked:
-            uncounted = replace(combined, suppressed=0, span_s=0.0, worst="")
-            fold(tx, parked, uncounted, now)  # its end that goes by itself counts that
+            fold_parked(tx, parked, combined, now)
         if waiting:
             fold(tx, waiting, combined, now)
         elif channel in enabled:
@@ -199,6 +197,26 @@ def resolve(
     if not before and not why_held:
         return 0
     return len(_held(tx.queue.group(notice.alert_id))) - len(before)
+
+
+def _may_be_known(jobs: list[Job]) -> bool:
+    """Say whether a channel may know of an alert: it was asked, and has not refused."""
+    return any(job.attempts and job.state != "dead" for job in jobs)
+
+
+def _joined(tx: Tx, jobs: list[Job], end: Notice, now: float, *, incident: bool) -> list[Job]:
+    """Return the waiting work that an end joins.
+
+    What is held gives way to the end of an incident: in a digest it would not close that.
+    """
+    waiting = [job for job in jobs if job.state in ("queued", "held")]
+    waiting = [job for job in waiting if not overtaken(tx, job, now)]
+    if not incident or not _may_be_known(jobs):
+        return waiting
+    for job in waiting:
+        if job.state == "held":
+            tx.queue.done(job.topic, job.id, now, told_in(end))
+    return [job for job in waiting if job.state != "held"]
 
 
 def _held(jobs: list[Job]) -> set[str]:
@@ -268,14 +286,23 @@ def expire(tx: Tx, channels: list[str], now: float, incidents: Container[str] = 
     held = 0
     for channel in channels:
         waiting = tx.queue.stale(channel, now - OWED_S, PRIORITY["critical"], EXPIRED_MAX)
-        alone = ALONE | {"resolved"} if channel in incidents else ALONE  # no digest closes one
-        waiting = [job for job in waiting if notice_of(job).kind not in alone]
+        waiting = [job for job in waiting if notice_of(job).kind not in ALONE]
+        if channel in incidents:  # no digest closes one
+            waiting = [job for job in waiting if not _closes(tx, job)]
         for place, job in enumerate(waiting):
             old = job.created < now - EXPIRES_S
             if old or place < len(waiting) - OWED_MAX:
                 held += job.id.rpartition("/")[0] not in _held(tx.queue.group(job.group))
                 tx.queue.hold(channel, job.id, now, EXPIRED if old else OWED)
     return held
+
+
+def _closes(tx: Tx, job: Job) -> bool:
+    """Say whether waiting work closes an incident that may be open."""
+    notice = notice_of(job)
+    if not notice.over:
+        return notice.kind == "resolved"
+    return _may_be_known([one for one in tx.queue.group(job.group) if one.topic == job.topic])
 
 
 def fail_over(tx: Tx, notice: Notice, channels: list[str], now: float) -> None:
@@ -323,6 +350,11 @@ def fold(tx: Tx, waiting: list[Job], combined: Notice, now: float) -> Notice:
     for job in others:
         tx.queue.done(job.topic, job.id, now, told_in(combined))
     return combined
+
+
+def fold_parked(tx: Tx, parked: list[Job], combined: Notice, now: float) -> None:
+    """Make one message of those that are parked; their end, which goes by itself, counts."""
+    fold(tx, parked, replace(combined, suppressed=0, span_s=0.0, worst=""), now)
 
 
 def told_in(notice: Notice) -> str:

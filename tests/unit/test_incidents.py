@@ -116,3 +116,46 @@ def test_it_lets_no_end_of_an_incident_join_a_digest(at_desk):
     expire(desk.book, desk.tx, desk.now)
     held = {c: sum(state == "held" for state, _ in states(desk, c)) for c in CHANNELS}
     assert held == {"slack": 5, "pager": 0}
+
+
+WORSE = replace(BAD, band=2, title="20 losses")
+
+
+@pytest.mark.parametrize(
+    "options", [{"quiet": Hours(time(0, 10), time(7))}, {"hourly_limit": 1}], ids=["quiet", "limit"]
+)
+def test_it_closes_an_incident_of_which_a_repeat_is_held(at_desk, options):
+    desk = at_desk(**options)
+    told(desk)
+    desk.wait(900)
+    desk.take(WORSE)
+    assert states(desk, "pager") == [("done", "fired"), ("held", "reminder")]
+    desk.take(OVER)
+    assert states(desk, "slack") == [("done", "fired"), ("held", "fired")]
+    assert states(desk, "pager")[2:] == [("queued", "resolved")]
+    assert desk.sent("pager") == [FIRED, ("resolved", "20 losses")]
+    assert len(desk.held()) == desk.book.held == 1
+
+
+def several(desk):
+    """Let as many warnings be over as let some of them join a digest; the channel is down."""
+    findings = [replace(BAD, subject=str(number)) for number in range(OWED_MAX + 5)]
+    desk.take(*findings)
+    yield
+    desk.take(*(replace(WORSE, subject=one.subject) for one in findings))
+    desk.take(*(replace(one, band=0) for one in findings))
+    desk.now_s += 120
+    expire(desk.book, desk.tx, desk.now)
+    yield
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_it_lets_what_is_over_join_a_digest_only_where_no_incident_is_open(at_desk, opened):
+    desk = at_desk(hourly_limit=1_000)
+    story = several(desk)
+    next(story)
+    if opened:
+        desk.deliver("pager")
+    next(story)
+    assert {n.over for job, n in desk.jobs("pager") if job.state in ("queued", "held")} == {True}
+    assert sum(state == "held" for state, _ in states(desk, "pager")) == (0 if opened else 5)
