@@ -33,10 +33,12 @@ def enqueue(tx: Tx, notice: Notice, channels: list[str], before: str, now: float
     """Queue a notice on each channel, in the place of what still waits about the alert before."""
     known = outbox.get(tx, before)
     span_s = (notice.at - known.opened).total_seconds() if known is not None else 0.0
-    waiting = {job.topic: job for job in tx.queue.group(before) if _gives_way(job, notice)}
+    jobs = tx.queue.group(before)
+    heard = {job.topic for job in jobs if job.state == "done" and job.attempts}
+    waiting = {job.topic: job for job in jobs if _gives_way(job, notice)}
     for channel in channels:
         job = waiting.get(channel)
-        if job is None:
+        if job is None or channel in heard:
             outbox.enqueue(tx, notice, [channel], now, held=False)
             continue
         told = _counting(outbox.notice_of(job), notice, max(0.0, span_s))

@@ -159,3 +159,14 @@ def test_it_lets_what_is_over_join_a_digest_only_where_no_incident_is_open(at_de
     next(story)
     assert {n.over for job, n in desk.jobs("pager") if job.state in ("queued", "held")} == {True}
     assert sum(state == "held" for state, _ in states(desk, "pager")) == (0 if opened else 5)
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_it_tells_the_end_of_what_was_told_before_its_return(at_desk, channel):
+    desk = at_desk()
+    told(desk)
+    desk.take(WORSE)
+    desk.take(OVER)
+    desk.now_s += 10
+    desk.take(BAD)
+    assert desk.sent(channel) == [FIRED, ("fired", "20 losses (over)"), FIRED]
