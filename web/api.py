@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 from quart import Blueprint, Response, request
 
-from actors.alerts import outbox, record
+from actors.alerts import ids, outbox, record
 from actors.alerts.commands import Acknowledge, AddSilence, ListSilences, RemoveSilence
 from actors.codec import BadBatch
 from actors.health.actor import HealthQuery
@@ -261,7 +261,7 @@ def _limit(default: int) -> int:
 def _before() -> str | None:
     """Return the id to go on from: one that is gone by now is still a place in time."""
     before = request.args.get("before")
-    if before is not None and not outbox.is_id(before):
+    if before is not None and not ids.is_id(before):
         raise Refusal(422, f"before: {before[:40]!r} is no alert's id")
     return before
 

@@ -16,7 +16,7 @@ import msgspec
 from anyio.lowlevel import checkpoint
 from msgspec.structs import replace
 
-from actors.alerts import controls, disk, outbox, shown, triggers
+from actors.alerts import controls, disk, ids, outbox, shown, triggers
 from actors.alerts.account import Accounts
 from actors.alerts.book import Book
 from actors.alerts.commands import (
@@ -365,7 +365,7 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         command = checked(command, self._book.policy.triggers, now)
         if len(self._silences_in_force()) >= SILENCES_MAX:
             raise Declined(f"there are {SILENCES_MAX} silences already")
-        id_ = outbox.new_id(now, max(self._book.silences, default=""))
+        id_ = ids.new_id(now, max(self._book.silences, default=""))
         silence = Silence(
             id_,
             command.reason,

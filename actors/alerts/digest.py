@@ -12,7 +12,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from actors.alerts import outbox
+from actors.alerts import expiry, outbox
 from actors.alerts.hush import COMBINED, LIMITED, QUIET, WINDOW
 from actors.alerts.step import Step
 from actors.messages import Alert, Notice
@@ -25,8 +25,8 @@ REASONS = {
     WINDOW: "maintenance window",
     LIMITED: "hourly limit",
     COMBINED: "more than 30 criticals in an hour",
-    outbox.OWED: "a channel was down",
-    outbox.EXPIRED: "undelivered for 72 h",
+    expiry.OWED: "a channel was down",
+    expiry.EXPIRED: "undelivered for 72 h",
 }
 
 _REST = re.compile(r"and (\d+) more(?:, (\d+) of them critical)?, on the page")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from actors.alerts import again, digest, limits, outbox
+from actors.alerts import again, digest, expiry, limits, outbox
 from actors.alerts.commands import Silence
 from actors.alerts.debounce import TriggerState
 from actors.alerts.dispatch import HELD_MAX
@@ -153,7 +153,7 @@ def write(book: Book, tx: Tx, steps: list[Step], now: datetime, tick: float) -> 
 def expire(book: Book, tx: Tx, now: datetime) -> LimitState | None:
     """Let what nobody could deliver for too long join the digest; returns the limit then."""
     stamp = now.timestamp()
-    joined = outbox.expire(tx, book.policy.enabled, stamp, book.policy.incidents)
+    joined = expiry.expire(tx, book.policy.enabled, stamp, book.policy.incidents)
     if not joined:
         return None
     limit = limits.hold(book.dispatch.limit, stamp, messages=joined)

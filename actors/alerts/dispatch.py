@@ -10,7 +10,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from actors.alerts import digest, limits, message, outbox, routing
+from actors.alerts import digest, ids, limits, message, outbox, routing
 from actors.alerts.commands import Silence
 from actors.alerts.debounce import TriggerState
 from actors.alerts.escalation import Due
@@ -45,7 +45,7 @@ class Dispatch:
 
     def new_id(self, now: datetime) -> str:
         """Return the id of a new alert: short, and after every one before."""
-        self.last_id = outbox.new_id(now, self.last_id)
+        self.last_id = ids.new_id(now, self.last_id)
         return self.last_id
 
     def forget(self, alert_id: str) -> bool:

@@ -17,14 +17,7 @@ from actors.messages import Alert, Delivery, DeliveryState, Notice, Severity
 from runtime.store import Job, Tx
 
 PREFIX = "alert/"
-EXPIRES_S = 259_200.0  # 72 h; a critical never expires
-EXPIRED_MAX = 1_000
-EXPIRED = "undelivered for 72 h"
-OWED_S = 60.0
-OWED_MAX = 10  # messages that are not critical and wait longer than a minute, a channel
-OWED = "held while a channel was down"
 ACKNOWLEDGED = "Acknowledged meanwhile"
-ALONE = frozenset({"digest", "acknowledged"})  # kinds that join no digest
 TELLING = frozenset({"fired", "reminder"})  # kinds that tell that an alert holds
 REMARKS_MAX = 4
 PRIORITY: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
@@ -35,36 +28,9 @@ STATES: dict[str, DeliveryState] = {
     "dead": "parked",
     "held": "held",
 }
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: nothing to confuse when read aloud
-_EPOCH_MS = 1_767_225_600_000  # 2026-01-01
-_CLOCK_DIGITS = 8
 
 _alert = msgspec.json.Decoder(Alert)
 _notice = msgspec.json.Decoder(Notice)
-
-
-def new_id(at: datetime, after: str) -> str:
-    """Return a short id that sorts by time, and after the one given before."""
-    number = max(0, int(at.timestamp() * 1_000) - _EPOCH_MS)
-    if after:
-        number = max(number, _number(after) + 1)
-    digits = []
-    for _ in range(_CLOCK_DIGITS):
-        number, digit = divmod(number, 32)
-        digits.append(_ALPHABET[digit])
-    return "".join(reversed(digits))
-
-
-def is_id(text: str) -> bool:
-    """Say whether this can be an alert's id."""
-    return len(text) == _CLOCK_DIGITS and set(text) <= set(_ALPHABET)
-
-
-def _number(alert_id: str) -> int:
-    number = 0
-    for digit in alert_id:
-        number = number * 32 + _ALPHABET.index(digit)
-    return number
 
 
 def put(tx: Tx, alert: Alert) -> None:
@@ -178,7 +144,7 @@ def resolve(
     now.
     """
     known = tx.queue.group(notice.alert_id)
-    before = _held(known)
+    before = held_ids(known)
     topics: dict[str, list[Job]] = {}
     for job in known:
         topics.setdefault(job.topic, []).append(job)
@@ -196,10 +162,10 @@ def resolve(
             enqueue(tx, notice, [channel], now, held=bool(why), detail=why)
     if not before and not why_held:
         return 0
-    return len(_held(tx.queue.group(notice.alert_id))) - len(before)
+    return len(held_ids(tx.queue.group(notice.alert_id))) - len(before)
 
 
-def _may_be_known(jobs: list[Job]) -> bool:
+def may_be_known(jobs: list[Job]) -> bool:
     """Say whether a channel may know of an alert: it was asked, and has not refused."""
     return any(job.attempts and job.state != "dead" for job in jobs)
 
@@ -211,7 +177,7 @@ def _joined(tx: Tx, jobs: list[Job], end: Notice, now: float, *, incident: bool)
     """
     waiting = [job for job in jobs if job.state in ("queued", "held")]
     waiting = [job for job in waiting if not overtaken(tx, job, now)]
-    if not incident or not _may_be_known(jobs):
+    if not incident or not may_be_known(jobs):
         return waiting
     for job in waiting:
         if job.state == "held":
@@ -219,7 +185,7 @@ def _joined(tx: Tx, jobs: list[Job], end: Notice, now: float, *, incident: bool)
     return [job for job in waiting if job.state != "held"]
 
 
-def _held(jobs: list[Job]) -> set[str]:
+def held_ids(jobs: list[Job]) -> set[str]:
     """Return the ids of the notices that are held on a channel."""
     return {job.id.rpartition("/")[0] for job in jobs if job.state == "held"}
 
@@ -231,7 +197,7 @@ def repeat(tx: Tx, notice: Notice, channels: list[str], now: float, *, why_held:
     and so a digest has one line for each alert. Returns how many messages more are held.
     """
     states = ("queued", "held") if why_held else ("queued",)
-    held = 0
+    more = 0
     jobs = tx.queue.group(notice.alert_id)
     urgency = PRIORITY[notice.severity]
     for channel in channels:
@@ -241,7 +207,7 @@ def repeat(tx: Tx, notice: Notice, channels: list[str], now: float, *, why_held:
         waiting = next((job for job in own if job.priority >= urgency), None)
         if waiting is None:
             enqueue(tx, notice, [channel], now, held=bool(why_held), detail=why_held)
-            held = int(bool(why_held))
+            more = int(bool(why_held))
             continue
         first = notice_of(waiting)
         grown = replace(
@@ -256,7 +222,7 @@ def repeat(tx: Tx, notice: Notice, channels: list[str], now: float, *, why_held:
             worst=notice.worst or first.worst,
         )
         tx.queue.replace(channel, waiting.id, msgspec.json.encode(grown))
-    return held
+    return more
 
 
 def _remarks(first: Notice, notice: Notice) -> list[str]:
@@ -275,34 +241,6 @@ def acknowledge(tx: Tx, alert_id: str) -> None:
         if job.state in ("queued", "held") and kept != notice.remarks:
             told = replace(notice, remarks=[*kept, ACKNOWLEDGED])
             tx.queue.replace(job.topic, job.id, msgspec.json.encode(told))
-
-
-def expire(tx: Tx, channels: list[str], now: float, incidents: Container[str] = frozenset()) -> int:
-    """Let what is not critical join the digest where a channel is down; returns how many more.
-
-    That is what was undelivered for 72 h, and the oldest of more than a channel should owe: it
-    takes one message a second, and its owner wants to know soon after its return.
-    """
-    held = 0
-    for channel in channels:
-        waiting = tx.queue.stale(channel, now - OWED_S, PRIORITY["critical"], EXPIRED_MAX)
-        waiting = [job for job in waiting if notice_of(job).kind not in ALONE]
-        if channel in incidents:  # no digest closes one
-            waiting = [job for job in waiting if not _closes(tx, job)]
-        for place, job in enumerate(waiting):
-            old = job.created < now - EXPIRES_S
-            if old or place < len(waiting) - OWED_MAX:
-                held += job.id.rpartition("/")[0] not in _held(tx.queue.group(job.group))
-                tx.queue.hold(channel, job.id, now, EXPIRED if old else OWED)
-    return held
-
-
-def _closes(tx: Tx, job: Job) -> bool:
-    """Say whether waiting work closes an incident that may be open."""
-    notice = notice_of(job)
-    if not notice.over:
-        return notice.kind == "resolved"
-    return _may_be_known([one for one in tx.queue.group(job.group) if one.topic == job.topic])
 
 
 def fail_over(tx: Tx, notice: Notice, channels: list[str], now: float) -> None:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from actors.alerts.commands import Silence
 from actors.alerts.disk import expire
-from actors.alerts.outbox import OWED_MAX
+from actors.alerts.expiry import OWED_MAX
 from actors.alerts.quiet import Hours
 from actors.alerts.routing import Policy
 from actors.alerts.triggers import Finding

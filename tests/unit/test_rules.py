@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from actors.alerts import actor as alerts_actor
-from actors.alerts import outbox
+from actors.alerts import expiry
 from actors.alerts.escalation import Plan as Escalation
 from actors.alerts.failover import Plan
 from actors.alerts.triggers import Finding
@@ -31,7 +31,7 @@ def desk():
 
 
 def expire(desk):
-    limit = outbox.expire(desk.tx, desk.policy.enabled, desk.now.timestamp())
+    limit = expiry.expire(desk.tx, desk.policy.enabled, desk.now.timestamp())
     kept = desk.book.dispatch.limit
     desk.book.dispatch.limit = replace(kept, held=limit, holding_since=desk.now.timestamp())
     return limit
@@ -124,7 +124,7 @@ async def test_it_owes_little_after_a_day_of_outage_and_pays_within_a_minute(tmp
         owed = await on.store.read(lambda tx: tx.queue.count("slack"))
         # One for each critical, its reminders and its end within; the newest warnings, and a digest
         # of the older ones.
-        count = 25 + outbox.OWED_MAX + 1
+        count = 25 + expiry.OWED_MAX + 1
         assert owed["queued"] == count
         assert len(on.lines["slack"].tried) < 3_400  # a probe each 27 s
         on.lines["slack"].how = "ok"
