@@ -10,6 +10,8 @@ attempt fail, the sender makes the two one message again, in the transaction tha
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from msgspec.structs import replace
 
 from actors.alerts import outbox
@@ -29,21 +31,37 @@ def earlier(before: TriggerState, finding: Finding, now: float, debounce_s: floa
     return before.ended
 
 
-def enqueue(tx: Tx, notice: Notice, channels: list[str], before: str, now: float) -> None:
+def enqueue(
+    tx: Tx,
+    notice: Notice,
+    channels: list[str],
+    before: str,
+    now: float,
+    *,
+    incidents: Container[str] = frozenset(),
+) -> None:
     """Queue a notice on each channel, in the place of what still waits about the alert before."""
     known = outbox.get(tx, before)
     span_s = (notice.at - known.opened).total_seconds() if known is not None else 0.0
     jobs = tx.queue.group(before)
-    heard = {job.topic for job in jobs if job.state == "done" and job.attempts}
-    waiting = {job.topic: job for job in jobs if _gives_way(job, notice)}
     for channel in channels:
-        job = waiting.get(channel)
-        if job is None or channel in heard:
+        own = [job for job in jobs if job.topic == channel]
+        job = next((job for job in own if _gives_way(job, notice)), None)
+        if job is None or _is_heard_of(own, incident=channel in incidents):
             outbox.enqueue(tx, notice, [channel], now, held=False)
             continue
         told = _counting(outbox.notice_of(job), notice, max(0.0, span_s))
         outbox.enqueue(tx, told, [channel], now, held=False)
         tx.queue.done(channel, job.id, now, f"told in {notice.id}")
+
+
+def _is_heard_of(jobs: list[Job], *, incident: bool) -> bool:
+    """Say whether an alert was told on a channel, so that its end is told, too.
+
+    Where that keeps an incident of it, a message that seems to have failed may have opened that.
+    """
+    delivered = any(job.state == "done" and job.attempts for job in jobs)
+    return delivered or (incident and outbox.may_be_known(jobs))
 
 
 def park(tx: Tx, job: Job, now: float, why: str) -> None:

@@ -181,7 +181,7 @@ def _write_step(book: Book, tx: Tx, step: Step, stamp: float, tick: float) -> in
         outbox.enqueue(tx, notice, step.channels, stamp, held=True, detail=step.why_held)
         held += 1
     else:
-        _write_going(tx, step, notice, stamp)
+        _write_going(book, tx, step, notice, stamp)
     for topic, id_ in step.told:
         tx.queue.done(topic, id_, stamp, f"told in digest {step.alert.id}")
     if step.pressing and step.action != "failover":
@@ -204,14 +204,15 @@ def _write_end(book: Book, tx: Tx, step: Step, notice: Notice, stamp: float) -> 
     )
 
 
-def _write_going(tx: Tx, step: Step, notice: Notice, stamp: float) -> None:
+def _write_going(book: Book, tx: Tx, step: Step, notice: Notice, stamp: float) -> None:
     """Queue what goes now, and is neither the end of an alert nor a repeat."""
     if step.action == "failover":
         outbox.fail_over(tx, notice, step.channels, stamp)
     elif step.alert.trigger == "digest":
         _write_digest(tx, step, notice, stamp)
     elif step.after:
-        again.enqueue(tx, notice, step.channels, step.after, stamp)
+        incidents = book.policy.incidents
+        again.enqueue(tx, notice, step.channels, step.after, stamp, incidents=incidents)
     else:
         outbox.enqueue(tx, notice, step.channels, stamp, held=False)
 
