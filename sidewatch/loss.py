@@ -31,12 +31,14 @@ def _fault(folder: Path, report: OpenReport, before: str) -> Internal | None:
     if report.set_aside:
         log.error("database set aside", file=report.set_aside)
         return _critical(
+            report.set_aside,
             "the database was broken",
             f"It was set aside as {report.set_aside}; history starts anew.",
         )
     if before:
         log.error("the database is gone", folder=str(folder), created=before)
         return _critical(
+            before,
             "the database is gone",
             f"The one created on {before} is no longer in {folder}:"
             " history and waiting alerts start anew.",
@@ -52,6 +54,7 @@ def _lost(report: OpenReport) -> Internal:
     log.error("history lost", entries=report.lost, after=report.head, log=report.kept)
     kept = f" What is left of its log is kept as {report.kept}." if report.kept else ""
     return _critical(
+        report.kept or f"behind {report.head}",
         f"history lost: {report.lost} events",
         f"The database ends {report.lost} entries (events, attempts to deliver) before what was"
         " acknowledged: its log is damaged or missing, or an older copy took its place."
@@ -59,10 +62,11 @@ def _lost(report: OpenReport) -> Internal:
     )
 
 
-def _critical(what: str, text: str) -> Internal:
+def _critical(which: str, what: str, text: str) -> Internal:
+    """Return the fault. `which` tells it from the next one, which the debounce would hold back."""
     return Internal(
         trigger="storage",
-        subject="database",
+        subject=which,
         severity="critical",
         title=f"Sidewatch: {what}",
         text=text,

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from actors.alerts.commands import Commit, NotStored
-from actors.alerts.triggers import Internal
+from actors.alerts.triggers import Internal, of_internal
 from actors.keeper import StoreActor, Untold, Unwritten
 from actors.messages import Wake
 from runtime.actor import Actor
@@ -15,6 +15,7 @@ from runtime.spec import ChildSpec, SupervisorSpec
 from runtime.store import OpenReport, Store
 from runtime.system import System
 from sidewatch import loss, mark
+from tests.fakes.desk import Desk
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LATER = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -65,6 +66,23 @@ def test_it_tells_anew_until_it_is_settled(tmp_path, report, title, text):
         assert text in untold.fault.text
     untold.settled()
     assert mark.created(tmp_path).startswith("2026-11-25")
+
+
+def test_a_loss_soon_after_another_is_told_at_once_and_the_same_one_once(tmp_path):
+    mark.write(tmp_path, NOW)
+    desk = Desk()
+    broken = NEW._replace(set_aside="s.db.corrupt-1")
+    first, second = (KNOWN._replace(lost=n, kept=f"s.db.lost-{n}-wal") for n in (7, 8))
+    for report in (broken, NEW, first, second, second, KNOWN._replace(lost=9, head=3)):
+        desk.take(of_internal(loss.untold(tmp_path, report, LATER).fault))
+        desk.restart()
+    assert [title.removeprefix("Sidewatch: ") for _, title in desk.sent()] == [
+        "the database was broken",
+        "the database is gone",
+        "history lost: 7 events",
+        "history lost: 8 events",
+        "history lost: 9 events",
+    ]
 
 
 class Alerts(Actor):
