@@ -120,7 +120,7 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         clock = self.ctx.clock
         now, tick = clock.now(), clock.monotonic()
         if self._left.book is None:
-            await self._store.read(lambda tx: self._book.load(tx, now, tick))
+            await self._store.read(lambda tx: disk.load(self._book, tx, now, tick))
         else:
             self._book, self._backlog, self._degraded = self._left.book, self._left.backlog, True
             self._left.book = None
@@ -203,7 +203,7 @@ class AlertsActor(Actor[Update | Command | _Look | _Purge]):
         claims = self._claims(todo)
 
         def write(tx: Tx) -> dict[str, Alert]:
-            self._book.write(tx, todo, now, tick)
+            disk.write(self._book, tx, todo, now, tick)
             claims.claim(tx, now.timestamp())
             return shown.changed(tx, todo)
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from actors.alerts import again, debounce, disk, episode, escalation, failover, outbox, routing
+from actors.alerts import again, debounce, episode, escalation, failover, outbox, routing
 from actors.alerts.commands import Silence
 from actors.alerts.debounce import UNCOUNTED, Decision, TriggerState, decide, settled
 from actors.alerts.dispatch import Dispatch
@@ -26,7 +26,7 @@ from actors.alerts.routing import Policy
 from actors.alerts.step import Moment, Step
 from actors.alerts.triggers import Finding
 from actors.messages import Alert
-from runtime.store import Job, Tx
+from runtime.store import Job
 
 ROLLED_UP_MAX = 256  # keys that one look goes through after a storm, those with a count first
 
@@ -273,16 +273,8 @@ class Book:
 
     # ------------------------------------------------------------ the disk
 
-    def load(self, tx: Tx, now: datetime, tick: float) -> None:
-        """Read everything back. Stamps become this process's monotonic seconds again."""
-        disk.load(self, tx, now, tick)
-
-    def write(self, tx: Tx, steps: list[Step], now: datetime, tick: float) -> None:
-        """Write steps with the states that led to them, and the cursors, all in one."""
-        disk.write(self, tx, steps, now, tick)
-
     def written(self) -> None:
-        """Note that the last `write` was committed."""
+        """Note that what `disk.write` wrote last is committed."""
         self.unsaved.clear()
         self.held = self.held_next
         self.dispatch.limit = replace(self.dispatch.limit, held=self.held)

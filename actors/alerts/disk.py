@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
 
 from actors.alerts import again, digest, expiry, limits, outbox
+from actors.alerts.book import Book
 from actors.alerts.commands import Silence
 from actors.alerts.debounce import TriggerState
 from actors.alerts.dispatch import HELD_MAX
@@ -23,9 +23,6 @@ from actors.alerts.triggers import Finding
 from actors.messages import Notice
 from actors.place import cursor_key
 from runtime.store import Job, Tx
-
-if TYPE_CHECKING:
-    from actors.alerts.book import Book
 
 STATE = "trigger/"
 LAST_DIGEST = "digest/"

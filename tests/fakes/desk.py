@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime, timedelta
 
-from actors.alerts import outbox
+from actors.alerts import disk, outbox
 from actors.alerts.book import Book
 from actors.alerts.dispatch import HELD_MAX
 from actors.alerts.routing import Policy
@@ -45,7 +45,7 @@ class Desk:
         return steps
 
     def write(self, steps):
-        self.book.write(self.tx, steps, self.now, self.tick)
+        disk.write(self.book, self.tx, steps, self.now, self.tick)
         self.book.written()
         for channel in self.delivers:
             self.deliver(channel)
@@ -69,7 +69,7 @@ class Desk:
         self.policy = policy or self.policy
         self.origin += 12_345
         self.book = self.make()
-        self.book.load(self.tx, self.now, self.tick)
+        disk.load(self.book, self.tx, self.now, self.tick)
 
     def alerts(self):
         return outbox.history(self.tx, 10_000)
