@@ -24,7 +24,8 @@ from actors.metrics.summary import TRADE
 from actors.metrics.timeline import Columns
 from actors.metrics.walk import Walk, walk
 
-WANTED = ("when", "kind", "amount", "fee", "opened", "symbol", "risk")
+OF_RECORD = ("when", "kind", "amount", "opened")
+WANTED = (*OF_RECORD, "fee", "symbol", "risk", "ids")
 SIDES = ("long", "short")
 HOURS = tuple(f"{hour:02}" for hour in range(24))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,8 +49,10 @@ class Figures:
 
 
 class Extreme(Struct, frozen=True):
-    """One trade that stands out."""
+    """One trade that stands out; its id as text, as 7 and "7" are one id."""
 
+    bot: str
+    id: str
     pnl: Decimal
     symbol: str
     side: str
@@ -119,7 +122,7 @@ class Study(Struct, frozen=True):
 
 
 def study(sheet: Sheet, now: datetime) -> Study:
-    """Work out a sheet with the columns of `WANTED`."""
+    """Work out a sheet with the columns of `WANTED`, or for a record alone of `OF_RECORD`."""
     rows, when = np.flatnonzero(sheet.columns["kind"] == TRADE), micros(now)
     columns = sheet.columns
     if len(rows) < len(sheet):
@@ -225,7 +228,10 @@ def _extreme(of: Study, *, best: bool) -> Extreme:
         raise Undefined(figures.NO_TRADES)
     place = int(np.argmax(pnl)) if best else int(np.argmin(pnl))
     symbol = int(of.columns["symbol"][place])
+    bot, identity = of.sheet.source(int(of.rows[place]))
     return Extreme(
+        bot=bot,
+        id=identity,
         pnl=money(int(pnl[place]), of.sheet.scale),
         symbol=of.sheet.symbols[symbol >> 1],
         side=SIDES[symbol & 1],

@@ -24,7 +24,7 @@ from actors.metrics.identities import Id, Index, canonical_id
 from actors.metrics.money import SCALE, micros, moment, money, scale_for, scaled
 from actors.metrics.options import LedgerOptions, terms_of
 from actors.metrics.ratios import Terms
-from actors.metrics.sheet import Sheet
+from actors.metrics.sheet import Member, Sheet
 from actors.metrics.summary import FLOW, MARK, TRADE, standing
 from actors.metrics.timeline import Columns, Place, Row, Timeline
 
@@ -183,6 +183,7 @@ class Ledger(Entries):
             start=None if before is None else before.equity,
             columns=timeline.columns(names, first, last),
             base=base,
+            members=(Member(self.name, timeline.heap),),
         )
 
     def symbols(self) -> list[str]:

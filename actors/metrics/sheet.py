@@ -11,9 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.metrics.base import Base
 from actors.metrics.figures import Tally
+from actors.metrics.identities import Heap
 from actors.metrics.options import LedgerOptions
 from actors.metrics.summary import EXACT_SUM, MARK, TRADE, Amounts, narrow, opened, total, traced
 from actors.metrics.timeline import Columns, Timeline, laid
@@ -21,12 +23,19 @@ from actors.metrics.timeline import Columns, Timeline, laid
 NEEDED = ("when", "kind", "amount")
 
 
+class Member(Struct, frozen=True):
+    """A bot, and the texts that its trades' ids refer to: they are only ever added to."""
+
+    bot: str
+    heap: Heap
+
+
 class Sheet(Struct, frozen=True):
     """Columns of one length in canonical order, an entry each, as `Ledger.columns` gives them.
 
     `base` stands for what came before, of this account, or of all with which it is to be merged.
     `opening`: with which equity the account began, `start`: the equity before the first entry, in
-    units of 10^-`scale`, None: unknown.
+    units of 10^-`scale`, None: unknown. Beside the `ids` of several `members`, `rank` says whose.
     """
 
     options: LedgerOptions
@@ -36,9 +45,16 @@ class Sheet(Struct, frozen=True):
     start: int | None
     columns: Columns
     base: Base
+    members: Sequence[Member] = ()
 
     def __len__(self) -> int:
         return len(self.columns["when"])
+
+    def source(self, place: int) -> tuple[str, str]:
+        """The bot and the id, as text, of a trade of a sheet with `ids`."""
+        rank = int(self.columns["rank"][place]) if "rank" in self.columns else 0
+        member = self.members[rank]
+        return member.bot, str(member.heap.get(int(self.columns["ids"][place])))
 
     def fees(self) -> int:
         """The sum of all fees, without their column only of those before."""
@@ -66,7 +82,7 @@ def merged(sheets: Sequence[Sheet], options: LedgerOptions) -> Sheet:
     starts = [sheet.start for sheet in members]
     openings = [sheet.opening for sheet in members]
     known = [start for start in starts if start is not None]
-    ranks = [np.full(len(sheet), rank, np.int64) for rank, sheet in enumerate(members)]
+    ranks = [np.full(len(sheet), rank, np.uint16) for rank, sheet in enumerate(members)]
     parts = [{**sheet.columns, "rank": rank} for sheet, rank in zip(members, ranks, strict=True)]
     if any((sheet.columns["kind"] == MARK).any() for sheet in members):
         most = EXACT_SUM // len(members)
@@ -82,6 +98,7 @@ def merged(sheets: Sequence[Sheet], options: LedgerOptions) -> Sheet:
         start=whole(starts),
         columns=_summed(rows, sum(known), len(starts) - len(known)),
         base=sheets[0].base,
+        members=[member for sheet in sheets for member in sheet.members],
     )
 
 
@@ -102,7 +119,9 @@ def _in_units(sheet: Sheet, scale: int, symbols: Sequence[str]) -> Sheet:
         table = np.array([places[symbol] for symbol in sheet.symbols] or [0], np.uint32)
         columns["symbol"] = 2 * table[columns["symbol"] >> 1] + (columns["symbol"] & 1)
     opening, start = (None if one is None else one * factor for one in (sheet.opening, sheet.start))
-    return Sheet(sheet.options, scale, symbols, opening, start, columns, sheet.base)
+    return replace(
+        sheet, scale=scale, symbols=symbols, opening=opening, start=start, columns=columns
+    )
 
 
 def _moves(sheet: Sheet, most: int) -> Columns:
@@ -123,7 +142,8 @@ def _moves(sheet: Sheet, most: int) -> Columns:
 
 def _summed(rows: Columns, start: int, unknown: int) -> Columns:
     """The columns with each reported equity as the sum of all; `unknown`: how many are not yet."""
-    columns = {name: rows[name] for name in rows if name not in ("rank", "moved", "known")}
+    aside = {"moved", "known"} if "ids" in rows else {"rank", "moved", "known"}
+    columns = {name: column for name, column in rows.items() if name not in aside}
     if "moved" not in rows:
         return columns
     marks = rows["kind"] == MARK

@@ -18,7 +18,7 @@ import anyio.to_thread
 
 from actors.messages import Family, MetricsUpdate
 from actors.metrics.as_of import as_of
-from actors.metrics.details import WANTED, Details, details, record, study
+from actors.metrics.details import OF_RECORD, WANTED, Details, details, record, study
 from actors.metrics.families import family
 from actors.metrics.ledger import Ledger
 from actors.metrics.ledgers import EVENTS_MAX, LATEST, Ledgers, part, shared
@@ -96,7 +96,7 @@ class Studies:
 
         Raises TooLarge, StudiesBusy.
         """
-        async with self._sheets(bot, at) as sheets:
+        async with self._sheets(SheetsQuery(WANTED, bot), at) as sheets:
             work = partial(_details, sheets, at or now, alone=bool(bot))
             return await anyio.to_thread.run_sync(work)
 
@@ -107,7 +107,7 @@ class Studies:
 
         Raises TooLarge, StudiesBusy.
         """
-        async with self._sheets(bot, at) as sheets:
+        async with self._sheets(SheetsQuery(OF_RECORD, bot), at) as sheets:
             work = partial(_families, sheets, at or now, tuple(definitions), alone=bool(bot))
             return await anyio.to_thread.run_sync(work)
 
@@ -121,8 +121,7 @@ class Studies:
             return await anyio.to_thread.run_sync(curves, sheets, query)
 
     @asynccontextmanager
-    async def _sheets(self, bot: str, at: datetime | None) -> AsyncIterator[Sheets]:
-        query = SheetsQuery(WANTED, bot)
+    async def _sheets(self, query: SheetsQuery, at: datetime | None) -> AsyncIterator[Sheets]:
         if at is None:
             async with self._copying.one():
                 sheets = await self._live(query)
@@ -130,7 +129,7 @@ class Studies:
                     yield sheets
                     return
         async with self._reading.one():
-            ledgers = await self._as_of(bot, at or LATEST)
+            ledgers = await self._as_of(query.bot, at or LATEST)
             yield await anyio.to_thread.run_sync(Ledgers.sheets, ledgers, query)
 
     async def _as_of(self, bot: str, at: datetime) -> Ledgers:
@@ -154,7 +153,7 @@ def _figures(
     update = ledgers.update(at)
     if not definitions:
         return update, ({}, {})
-    sheets = ledgers.sheets(SheetsQuery(WANTED, bot))
+    sheets = ledgers.sheets(SheetsQuery(OF_RECORD, bot))
     return update, _families(sheets, at, definitions, alone=bool(bot))
 
 

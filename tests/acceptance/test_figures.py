@@ -52,7 +52,7 @@ def test_it_refuses_an_unknown_definition(sidewatch, text):
 
 def test_it_tells_an_account_in_detail(sidewatch):
     found = sidewatch.get(DETAILS, bot="alpha")["bots"]["alpha"]
-    assert found["best"]["pnl"] == "10"
+    assert (found["best"]["pnl"], found["best"]["id"]) == ("10", "tt0")
     assert sum(group["trades"] for group in found["by_hour"]) == 3
     assert found["precision"]["win_rate"]["sample"] == 3
     assert found["undefined"]["value_at_risk"] == "needs 20 days"

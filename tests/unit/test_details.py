@@ -233,6 +233,45 @@ def test_it_shows_the_best_and_the_worst_trade():
     assert found.worst.closed_at == FIRST + timedelta(days=2)
 
 
+def test_it_names_the_best_and_the_worst_trade():
+    mark = Equity("bot", FIRST, Decimal(1_000))
+    found = detailed(mark, trade("7", 1, 3), trade("q/é", 2, -7), trade("other", 3, 0))
+    assert (found.best.bot, found.best.id) == ("bot", "7")
+    assert (found.worst.bot, found.worst.id) == ("bot", "q/é")
+
+
+def test_of_several_bests_it_names_the_first_in_order():
+    given = [trade("b", 2, 3), trade("a", 2, 3), trade(9, 3, 3), trade("b", 1, 1)]
+    assert detailed(*given).best.id == detailed(*reversed(given[:3])).best.id == "a"
+
+
+def test_it_names_them_though_their_ledger_goes_on():
+    """It is worked out in a thread, while trades come in and those of before are compacted."""
+    book = history(*(trade(f"t{n}", n / 10, n) for n in range(40)), rolling_trades=2)
+    sheet = book.sheet(*WANTED)
+    for n in range(100):
+        book.apply(trade(f"later{n}", 30 + n / 10, n))
+    while book.compact(micros(FIRST + timedelta(days=33)), 30):
+        pass
+    assert book.timeline.heap is not sheet.members[0].heap
+    found = details(worked_out(sheet, NOW), NOW)
+    assert (found.worst.id, found.best.id) == ("t0", "t39")
+
+
+def test_it_names_the_bot_of_a_portfolios_best_trade():
+    books = []
+    for bot, events in (
+        ("a", [trade(1, 1, 5), Equity("bot", FIRST + timedelta(days=1.5), Decimal(900))]),
+        ("b", [trade("x", 2, -2), trade("y", 0.5, 9)]),
+    ):
+        books.append(history(*(msgspec.structs.replace(event, bot=bot) for event in events)))
+    found = details(whole(books, NOW), NOW)
+    assert (found.best.bot, found.best.id) == ("b", "y")
+    assert (found.worst.bot, found.worst.id) == ("b", "x")
+    found = details(whole([*books[:1], history(starting_equity=None)], NOW), NOW)
+    assert (found.best.bot, found.best.id, found.worst.id) == ("a", "1", "1")
+
+
 def test_it_gives_r_multiples_where_the_risk_is_known():
     found = detailed(
         trade(1, 1, 30, risk=Decimal(10)), trade(2, 2, -10, risk=Decimal(10)), trade(3, 3, 5)
