@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 
 from actors import codec
 from actors.messages import Recorded, RecordedRun, Wake
-from actors.place import Position
+from actors.place import Position, last_of
 from actors.rush import Rush
 from runtime.actor import Actor
 from runtime.ref import Ref
@@ -81,6 +81,7 @@ class Feed(Actor[Wake]):
             start = max(0, place.told - run.seq + 1)
             piece = lines[start : start + place.together_max]
             for message in self._messages(run.seq + start, piece, place.last_told, run.at):
+                place.sent = last_of(message)
                 await ref.tell(message)
             place.told = place.last_told = run.seq + start + len(piece) - 1
             pieces += 1

@@ -24,7 +24,8 @@ class Position:
     """How far a reader has come. It lives outside the reader, over the reader's incarnations.
 
     `together_max`: how many events it takes at once. `told`: the feed's place, None until the
-    reader has rebuilt its state once. `handled`: the last seq in the reader's state. `poisoned`:
+    reader has rebuilt its state once. `sent`: the last seq that was put into its mailbox.
+    `handled`: the last seq in the reader's state, or passed over. `poisoned`:
     seqs in quarantine, or that came too late to count, which a rebuild leaves out. `unkept`: those
     that are not on disk yet; alerts must not pass them, and `held_back` is the bot and the seq that
     they hear of once they are.
@@ -36,6 +37,7 @@ class Position:
     told: int | None = None
     handled: int | None = None
     last_told: int = 0
+    sent: int = 0
     poisoned: set[int] = field(default_factory=set)
     unkept: set[int] = field(default_factory=set)
     held_back: tuple[str, int] | None = None
@@ -55,7 +57,14 @@ class Position:
     def begin(self, seq: int) -> None:
         """Take the first place: the reader's state holds everything up to `seq`."""
         if self.handled is None:
-            self.told = self.handled = self.last_told = seq
+            self.told = self.handled = self.last_told = self.sent = seq
+
+    def behind(self, head: int) -> int:
+        """Return how many entries up to the journal's head the reader may still have to read."""
+        read = self.handled or 0
+        if read >= self.sent and self.told is not None:  # what it was not told is not for it
+            read = max(read, self.told)
+        return max(0, head - read)
 
     def news(self, message: Recorded | RecordedRun) -> Iterator[tuple[int, Event]]:
         """Return what the reader still needs of a message, each event with its seq."""
@@ -63,6 +72,10 @@ class Position:
         for seq, event in enumerate(events, message.seq):
             if (self.handled is None or seq > self.handled) and seq not in self.poisoned:
                 yield seq, event
+
+    def had(self, message: Recorded | RecordedRun) -> None:
+        """Note that a message is handled to its end, whatever of it was passed over."""
+        self.handled = max(self.handled or 0, last_of(message))
 
     def took(self, events: int, seconds: float) -> None:
         """Note how long a message took: the next ones hold as many events as fit their time.
@@ -117,6 +130,12 @@ class Position:
         """Pass over a message that went to quarantine."""
         self.poisoned.add(seq)
         self.handled = max(self.handled or 0, seq)
+
+
+def last_of(message: Recorded | RecordedRun) -> int:
+    """Return the seq of a message's last event."""
+    more = len(message.events) - 1 if isinstance(message, RecordedRun) else 0
+    return message.seq + more
 
 
 def cursor_key(reader: str) -> str:

@@ -147,7 +147,7 @@ def _running(settings: Settings, running: str, url: str | None) -> Iterator[Find
 
 
 def _ready(running: str, token: Secret) -> Iterator[Finding]:
-    """Ask the running one whether it is ready, and what its start has found."""
+    """Ask the running one whether it is ready, and what it remarks."""
     try:
         answer = _asked(running, "/readyz", token)
         told = answer.json()
@@ -160,7 +160,7 @@ def _ready(running: str, token: Secret) -> Iterator[Finding]:
     if not failing:
         yield _judged(answer.is_success, "it is ready: it takes events, and its disk writes")
     for remark in remarks:
-        yield Finding("note", f"its start has found: {printable(str(remark), SHOWN_MAX)}")
+        yield Finding("note", f"it remarks: {printable(str(remark), SHOWN_MAX)}")
 
 
 def _asked(running: str, path: str, token: Secret) -> httpx.Response:

@@ -28,11 +28,13 @@ ASK_S = 5.0
 
 async def exposition(services: Services) -> bytes:
     """Return everything in Prometheus' text format."""
+    unread = services.unread()  # before the figures are: they may know a little more
     view = _View(
         services.status(),
         services.store.stats(),
         await services.health.ask(HealthQuery(), timeout_s=ASK_S),
         await services.metrics.ask(MetricsQuery(), timeout_s=ASK_S),
+        unread,
     )
     registry = CollectorRegistry()
     registry.register(view)
@@ -43,13 +45,19 @@ class _View(Collector):
     """One moment, as metric families."""
 
     def __init__(
-        self, status: SystemStatus, store: StoreStats, health: Health, metrics: MetricsUpdate
+        self,
+        status: SystemStatus,
+        store: StoreStats,
+        health: Health,
+        metrics: MetricsUpdate,
+        unread: int,
     ) -> None:
         self._actors = list(_actors(status.root)) if status.root is not None else []
         self._status = status
         self._store = store
         self._health = health
         self._metrics = metrics
+        self._unread = unread
 
     def collect(self) -> Iterator[Metric]:
         yield from self._counters()
@@ -105,6 +113,7 @@ class _View(Collector):
             ("sidewatch_health_level", "0 healthy, 1 degraded, 2 critical", None),
             ("sidewatch_store_queued", "Writes waiting for the disk", self._store.queued),
             ("sidewatch_store_failing", "1 while writes fail, or the file is broken", failing),
+            ("sidewatch_figures_unread", "Journal entries figures have yet to read", self._unread),
             ("sidewatch_zombies", "Tasks that refused to end", self._status.zombies),
             ("sidewatch_loop_blocked", "1 while blocked", int(bool(self._status.blocked))),
         ):

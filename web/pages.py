@@ -8,6 +8,7 @@ import anyio
 from quart import Blueprint, Response
 
 from actors.health.actor import HealthQuery
+from actors.rush import FEW
 from runtime.ref import AskFailed, AskTimeout, MailboxFull, NoSuchActor
 from web.app import STATIC, Door, answer, scoped
 from web.contract import asyncapi, openapi
@@ -73,8 +74,7 @@ def probes(door: Door, services: Services) -> Blueprint:
             await services.health.ask(HealthQuery(), timeout_s=READY_S)
         except (AskTimeout, AskFailed, NoSuchActor, MailboxFull) as error:
             failing.append(str(error))
-        remarks = [f"history lost: {stored.lost} events"] if stored.lost else []
-        told = {"ready": not failing, "failing": failing, "remarks": remarks}
+        told = {"ready": not failing, "failing": failing, "remarks": remarks(services)}
         return answer(told, 503 if failing else 200)
 
     @routes.get("/metrics")
@@ -96,3 +96,15 @@ def probes(door: Door, services: Services) -> Blueprint:
         return answer(asyncapi(services.version))
 
     return routes
+
+
+def remarks(services: Services) -> list[str]:
+    """What a start has found, and how far its figures are; nothing that keeps it from being ready.
+
+    A few events more or less are no remark: they come and are read all the time.
+    """
+    lost, head, unread = services.store.stats().lost, services.store.head(), services.unread()
+    told = [f"history lost: {lost} events"] if lost else []
+    if unread > FEW:
+        told.append(f"figures still read: {head - unread} of {head} entries of the journal")
+    return told

@@ -59,3 +59,8 @@ class Services:
     studies: Studies
     started: datetime
     version: str
+
+    def unread(self) -> int:
+        """Return how many entries of the journal the figures may still have to read."""
+        place = self.studies.place
+        return 0 if place is None else place.behind(self.store.head())

@@ -178,6 +178,7 @@ class MetricsActor(Actor[Message]):
             if isinstance(event, Trade | Equity | Flow):
                 await self._apply(seq, event)
             self._position.handled = seq
+        self._position.had(message)
         if isinstance(message, RecordedRun):
             self._position.took(len(message.events), self.ctx.clock.monotonic() - began)
         if len(self._position.unkept) > unkept:

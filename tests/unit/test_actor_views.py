@@ -73,6 +73,7 @@ async def test_it_gives_prometheus_every_count_of_every_actor():
             StoreStats(0, 0, 0, 0, ""),
             Health(AT, "HEALTHY", [], {}, {}),
             MetricsUpdate(AT, {}, {}),
+            7,
         )
         registry = CollectorRegistry()
         registry.register(view)
@@ -82,6 +83,8 @@ async def test_it_gives_prometheus_every_count_of_every_actor():
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+    assert samples["sidewatch_figures_unread", None, None] == 7
 
     def of(actor, *names):
         return [samples[f"sidewatch_{name}", f"core/{actor}", None] for name in names]

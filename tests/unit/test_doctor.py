@@ -97,7 +97,7 @@ def test_it_tries_the_demos_token_where_its_own_is_not_taken(told, place):
             lambda: is_ready(remarks=["history lost: 12 events"]),
             [
                 "ok it is ready: it takes events, and its disk writes",
-                "note its start has found: history lost: 12 events",
+                "note it remarks: history lost: 12 events",
             ],
         ),
         (lambda: httpx.Response(200, text="<html>"), [f"BAD {HERE}/readyz: JSONDecodeError"]),

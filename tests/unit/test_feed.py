@@ -138,6 +138,19 @@ async def test_it_leaves_out_what_no_longer_decodes(tmp_path):
         assert table.system.ref("tested")._slot.incarnation.actor.undecodable == 1
 
 
+async def test_a_reader_that_has_had_all_it_was_sent_is_not_behind(tmp_path):
+    place = Position(reader="reader", streams=("kill_switch",))
+    place.begin(0)
+    gone = Entry("kill_switch", b'{"type":"gone"}', 0.0)
+    async with feeding(tmp_path, {"reader": place}, journal(switch(1), error(2), gone)) as table:
+        await anyio.sleep(1)
+        head = table.store.head()
+        assert (place.sent, place.behind(head)) == (1, 3)
+        [message] = table.heard["reader"]
+        place.had(message)
+        assert place.behind(head) == 0
+
+
 def trades(first, last):
     at = {"opened_at": AT, "closed_at": AT, "pnl": Decimal(1)}
     given = [Trade("alpha", n, "X", "long", Decimal(1), **at) for n in range(first, last + 1)]

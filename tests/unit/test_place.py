@@ -126,3 +126,31 @@ def test_it_takes_as_many_events_at_once_as_fit_into_a_millisecond():
     assert place.together_max == TOGETHER_MAX
     place.took(8, 0.0)
     assert place.together_max == TOGETHER_MAX
+
+
+def test_it_knows_how_far_behind_the_journal_a_reader_is():
+    place = reader()
+    assert place.behind(9) == 9  # its state is not rebuilt yet
+    place.begin(5)
+    assert (place.behind(5), place.behind(9)) == (0, 4)
+    place.sent = 8  # in its mailbox
+    assert place.behind(9) == 4
+    place.told = 9  # the last one is not for it
+    assert place.behind(9) == 4
+    place.handled = 7
+    assert place.behind(9) == 2
+    place.had(RecordedRun(6, [BEAT] * 3, 5))
+    assert place.behind(9) == 0
+
+
+def test_what_is_passed_over_is_not_waited_for():
+    place = reader()
+    place.begin(5)
+    place.poisoned.add(6)
+    place.sent = place.told = 6
+    message = Recorded(6, BEAT)
+    assert list(place.news(message)) == []
+    place.had(message)
+    assert place.behind(6) == 0
+    place.had(Recorded(2, BEAT))
+    assert place.handled == 6
