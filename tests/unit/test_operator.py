@@ -75,6 +75,17 @@ def test_its_status_says_what_keeps_it_from_being_ready(monkeypatch, capsys, lev
     assert said == [level, *(f"  not ready: {reason}" for reason in failing), "  history lost: 2"]
 
 
+def test_it_says_why_it_is_not_told_whether_it_is_ready(monkeypatch):
+    def request(_method, url, **_):
+        if url.endswith("/readyz"):
+            return httpx.Response(503, json={"error": "it is stopping"})
+        return httpx.Response(200, json={"level": "HEALTHY", "reasons": []})
+
+    monkeypatch.setattr(operator.httpx, "request", request)
+    with pytest.raises(OperatorError, match=r"^http://127.0.0.1:5173: 503: it is stopping$"):
+        Operator(settings(), None).status()
+
+
 @pytest.mark.parametrize("url", ["http://[half", "http://host:port", "http://a\x00b"])
 def test_it_says_when_an_address_is_none(url):
     with pytest.raises(OperatorError) as error:
