@@ -27,7 +27,7 @@ class Drawdowns(Struct, frozen=True):
 
 
 def value_at_risk(returns: Returns, basis: Basis) -> float:
-    """The loss that 5 % of the days reached or exceeded: a positive fraction of equity.
+    """The loss that 5 % of the days reached or exceeded: a positive fraction of their base.
 
     Historical, without interpolation: minus the k-th smallest return, k = 5 % of the days rounded
     up (the inverse of the empirical distribution, type 1 of Hyndman and Fan 1996). Negative where
@@ -37,7 +37,7 @@ def value_at_risk(returns: Returns, basis: Basis) -> float:
 
 
 def expected_shortfall(returns: Returns, basis: Basis) -> float:
-    """The mean loss of those k worst days: a positive fraction of equity.
+    """The mean loss of those k worst days: a positive fraction of their base.
 
     Source: Acerbi and Tasche (2002), "On the coherence of expected shortfall".
     """
