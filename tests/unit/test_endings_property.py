@@ -1,4 +1,4 @@
-"""Whatever comes between, no incident stays open for what is over."""
+"""Whatever comes between: no incident stays open for what is over, and who was told is told so."""
 
 from datetime import time, timedelta
 
@@ -21,9 +21,13 @@ SUBJECTS = "ab"
 
 
 class Shift:
-    """A desk, a provider that keeps incidents, and what the sender has in hand for it."""
+    """A desk, one of its channels, and what the sender has in hand for that.
 
-    def __init__(self, **options):
+    `incidents` are the open ones of a provider that keeps them.
+    """
+
+    def __init__(self, channel, **options):
+        self.channel = channel
         self.desk = Desk(policy=POLICY, **options)
         self.hand = []
         self.incidents = set()
@@ -71,17 +75,17 @@ class Shift:
             self.take(outbox.notice_of(job))
         self.hand.clear()
         self.desk.restart()
-        again.put_back(self.desk.tx, "pager", self.stamp)
+        again.put_back(self.desk.tx, self.channel, self.stamp)
 
     # ---------------------------------------------------------------- the sender
 
     def claim(self, _subject, band):
-        self.hand += self.desk.tx.queue.claim("pager", self.stamp, band)
+        self.hand += self.desk.tx.queue.claim(self.channel, self.stamp, band)
 
     def deliver(self, _subject, _band):
         for job in self.hand:
             self.take(outbox.notice_of(job))
-            self.desk.tx.queue.done("pager", job.id, self.stamp, "ok")
+            self.desk.tx.queue.done(self.channel, job.id, self.stamp, "ok")
         self.hand.clear()
 
     def send(self, subject, band):
@@ -92,8 +96,8 @@ class Shift:
         for place, job in enumerate(self.hand):
             if place < band - 1:  # the answer came too late
                 self.take(outbox.notice_of(job))
-            self.desk.tx.queue.retry("pager", job.id, self.stamp, self.stamp + 4, "503")
-            again.reunite(self.desk.tx, job.group, "pager", self.stamp)
+            self.desk.tx.queue.retry(self.channel, job.id, self.stamp, self.stamp + 4, "503")
+            again.reunite(self.desk.tx, job.group, self.channel, self.stamp)
         self.hand.clear()
 
     def refuse(self, _subject, _band):
@@ -102,7 +106,7 @@ class Shift:
         self.hand.clear()
 
     def revive(self, _subject, _band):
-        again.revive(self.desk.tx, "pager", self.stamp)
+        again.revive(self.desk.tx, self.channel, self.stamp)
 
     def take(self, notice):
         if notice.kind == "resolved" or notice.over:
@@ -147,24 +151,45 @@ IN_HAND = [(Shift.bad, "a", 1), (Shift.claim, "a", 1)]
 WORSE, OVER = (Shift.bad, "a", 2), (Shift.over, "a", 1)
 
 
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(DEEDS), st.sampled_from(SUBJECTS), st.integers(1, 3)),
-        max_size=25,
-    ),
-    st.sampled_from([{}, {"tell_resolved": False}, {"hourly_limit": 1}, QUIET]),
-)
+def stories(deeds):
+    step = st.tuples(st.sampled_from(deeds), st.sampled_from(SUBJECTS), st.integers(1, 3))
+    return st.lists(step, max_size=25)
+
+
+def told(channel, story, options):
+    """Tell a story to its end; gives the shift."""
+    shift = Shift(channel, **options)
+    for deed, subject, band in story:
+        deed(shift, subject, band)
+    shift.end()
+    assert {alert.state for alert in shift.desk.alerts()} <= {"resolved"}
+    return shift
+
+
+@given(stories(DEEDS), st.sampled_from([{}, {"tell_resolved": False}, {"hourly_limit": 1}, QUIET]))
 @example([*BEGUN, (Shift.later, "a", 3), WORSE, OVER], QUIET)  # its reminder is held
 @example([*BEGUN, WORSE, OVER, (Shift.bad, "a", 1)], {})  # it is back before its end has gone
 @example([*IN_HAND, OVER, (Shift.refuse, "a", 1), (Shift.send, "a", 1)], {})
 @example([*IN_HAND, OVER, (Shift.restart, "a", 1), (Shift.bad, "a", 1)], {})
 def test_it_leaves_no_incident_open_of_what_is_over(story, options):
-    shift = Shift(**options)
-    try:
-        for deed, subject, band in story:
-            deed(shift, subject, band)
-        shift.end()
-        assert {alert.state for alert in shift.desk.alerts()} <= {"resolved"}
-        assert shift.incidents == set()
-    finally:
-        shift.desk.link.close()
+    shift = told("pager", story, options)
+    assert shift.incidents == set()
+    shift.desk.link.close()
+
+
+@given(
+    stories([deed for deed in DEEDS if deed is not Shift.silence]),
+    st.sampled_from([{}, {"hourly_limit": 1}, QUIET]),
+)
+@example([*BEGUN, WORSE, OVER, (Shift.bad, "a", 1)], {})
+def test_who_was_told_of_an_alert_is_told_that_it_is_over(story, options):
+    desk = told("slack", story, options).desk
+    begun, ended = set(), set()
+    for job, notice in desk.jobs("slack"):
+        over = notice.over or notice.kind == "resolved"
+        if job.attempts and notice.kind in outbox.TELLING and not over:
+            begun.add(notice.alert_id)
+        if over and (job.attempts or job.detail.startswith("told in digest")):
+            ended.add(notice.alert_id)
+    assert begun <= ended
+    desk.link.close()
