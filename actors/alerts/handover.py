@@ -71,10 +71,6 @@ class Handover:
         doubt, self._doubt = self._doubt, False
         return doubt
 
-    def doubt(self) -> None:
-        """Note that it may."""
-        self._doubt = True
-
     # ------------------------------------------------------------ the transaction's side
 
     def take(self) -> int | None:

@@ -30,7 +30,8 @@ from actors.senders.channel import (
     Receipt,
     SendError,
 )
-from actors.senders.rollup import NAMED_MAX, TOGETHER_MAX, Load, Pace, is_out, load, together
+from actors.senders.picker import Picker
+from actors.senders.rollup import TOGETHER_MAX, Load, is_out, load
 from actors.senders.trouble import Trouble
 from actors.senders.wish import Wish
 from runtime.actor import Actor
@@ -38,16 +39,13 @@ from runtime.ref import Ref
 from runtime.store import Job, Store, StoreError, Tx
 from runtime.timers import Timer
 
-JUMP_S = 0.5
 SOON_S = 1.0
 EMERGENCY_MAX = 1_000 + TOGETHER_MAX  # what one message told is known whole
 TRIM_EVERY = 500
-WAITING_MAX = 100_000
 GRACE_S = 2.0
 STOP_S = 1.0  # how long an attempt in hand may still take once Sidewatch is to stop
 FROM_MEMORY = "sent while storage failed"
 STOPS = "no answer before Sidewatch stopped"
-SETTINGS = "channel-settings/"
 KEPT = "channel/"  # in the store's state, by the channel's name
 
 
@@ -99,7 +97,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._random = random
         self._faults = faults
         self._note = note
-        self._fingerprint = fingerprint.encode()
+        self._picker = Picker(name, fingerprint.encode(), incidents=isinstance(channel, Incidents))
         self._breaker = retry.BreakerState()
         self._next_s = float("-inf")
         self._wish: Wish | None = None
@@ -108,12 +106,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         self._trouble = Trouble(name, alerts)
         self._prepare = channel.prepare if isinstance(channel, Prepares) else None
         self._foreseen: Load | None = None
-        self._one_by_one = isinstance(channel, Incidents)
-        self._pace = Pace()
         self._attempts = 0
-        self._unmarked = False
-        self._taken_over = False
-        self._wall_s = float("inf")  # the wall clock less the monotonic one: it falls in a jump
 
     async def started(self) -> None:
         """Recall what the channel asked to keep; a disk that refuses keeps nobody from starting."""
@@ -129,7 +122,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
 
     def _kept(self, tx: Tx) -> tuple[bytes | None, Wish | None]:
         """What the channel asked to keep, and what its provider: another one has not asked."""
-        same = tx.state.get(SETTINGS + self._name) == self._fingerprint
+        same = self._picker.knows_settings(tx)
         return tx.state.get(KEPT + self._name), wish.get(tx, self._name) if same else None
 
     async def receive(self, message: Wake | SendTest | SendNow) -> TestResult | None:
@@ -142,18 +135,6 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             return None
         await self._deliver()
         return None
-
-    def _take_over(self, tx: Tx, now: float) -> None:
-        """Take back what an earlier life had claimed.
-
-        Under new settings, what was refused under the old ones is tried again.
-        """
-        again.put_back(tx, self._name, now)
-        known = tx.state.get(SETTINGS + self._name)
-        if known != self._fingerprint:
-            tx.state.put(SETTINGS + self._name, self._fingerprint)
-            if known is not None:
-                again.revive(tx, self._name, now)
 
     # ------------------------------------------------------------ delivering
 
@@ -187,51 +168,26 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
 
     async def _next_jobs(self) -> list[Job]:
         """Claim for one message; where nothing is due, wake for the next one that will be."""
-        now = self.ctx.clock.now().timestamp()
-        doubt = self._handover.clear_doubt()
+        now, tick = self.ctx.clock.now().timestamp(), self.ctx.clock.monotonic()
+        doubt, picker = self._handover.clear_doubt(), self._picker
+        picker.unmarked = picker.unmarked or doubt
+        down = self._breaker.down_since is not None
+        rate_s, out = self._channel.rate_s, self._from_memory
         try:
             # No fsync: a claim that a power cut takes back is what the next start does anyway.
-            jobs, due = await self._store.note(lambda tx: self._claim(tx, now, doubt=doubt))
+            jobs, due = await self._store.note(
+                lambda tx: picker.pick(tx, now, tick, rate_s, out, down=down)
+            )
         except StoreError as error:
-            if doubt:
-                self._handover.doubt()
             self.ctx.system.report("storage_failed", self.ctx.name, error)
             self._wake_at(1.0)
             return []
-        self._unmarked, self._taken_over = False, True
+        picker.picked(jobs, due)
         if not jobs:
-            self._pace.over()
             self._handover.open()
-            if due is None:
-                self._one_by_one = isinstance(self._channel, Incidents)
-            else:
+            if due is not None:
                 self._wake_at(max(0.05, due - now))
         return jobs
-
-    def _claim(self, tx: Tx, now: float, *, doubt: bool) -> tuple[list[Job], float | None]:
-        """Return what was claimed for one message, or when the next job is due."""
-        if not self._taken_over:
-            self._take_over(tx, now)
-        # Nobody has what is in flight here: we could not mark it, or were never given it.
-        if self._unmarked or doubt:
-            again.put_back(tx, self._name, now)
-        wall_s = now - self.ctx.clock.monotonic()
-        if wall_s < self._wall_s - JUMP_S:  # else a clock set back by an hour delays by an hour
-            tx.queue.put_back_in_time(self._name, now)
-        self._wall_s = wall_s
-        down = self._breaker.down_since is not None
-        if down:
-            tx.queue.hasten(self._name, now, 1)
-            self._pace.over()
-        rate_s = 0.0 if down or self._one_by_one else self._channel.rate_s
-        waiting = tx.queue.waits(self._name, WAITING_MAX) if rate_s else 1
-        least = self._pace.least(waiting, self.ctx.clock.monotonic(), rate_s)
-        if least == 1:
-            jobs = tx.queue.claim(self._name, now)
-        else:
-            known, limit = self._from_memory, max(least, NAMED_MAX)
-            jobs = tx.queue.claim(self._name, now, limit, lambda due: together(due, known, least))
-        return jobs, None if jobs else tx.queue.next_due(self._name)
 
     def _wake_at(self, delay_s: float) -> None:
         if self._timer is not None:
@@ -303,7 +259,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
         stamp = clock.now()
         parks = error.permanent and len(carried.jobs) == 1
         if error.permanent and not parks:
-            self._one_by_one = True  # what is refused together may be taken by itself
+            self._picker.one_by_one = True  # what is refused together may be taken by itself
         self._note(self._name, error.reason)
         if error.permanent:
             self._next_s = clock.monotonic() + self._channel.rate_s
@@ -356,7 +312,7 @@ class SenderActor(Actor[Wake | SendTest | SendNow]):
             await self._store.write(all_of_it)
         except StoreError as error:
             # It stays claimed until storage works again; a restart before that sends once more.
-            self._unmarked = True
+            self._picker.unmarked = True
             self.ctx.system.report("storage_failed", self.ctx.name, error)
             return False
         await self._show(dict.fromkeys(job.group for job in carried.jobs))
