@@ -38,7 +38,7 @@ _HEADERS = {
     "content-type": "application/json",
 }
 _TIMEOUT = httpx.Timeout(ATTEMPT_S, connect=CONNECT_S)
-_SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?")
+_SECONDS = re.compile(r"\d{1,20}(\.\d{1,9})?")
 
 
 class SendError(Exception):

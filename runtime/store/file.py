@@ -64,6 +64,8 @@ class DatabaseFile:
         except (StoreCorrupt, sqlite3.DatabaseError) as error:
             # Cut short, a check finds faults in a sound file.
             if isinstance(error, sqlite3.OperationalError) or self._closing():
+                if fresh:  # what a full disk left of it is no database that broke
+                    self.path.unlink(missing_ok=True)
                 raise
             moved = aside.set_aside(self.path, self._clock.now())
             self._fault("store.set_aside")

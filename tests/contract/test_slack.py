@@ -103,6 +103,7 @@ async def test_it_reports_429_with_its_retry_after(anyio_backend):
         ("0", 0.0),
         ("1.5", 1.5),
         ("999999999", 86_400.0),
+        ("9" * 20, 86_400.0),
         ("Tue, 24 Nov 2026 08:00:30 GMT", 30.0),
         ("Tue, 24 Nov 2026 07:00:00 GMT", 0.0),
         ("-1", None),
