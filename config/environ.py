@@ -2,13 +2,14 @@
 
 Long names (`SIDEWATCH__SECTION__KEY`), short ones and, for secrets, either with `_FILE`. An empty
 variable counts as not set, because that is how compose files pass on what nobody set. Everything
-that does not start with `SIDEWATCH_` and is no short name belongs to others.
+that does not start with `SIDEWATCH_` and is no short name belongs to others; what is nearly one is
+told where somebody asks.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from config import files
@@ -28,6 +29,8 @@ SECRET_FILE_BYTES_MAX = 8_192
 NAME_CHARS_MAX = 100
 FILE_SUFFIX = "_FILE"
 OURS = "SIDEWATCH_"
+WORDS = ("ALERTS", "SLACK", "EMAIL", "TELEGRAM", "DISCORD", "PAGERDUTY", "NTFY", "APPRISE")
+LIKE = 0.8  # of a name's letters; what is less like one is somebody else's
 
 Lookup = Callable[[Place], Field | None]
 """The field at a place, None where there is no such setting."""
@@ -60,6 +63,25 @@ def read(environ: Mapping[str, str], lookup: Lookup, known: Names) -> dict[Place
         if earlier.raw != raw:
             raise SettingsError(f"{printable(name)}: contradicts {earlier.source}; keep one")
     return found
+
+
+def strays(environ: Mapping[str, str], known: Names) -> Iterator[str]:
+    """Yield a line for each variable that is nearly a short name, or a long one without its start.
+
+    It may be somebody else's, so it is no mistake; but misspelt it would be passed over in silence.
+    """
+    names = {other.removeprefix(PREFIX).replace("__", "_"): other for other in known()}
+    names |= {other: other for other in SHORT}
+    for name in sorted(environ):
+        typed, file = name, ""
+        if name.endswith(FILE_SUFFIX):
+            typed, file = name.removesuffix(FILE_SUFFIX), FILE_SUFFIX
+        if not environ[name] or typed in SHORT or typed.partition("_")[0] not in WORDS:
+            continue
+        close = difflib.get_close_matches(typed[:NAME_CHARS_MAX], names, n=1, cutoff=LIKE)
+        if close:
+            meant = f"{names[close[0]]}{file}"
+            yield f"{printable(name)} is passed over, as no setting has that name: {meant} is one"
 
 
 def _place(name: str, lookup: Lookup, known: Names) -> tuple[Place, bool] | None:

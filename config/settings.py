@@ -38,7 +38,7 @@ from config.rules import is_name
 from config.secret import DATA_DIR, Auth, Secret
 from config.sections import ITEMS, SECTIONS, Api, Bot, Settings, Storage, TopLevel
 
-__all__ = ["Auth", "Bot", "Secret", "Settings", "SettingsError", "every_place", "load"]
+__all__ = ["Auth", "Bot", "Secret", "Settings", "SettingsError", "every_place", "load", "strays"]
 
 FILE_BYTES_MAX = 1_048_576
 ITEMS_MAX = {
@@ -71,6 +71,11 @@ def load(config_path: Path | None, environ: Mapping[str, str]) -> Settings:
     )
     check(settings, sources)
     return settings
+
+
+def strays(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each variable that looks like a setting's misspelt name."""
+    return environment.strays(environ, _long_names)
 
 
 def every_place() -> Iterator[tuple[Place, Field]]:

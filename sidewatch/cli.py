@@ -121,10 +121,13 @@ def check_config(config_path: Path | None) -> None:
     Says what alerts go where. Exits with 2, and one line that names the setting, where one is bad.
     """
     settings = _settings(config_path)
+    from config.settings import strays  # noqa: PLC0415
     from sidewatch.channels import template_files  # noqa: PLC0415
 
     channels = ", ".join(settings.channels) or "none: no alert leaves this machine"
     click.echo(f"settings are good; channels: {channels}")
+    for line in strays(os.environ):
+        click.secho(line, fg="yellow")
     for line in template_files(settings):
         click.echo(line)
     if settings.channels:

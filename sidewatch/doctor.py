@@ -17,7 +17,7 @@ import httpx
 
 from config import secret
 from config.names import printable
-from config.settings import Auth, Secret, Settings, SettingsError
+from config.settings import Auth, Secret, Settings, SettingsError, strays
 from runtime.store import examine as trouble_of
 from sidewatch import mark
 from sidewatch.channels import template_files
@@ -58,6 +58,7 @@ def examine(settings: Settings, url: str | None) -> int:
 
 def _findings(settings: Settings, url: str | None) -> Iterator[Finding]:
     yield Finding("ok", "settings are good")  # or this had not begun
+    yield from (Finding("note", line) for line in strays(os.environ))
     yield from (Finding("ok", line) for line in template_files(settings))
     yield from _storage(settings.storage.data_dir)
     built = (STATIC / "index.html").is_file()

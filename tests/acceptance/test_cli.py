@@ -62,6 +62,8 @@ def test_it_checks_settings_without_starting(tmp_path):
     done = call("check-config", data_dir=tmp_path, SIDEWATCH__CONSOLE__ENABLED="true")
     assert (done.returncode, "console" in done.stdout) == (0, True)
     assert "critical: console" in done.stdout
+    done = call("check-config", data_dir=tmp_path, ALERTS_SLACK_ENABLE="true")
+    assert (done.returncode, "ALERTS_SLACK_ENABLED is one" in done.stdout) == (0, True)
     done = call("check-config", data_dir=tmp_path, SIDEWATCH__ALERTS__DEBOUNCE_S="-1")
     assert done.returncode == 2
     assert "alerts.debounce_s" in done.stderr

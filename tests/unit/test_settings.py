@@ -10,7 +10,7 @@ import pytest
 
 from config.names import SHORT, dotted, long_name
 from config.sections import Api
-from config.settings import Secret, Settings, every_place, load
+from config.settings import Secret, Settings, every_place, load, strays
 from tests.settings import (
     BOT_TOKEN,
     CANARY,
@@ -189,6 +189,28 @@ def test_it_refuses_an_unknown_variable(name):
 )
 def test_it_names_the_variable_that_may_have_been_meant(name, meant):
     assert error({name: "1"}) == f"{name}: no such setting; did you mean {meant}?"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("ALERTS_SLACK_ENABLE", "ALERTS_SLACK_ENABLED"),
+        ("SLACK_WEBHOK_URL", "SLACK_WEBHOOK_URL"),
+        ("EMAIL_SMTP_PASSWRD_FILE", "EMAIL_SMTP_PASSWORD_FILE"),
+        ("TELEGRAM_THREAD_ID", "SIDEWATCH__TELEGRAM__THREAD_ID"),
+        ("DISCORD_WEBHOOK_URL", "SIDEWATCH__DISCORD__WEBHOOK_URL"),
+    ],
+)
+def test_it_tells_of_a_variable_that_is_nearly_one_and_passes_over_it(name, meant):
+    given = HOME | {name: CANARY}
+    assert load(None, given) == load(None, HOME)
+    [line] = strays(given)
+    assert line == f"{name} is passed over, as no setting has that name: {meant} is one"
+
+
+def test_it_tells_of_no_variable_that_is_a_setting_empty_or_somebody_elses():
+    others = ("DISCORD_TOKEN", "EMAIL", "SLACK_X", "SERVER_PORT", "PATH", "SLACK_WEBHOOK_URL_FILE")
+    assert list(strays(dict.fromkeys((*SHORT, *others), "x") | {"EMAIL_TOO": ""})) == []
 
 
 def test_it_guesses_at_no_variable_that_is_like_none():
