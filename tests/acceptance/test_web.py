@@ -187,6 +187,23 @@ def test_it_tells_a_browser_that_its_token_is_not_valid(sidewatch, browser):
     page.close()
 
 
+def test_the_page_hides_no_kill_switch_of_a_bot_that_is_not_looked_at(tmp_path, browser):
+    with Sidewatch(tmp_path / "data", {}) as running:
+        for bot in ("alpha", "beta"):
+            running.post(trade("1", "5", bot=bot))
+        for kind, field in (("kill_switch", "active"), ("circuit_breaker", "open")):
+            running.post({"type": kind, "bot": "beta", "at": instant(), field: True, "reason": "r"})
+        page = browser.new_page()
+        page.goto(f"{running.url}/#login={TOKENS['SIDEWATCH_READ_TOKEN']}")
+        page.get_by_test_id("selector").select_option(label="alpha")
+        expect(page.get_by_test_id("bots")).to_contain_text("alpha")
+        expect(page.get_by_test_id("bots")).not_to_contain_text("beta")
+        expect(page.get_by_test_id("kill-switch")).to_contain_text("ACTIVE")
+        expect(page.get_by_test_id("kill-switch")).to_contain_text("beta: r")
+        expect(page.get_by_test_id("breaker")).to_contain_text("beta: r")
+        page.close()
+
+
 def test_it_silences_and_acknowledges_for_operators(sidewatch):
     operate = bearer("OPERATE")
     switch = {"type": "kill_switch", "bot": "ops", "at": instant(), "active": True, "reason": "r"}

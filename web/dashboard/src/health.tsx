@@ -13,13 +13,14 @@ type Bots = readonly (readonly [name: string, health: BotHealth])[];
 
 interface Props {
   readonly health: Health;
-  /** The bots that are looked at; the level above them is the whole sidecar's. */
+  /** The bots that are looked at. The level, kill switch and breaker are of all: no danger hides. */
   readonly scope: readonly string[];
   readonly now: number;
 }
 
 export function SystemHealth({ health, scope, now }: Props) {
-  const bots = Object.entries(health.bots).filter(([name]) => scope.includes(name));
+  const all = Object.entries(health.bots);
+  const bots = all.filter(([name]) => scope.includes(name));
   return (
     <>
       <Badge level={health.level} testid="health-level" />
@@ -31,8 +32,8 @@ export function SystemHealth({ health, scope, now }: Props) {
         </ul>
       )}
       <div class="controls">
-        <KillSwitch bots={bots} />
-        <Breaker bots={bots} now={now} />
+        <KillSwitch bots={all} />
+        <Breaker bots={all} now={now} />
         <Positions bots={bots} />
       </div>
       <Bots bots={bots} now={now} />
