@@ -17,6 +17,7 @@ from operator import le
 
 import msgspec
 
+from actors import plain
 from actors.messages import EVENT_TYPES, Equity, Event, Flow, Trade
 from actors.reason import reason
 
@@ -158,7 +159,7 @@ def _read_whole(raw: bytes, kind: str, now: datetime) -> Sequence[Event]:
     """Return the events where every one is good, else nothing."""
     try:
         events = _decode_whole(raw, kind)
-        if len(events) <= ITEMS_MAX:
+        if len(events) <= ITEMS_MAX and _are_plain(raw, kind):
             return events if _sound(events, now) else [checked(event, now) for event in events]
     except (msgspec.MsgspecError, ValueError, RecursionError):
         pass
@@ -175,6 +176,12 @@ def _decode_whole(raw: bytes, kind: str) -> list[Event]:
     return _events.decode(raw) if raw.lstrip()[:1] == b"[" else [_event.decode(raw)]
 
 
+def _are_plain(raw: bytes, kind: str) -> bool:
+    if kind in MSGPACK:
+        return plain.packed_are_plain(raw, many=raw[:1] in PACKED_ARRAY)
+    return plain.are_plain(raw)
+
+
 def _read_each(
     items: Sequence[Item], first: int, kind: str, now: datetime, numbers: Sequence[int]
 ) -> Judged:
@@ -183,7 +190,9 @@ def _read_each(
     for index, item in enumerate(items, first):
         try:
             event = _decode_item(item, packed=kind in MSGPACK)
-            good.append((index, checked(event, now)))
+            event = checked(event, now)
+            plain.require(bytes(item), packed=kind in MSGPACK)
+            good.append((index, event))
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             whole, line = bytes(item), numbers[index] if numbers else 0
             why = reason(error, whole, packed=kind in MSGPACK, line=line)

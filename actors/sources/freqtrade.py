@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from actors.messages import ApiError, CircuitBreaker, Event, Heartbeat, Trade
+from actors.plain import is_plain
 from actors.reason import reason
 
 FIELDS_MAX = 64
@@ -166,10 +167,9 @@ def _flag(fields: Mapping[str, str], name: str, *, default: bool) -> bool:
 
 def _decimal(fields: Mapping[str, str], name: str) -> Decimal:
     text = _required(fields, name)
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise WebhookError(f"field {name!r} is not a number: {text[:40]!r}") from None
+    if not is_plain(text):
+        raise WebhookError(f"field {name!r} is not a number: {text[:40]!r}")
+    return Decimal(text)
 
 
 def _instant(fields: Mapping[str, str], name: str) -> datetime:

@@ -142,7 +142,7 @@ def test_it_names_what_is_wrong_with_a_packed_event(sidewatch, body, named):
     ("changes", "named"),
     [
         ({"amount": "1e999"}, "quantity: the absolute value"),
-        ({"profit_amount": "nan"}, "pnl: NaN"),
+        ({"profit_amount": "nan"}, "profit_amount' is not a number: 'nan'"),
         ({"close_date": "0001-01-01T00:00:00+23:59"}, "close_date"),
         ({"open_date": "9999-12-31T23:59:59-23:59"}, "open_date"),
         ({"pair": "X" * 65}, "symbol: "),

@@ -234,7 +234,7 @@ async def test_it_has_no_use_for_other_webhooks(door):
     ("bot", "changes", "field"),
     [
         ("ft", {"amount": "many"}, "amount"),
-        ("ft", {"profit_amount": "NaN"}, "pnl"),
+        ("ft", {"profit_amount": "NaN"}, "profit_amount"),
         ("ft", {"close_date": "1970-01-01"}, "closed_at"),
         ("ft", {"open_date": "0001-01-01T00:00:00+23:59"}, "open_date"),
         ("ft", {"pair": "X" * 65}, "symbol"),
