@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 
-from actors.alerts.book import Book
+from actors.alerts import disk
 from actors.senders.actor import SenderActor
 from runtime.store.database import Store
 from runtime.store.transaction import Journal
@@ -48,7 +48,7 @@ def append_run(journal, stream, *args, real=Journal.append_run):
     return real(journal, stream, *args)
 
 
-def write(book, tx, steps, now, tick, *, real=Book.write):
+def write(book, tx, steps, now, tick, *, real=disk.write):
     if any(step.notice is not None for step in steps):
         holds.add("alert")
     return real(book, tx, steps, now, tick)
@@ -61,7 +61,7 @@ def opened(store, *args, real=Store.__init__, **options):
 
 Journal.append = append
 Journal.append_run = append_run
-Book.write = write
+disk.write = write
 Store.__init__ = opened
 SenderActor.__init__.__kwdefaults__["faults"] = at
 
