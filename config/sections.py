@@ -96,12 +96,16 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
-    """How figures are reckoned; definitions in docs/metrics.md. Retention 0: for ever."""
+    """How figures are reckoned; definitions in docs/metrics.md.
 
-    periods_per_year: Annotated[int, rules.at_least(1), rules.at_most(366)] = 365
+    Periods None: as many as the calendar has. Retention 0: for ever.
+    """
+
+    periods_per_year: Annotated[int, rules.at_least(1), rules.at_most(366)] | None = None
     risk_free: Annotated[float, rules.above(-1), rules.at_most(1)] = 0.0
     ddof: Annotated[int, rules.at_least(0), rules.at_most(1)] = 1
     base: Literal["compounding", "fixed"] = "compounding"
+    calendar: Literal["all", "weekdays"] = "all"
     rolling_trades: Annotated[int, rules.at_least(2), rules.at_most(100_000)] = 100
     rolling_days: Annotated[int, rules.at_least(1), rules.at_most(36_500)] = 90
     zone: Annotated[str, rules.ZONE] = "UTC"

@@ -7,6 +7,8 @@ from actors.health.levels import Rules
 from actors.metrics.ledger import LedgerOptions
 from config.settings import Settings
 
+PERIODS = {"all": 365, "weekdays": 261}  # days in a year
+
 
 def ledger_options(settings: Settings, name: str) -> LedgerOptions:
     """Return how a bot's figures are reckoned."""
@@ -16,10 +18,11 @@ def ledger_options(settings: Settings, name: str) -> LedgerOptions:
         currency=bot.currency,
         currency_is_set=name in settings.bots or settings.currency != "USD",
         zone=metrics.zone,
-        periods_per_year=metrics.periods_per_year,
+        periods_per_year=metrics.periods_per_year or PERIODS[metrics.calendar],
         risk_free=metrics.risk_free,
         ddof=metrics.ddof,
         base=metrics.base,
+        calendar=metrics.calendar,
         rolling_trades=metrics.rolling_trades,
         rolling_days=metrics.rolling_days,
         short_history_ratios=metrics.short_history_ratios,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, localcontext
 from zoneinfo import ZoneInfo
 
@@ -80,7 +81,16 @@ class Books:
 
 
 def figures(
-    events, start, now, *, zone="UTC", periods=365, base="compounding", trades=100, days=90
+    events,
+    start,
+    now,
+    *,
+    zone="UTC",
+    periods=365,
+    base="compounding",
+    calendar="all",
+    trades=100,
+    days=90,
 ):
     """Every figure by name; rolling ones as `rolling.<name>`; None where undefined."""
     tz = ZoneInfo(zone)
@@ -89,38 +99,57 @@ def figures(
         if start is not None and start > 0:
             books.worst = ZERO
         for event in accepted(events):
-            turn_day(books, instant(event).astimezone(tz).date())
+            turn_day(books, day_of(instant(event), tz, calendar), calendar)
             take(books, event, trades)
-        today = max(now.astimezone(tz).date(), books.day or now.astimezone(tz).date())
-        found = {**money(books, today)}
+        today = day_of(now, tz, calendar)
+        today = max(today, books.day or today)
+        found = {**money(books, today, calendar)}
     with localcontext(Context(prec=DIGITS)):
-        returns = all_returns(books, today, books.returns, day_return)
+        rest = len(dates(books.day, today, calendar)) - 1 if books.day else 0
+        returns = all_returns(books, rest, books.returns, day_return)
+        counted = dates(books.first_return, today, calendar) if books.first_return else []
         measured = returns
         if base == "fixed":
-            measured = all_returns(books, today, books.on_capital, return_on_capital)
+            measured = all_returns(books, rest, books.on_capital, return_on_capital)
         found |= standing(books, today)
         deepest = worst(books)
-        found |= ratios("", books.pnls, (returns, measured), deepest, periods)
-        found["cagr"] = cagr(returns)
+        found |= ratios("", books.pnls, (returns, measured, counted), deepest, periods)
+        found["cagr"] = cagr(returns, counted)
         window = [pnl for kind, pnl, *_ in books.window if kind is Trade]
         first = next((d for kind, _, d, *_ in books.window if kind is Trade), None)
         if returns is not None:
-            span = min((today - first).days + 1 if first else 0, days, len(returns))
+            span = len(dates(first, today, calendar)) if first else 0
+            span = min(span, days, len(returns))
+            counted = counted[len(counted) - span :]
             returns = returns[len(returns) - span :]
             measured = measured[len(measured) - span :]
         deepest = rolling_worst(books.window) if window else None
-        found |= ratios("rolling.", window, (returns, measured), deepest, periods)
+        found |= ratios("rolling.", window, (returns, measured, counted), deepest, periods)
     return found
 
 
 # ---------------------------------------------------------------- one event after the other
 
 
-def turn_day(books, day):
+def day_of(when, tz, calendar):
+    """The date that an instant counts with."""
+    day = when.astimezone(tz).date()
+    while calendar == "weekdays" and day.isoweekday() > 5:
+        day += timedelta(days=1)
+    return day
+
+
+def dates(first, last, calendar):
+    """The dates from one to another that are days of their own."""
+    every = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    return [day for day in every if calendar == "all" or day.isoweekday() <= 5]
+
+
+def turn_day(books, day, calendar):
     if day == books.day:
         return
     if books.first_return is not None:
-        idle = [ZERO] * ((day - books.day).days - 1)
+        idle = [ZERO] * (len(dates(books.day, day, calendar)) - 2)
         books.returns += [day_return(books), *idle]
         books.on_capital += [return_on_capital(books), *idle]
     if books.day is None or day.isocalendar()[:2] != books.day.isocalendar()[:2]:
@@ -241,7 +270,7 @@ def return_on_capital(books):
 # ---------------------------------------------------------------- what it comes to
 
 
-def money(books, today):
+def money(books, today, calendar):
     same_day = books.day == today
     same_week = books.day is not None and (today.isocalendar()[:2] == books.day.isocalendar()[:2])
     wins = [pnl for pnl in books.pnls if pnl > 0]
@@ -262,7 +291,7 @@ def money(books, today):
         "streak": books.streak,
         "longest_win_streak": books.longest[1],
         "longest_loss_streak": books.longest[-1],
-        "days": 0 if first is None else (today - first).days + 1,
+        "days": 0 if first is None else len(dates(first, today, calendar)),
         "avg_win": mean_shown(wins),
         "avg_loss": mean_shown(losses),
     }
@@ -291,12 +320,12 @@ def worst(books):
     return books.worst if books.equity is not None else None
 
 
-def all_returns(books, today, closed, running):
+def all_returns(books, idle, closed, running):
     if books.equity is None:
         return None
     if books.first_return is None:
         return []
-    return [*closed, running(books), *([ZERO] * (today - books.day).days)]
+    return [*closed, running(books), *([ZERO] * idle)]
 
 
 def rolling_worst(window):
@@ -315,11 +344,11 @@ def rolling_worst(window):
 
 
 def ratios(prefix, pnls, days, deepest, periods):
-    returns, measured = days  # the second by the base that was asked for
+    returns, measured, counted = days  # the second by the base that was asked for
     won = sum((pnl for pnl in pnls if pnl > 0), ZERO)
     lost = -sum((pnl for pnl in pnls if pnl < 0), ZERO)
     sharpe, stderr = sharpe_and_error(measured, periods)
-    growth = cagr(returns)
+    growth = cagr(returns, counted)
     found = {
         "trades": len(pnls),
         "win_rate": Decimal(sum(pnl > 0 for pnl in pnls)) / len(pnls) if pnls else None,
@@ -372,13 +401,14 @@ def sortino(returns, periods):
     return mean(returns) / down.sqrt() * Decimal(periods).sqrt() if down else None
 
 
-def cagr(returns):
-    if not usable(returns, 30):
+def cagr(returns, counted):
+    elapsed = (counted[-1] - counted[0]).days + 1 if counted else 0
+    if not usable(returns, 1) or elapsed < 30:
         return None
     growth = ONE
     for value in returns:
         growth *= 1 + value
-    return (growth.ln() * 365 / len(returns)).exp() - 1
+    return (growth.ln() * 365 / elapsed).exp() - 1
 
 
 def sqn(pnls):

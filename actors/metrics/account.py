@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from actors.metrics.block import Piece
 from actors.metrics.capital import Capital
-from actors.metrics.days import Calendar, week_of
+from actors.metrics.days import Calendar
 from actors.metrics.figures import Tally
 from actors.metrics.moments import Closed
 from actors.metrics.ratios import Averages
@@ -197,7 +197,7 @@ class Account:
                 self.logs.extend(idle)
             if self.capital is not None:
                 self.capital.close(self.gain(), day - self.day - 1)
-        if week_of(day) != week_of(self.day):
+        if self.calendar.week_of(day) != self.calendar.week_of(self.day):
             self.week_pnl = 0
             self.week_peak = self.equity
         self.day = day

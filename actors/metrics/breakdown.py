@@ -16,7 +16,7 @@ import numpy.typing as npt
 from msgspec import Struct
 
 from actors.metrics.arrays import Ints
-from actors.metrics.days import EPOCH_DAY
+from actors.metrics.days import EPOCH_DAY, Calendar
 from actors.metrics.money import mean_money, money
 from actors.metrics.summary import Amounts
 from actors.metrics.walk import Days
@@ -113,14 +113,15 @@ def _offset(when: int, zone: ZoneInfo) -> int:
     return ahead // timedelta(microseconds=1)
 
 
-def months(days: Days) -> list[Month]:
+def months(days: Days, calendar: Calendar) -> list[Month]:
     """Daily returns compounded to calendar months, oldest first; the last one is still open.
 
     Those on a fixed base do not compound: they add up.
     """
     if not len(days.returns):
         return []
-    dates = np.arange(days.first, days.first + len(days.returns)) - EPOCH_DAY
+    numbers = np.arange(days.first, days.first + len(days.returns))
+    dates = calendar.ordinal(numbers) - EPOCH_DAY
     month = dates.astype("datetime64[D]").astype("datetime64[M]")
     names, first = np.unique(month, return_index=True)
     if days.fixed is None:

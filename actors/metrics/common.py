@@ -13,11 +13,10 @@ from msgspec import Struct
 
 from actors.metrics.base import Base
 from actors.metrics.compaction import needed_together, slice_together
-from actors.metrics.days import Calendar
 from actors.metrics.depot import Depot, Packed
 from actors.metrics.ledger import Ledger
 from actors.metrics.money import SCALE, scaled
-from actors.metrics.options import LedgerOptions
+from actors.metrics.options import LedgerOptions, calendar_of
 from actors.metrics.sheet import NEEDED, merged, whole
 from actors.metrics.summary import opened
 
@@ -70,7 +69,7 @@ def advanced(
 
     None where there is nothing to take, because of the figures of today.
     """
-    calendar, timelines = Calendar(options.zone), [ledger.timeline for ledger in members]
+    calendar, timelines = calendar_of(options), [ledger.timeline for ledger in members]
     until = min(until, needed_together(timelines, options.rolling_trades, calendar))
     since = common.base.cut
     if until <= since:

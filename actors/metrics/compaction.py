@@ -44,8 +44,7 @@ def window_from(timeline: Timeline, trades: int) -> int:
 
 def week_of(last: int, calendar: Calendar) -> int:
     """The instant at which the week of another began."""
-    day = calendar.day_of(last)
-    return calendar.start_of(day - (day - 1) % 7)
+    return calendar.start_of(calendar.monday(calendar.day_of(last)))
 
 
 def slice_until(timeline: Timeline, since: int, until: int, most: int) -> int:

@@ -177,6 +177,18 @@ _OF_RETURNS: Final = (
 )
 
 
+_OF_DAYS: Final = (
+    *_OF_RETURNS,
+    "cagr",
+    "days",
+    "pnl_today",
+    "pnl_week",
+    "drawdown_today",
+    "drawdown_week",
+    "rolling_by_days",
+)
+
+
 def explained(options: LedgerOptions) -> dict[str, Definition]:
     """The definitions, saying what of the options is not as by default."""
     found = dict(DEFINITIONS)
@@ -189,6 +201,13 @@ def explained(options: LedgerOptions) -> dict[str, Definition]:
         found["cagr"] = replace(
             found["cagr"], formula=f"{found['cagr'].formula}, r on equity, which compounds"
         )
+    if options.calendar == "weekdays":
+        for name in _OF_DAYS:
+            found[name] = _on_weekdays(found[name])
+        found["cagr"] = replace(
+            found["cagr"],
+            formula=f"{found['cagr'].formula}; its time: dates from the first day to the last",
+        )
     return found
 
 
@@ -199,3 +218,8 @@ def _on_capital(one: Definition) -> Definition:
         formula=f"{one.formula}; r: P&L of the day / capital put in (base: fixed)",
         undefined=tuple(reasons),
     )
+
+
+def _on_weekdays(one: Definition) -> Definition:
+    formula = one.formula.replace("calendar days", "days")
+    return replace(one, formula=f"{formula}; a weekend is part of its Monday (calendar: weekdays)")

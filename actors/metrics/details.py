@@ -17,7 +17,7 @@ from actors.metrics.breakdown import WEEKDAYS, Group, Month, groups, local_times
 from actors.metrics.families.record import Record
 from actors.metrics.figures import Basis, Undefined
 from actors.metrics.money import floats, micros, money
-from actors.metrics.options import basis_of
+from actors.metrics.options import basis_of, calendar_of
 from actors.metrics.recent import RecentDays, recent
 from actors.metrics.sheet import Sheet
 from actors.metrics.summary import TRADE
@@ -179,7 +179,7 @@ def details(of: Study, now: datetime) -> Details:
         by_side=_groups(SIDES, of.columns["symbol"] & 1, of),
         by_hour=_groups(HOURS, hour, of),
         by_weekday=_groups(WEEKDAYS, weekday, of),
-        months=months(of.walk.days),
+        months=months(of.walk.days, calendar_of(options)),
         undefined=figure.undefined,
     )
 

@@ -19,11 +19,10 @@ from actors.metrics import compaction, restate
 from actors.metrics.account import Account, open_account
 from actors.metrics.arrays import Digests, Ints
 from actors.metrics.block import Fields
-from actors.metrics.days import Calendar
 from actors.metrics.figures import Tally
 from actors.metrics.identities import Id, Index, Run
 from actors.metrics.money import SCALE, micros, scale_for, scaled
-from actors.metrics.options import LedgerOptions
+from actors.metrics.options import LedgerOptions, calendar_of
 from actors.metrics.past import Past
 from actors.metrics.series import Chart
 from actors.metrics.summary import MARK, TRADE, Standing, opened, total
@@ -60,7 +59,7 @@ class Entries:
         self._heap_is_old = False
         self._timeline = Timeline()
         self._staged: list[Columns] = []
-        self._calendar = Calendar(options.zone)
+        self._calendar = calendar_of(options)
         self._day_end: int | None = None
         self._chart = Chart()
         self._account = self._opened()
@@ -346,7 +345,7 @@ class Entries:
     def _week_start(self) -> int:
         day = self._account.day
         if self._week[0] != day:
-            self._week = (day, self._calendar.start_of(day - (day - 1) % 7))
+            self._week = (day, self._calendar.start_of(self._calendar.monday(day)))
         return self._week[1]
 
     def _units(self, amount: Decimal, field: str) -> int:

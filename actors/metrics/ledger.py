@@ -151,7 +151,7 @@ class Ledger(Entries):
             for day, pnl in block.daily_pnl(calendar):
                 sums[day] = sums.get(day, 0) + pnl
         return [
-            (day, money(pnl, self.scale))
+            (calendar.ordinal(day), money(pnl, self.scale))
             for day, pnl in sums.items()
             if day >= begins and calendar.start_of(day) < ends
         ]
@@ -199,7 +199,10 @@ class Ledger(Entries):
         account = self.account()
         if account.returns_from is None:
             return None, []
-        return account.returns_from, [*account.returns, account.day_return()]
+        return self._calendar.ordinal(account.returns_from), [
+            *account.returns,
+            account.day_return(),
+        ]
 
     def ids(self) -> dict[str, Any]:
         """What is known of ids and symbols, beside the timeline and the index, as JSON."""

@@ -23,8 +23,9 @@ class LedgerOptions(Struct, frozen=True):
     `starting_equity` in `currency`, before the first event; None: unknown. `zone` (IANA) draws
     the day's boundary. `risk_free` is annual (0.04 is 4 %), for Sharpe only. `short_history_ratios`
     shows CAGR and Calmar below 30 days. `base` says what a day's P&L is a fraction of: equity at
-    its open, or with "fixed" the capital put in. The rolling window is the last `rolling_trades`
-    trades; its day ratios cover the days from the first of them to now, at most `rolling_days`.
+    its open, or with "fixed" the capital put in. `calendar`: which days there are; of "weekdays"
+    a weekend is part of its Monday. The rolling window is the last `rolling_trades` trades; its
+    day ratios cover the days from the first of them to now, at most `rolling_days`.
     Raises ValueError naming the option that is out of range.
     """
 
@@ -36,6 +37,7 @@ class LedgerOptions(Struct, frozen=True):
     risk_free: float = 0.0
     ddof: int = 1
     base: Literal["compounding", "fixed"] = "compounding"
+    calendar: Literal["all", "weekdays"] = "all"
     rolling_trades: int = 100
     rolling_days: int = 90
     short_history_ratios: bool = False
@@ -48,11 +50,18 @@ class LedgerOptions(Struct, frozen=True):
             raise ValueError(f"ddof: 0 or 1, not {self.ddof}")
         if self.base not in {"compounding", "fixed"}:
             raise ValueError(f"base: compounding or fixed, not {self.base!r}")
+        if self.calendar not in {"all", "weekdays"}:
+            raise ValueError(f"calendar: all or weekdays, not {self.calendar!r}")
         if not (math.isfinite(self.risk_free) and -1.0 < self.risk_free <= RISK_FREE_MAX):
             raise ValueError(f"risk_free: a fraction above -1, not {self.risk_free}")
         if self.starting_equity is not None:
             scaled(self.starting_equity, SCALE, "starting_equity")
         Calendar(self.zone)
+
+
+def calendar_of(options: LedgerOptions) -> Calendar:
+    """The days that returns are of."""
+    return Calendar(options.zone, weekdays=options.calendar == "weekdays")
 
 
 def basis_of(options: LedgerOptions) -> Basis:

@@ -229,8 +229,5 @@ def portfolio(ledgers: Sequence[Ledger], options: LedgerOptions, now: datetime) 
 
 
 def _alike(one: LedgerOptions, other: LedgerOptions) -> bool:
-    return (one.zone, one.base, one.rolling_trades) == (
-        other.zone,
-        other.base,
-        other.rolling_trades,
-    )
+    names = ("zone", "calendar", "base", "rolling_trades")
+    return all(getattr(one, name) == getattr(other, name) for name in names)

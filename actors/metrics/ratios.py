@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from math import sqrt
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -42,6 +42,17 @@ class Terms(Struct, frozen=True):
     rolling_days: int
     growth_days: int
     too_short: str
+
+
+class Measured(NamedTuple):
+    """What of some days is not as in the moments of their returns on equity.
+
+    `fixed`: those of returns on a fixed base, None where that is not asked for; `elapsed`: how many
+    dates the days cover.
+    """
+
+    fixed: Sums | None
+    elapsed: int
 
 
 def of_trades(
@@ -99,18 +110,18 @@ class Averages:
         return self._win, self._loss
 
 
-def of_days(
+# Positional: a keyword takes as long as half of what is reckoned here
+def of_days(  # noqa: PLR0917
     days: Sums | None,
     max_drawdown: float | None,
     terms: Terms,
     undefined: dict[str, str],
     prefix: str = "",
-    *,
-    fixed: Sums | None = None,
+    measured: Measured | None = None,
 ) -> tuple[float | None, float | None, float | None, float | None, float | None]:
     """Sharpe, its standard error, Sortino, Calmar and CAGR; `days` None: equity is unknown.
 
-    `fixed` are the same days' returns on a fixed base, where the first three are measured on it.
+    `measured` says what of the days is not as in `days`.
     """
     if days is None:
         for name in OF_DAYS:
@@ -118,10 +129,10 @@ def of_days(
         return None, None, None, None, None
     sharpe = stderr = sortino = calmar = cagr = None
     count, mean, _, _, _, _, _, downside, growth, missing = days
-    spread, unknown = days, missing
-    if fixed is not None:
-        spread = fixed
-        _, mean, _, _, _, _, _, downside, _, unknown = fixed
+    spread, unknown, elapsed = days, missing, count
+    if measured is not None:
+        spread, elapsed = measured.fixed or days, measured.elapsed
+        _, mean, _, _, _, _, _, downside, _, unknown = spread
     if unknown or count < SHARPE_DAYS_MIN:
         why = lacking(count, unknown, SHARPE_DAYS_MIN, terms.basis.missing)
         for name in OF_SPREAD:
@@ -135,12 +146,12 @@ def of_days(
             sortino = sortino_of(mean, below, terms.basis)
         else:
             undefined[prefix + "sortino"] = figures.NO_LOSING_DAY
-    if missing or count < terms.growth_days:
-        enough = count >= terms.growth_days
+    if missing or elapsed < terms.growth_days:
+        enough = elapsed >= terms.growth_days
         undefined[prefix + "calmar"] = figures.NOT_POSITIVE if enough else terms.too_short
         return sharpe, stderr, sortino, None, None
     try:
-        cagr = growth_rate(growth, count)
+        cagr = growth_rate(growth, elapsed)
         calmar = figures.calmar(cagr, max_drawdown)
     except Undefined as reason:
         undefined[prefix + "calmar"] = str(reason)

@@ -1,6 +1,6 @@
 """The rolling window by days: an account as if it had begun some days ago, with the equity of then.
 
-It holds the last `rolling_days` calendar days of the account's zone, today included. What was
+It holds the last `rolling_days` days of the account's calendar, today included. What was
 before it shows in the opening equity alone, from which the window's peak starts.
 """
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from actors.messages import Ratios
 from actors.metrics import figures, ratios
-from actors.metrics.days import Calendar
 from actors.metrics.figures import Tally, Undefined
-from actors.metrics.options import terms_of
+from actors.metrics.options import calendar_of, terms_of
+from actors.metrics.ratios import Measured
 from actors.metrics.sheet import Sheet
 from actors.metrics.summary import STRETCH, TRADE, Amounts, Kinds, opened, trace
 from actors.metrics.walk import Walk
@@ -32,7 +32,8 @@ class RecentDays(Ratios, frozen=True):
 def recent(sheet: Sheet, way: Walk, undefined: dict[str, str]) -> RecentDays:
     """The window of a sheet that has every entry; reasons go to `undefined`, with `PREFIX`."""
     options, days, columns = sheet.options, way.days, sheet.columns
-    since = Calendar(options.zone).start_of(days.last - options.rolling_days + 1)
+    calendar = calendar_of(options)
+    since = calendar.start_of(days.last - options.rolling_days + 1)
     first = int(np.searchsorted(columns["when"], since))
     kinds, amounts = columns["kind"][first:], columns["amount"][first:]
     max_drawdown = None
@@ -53,7 +54,10 @@ def recent(sheet: Sheet, way: Walk, undefined: dict[str, str]) -> RecentDays:
         terms,
         undefined,
         PREFIX,
-        fixed=days.fixed_sums(options.rolling_days),
+        Measured(
+            days.fixed_sums(options.rolling_days),
+            calendar.between(days.last - some.days + 1, days.last),
+        ),
     )
     return RecentDays(
         trades=tally.trades,

@@ -17,10 +17,9 @@ from actors.messages import Metrics, Ratios, Risk
 from actors.metrics import figures, ratios
 from actors.metrics.account import Account
 from actors.metrics.capital import Capital
-from actors.metrics.days import week_of
 from actors.metrics.moments import Moments, Sums, with_days
 from actors.metrics.money import UNITS, ZERO, in_units, micros, money
-from actors.metrics.ratios import Terms
+from actors.metrics.ratios import Measured, Terms
 from actors.metrics.window import Window
 
 FALLS: Final = ("drawdown", "drawdown_today", "drawdown_week", "max_drawdown")
@@ -53,16 +52,18 @@ def _risk(account: Account, scale: int, when: int) -> Risk:
 
 
 def _same_week(account: Account, when: int) -> bool:
-    return week_of(account.calendar.day_of(when)) == week_of(account.day)
+    calendar = account.calendar
+    return calendar.week_of(calendar.day_of(when)) == calendar.week_of(account.day)
 
 
 def metrics(account: Account, terms: Terms, now: datetime) -> Metrics:
     """Every figure as of `now`; definitions in docs/metrics.md."""
     when, scale, tally, today = micros(now), terms.scale, account.tally, account.day
+    calendar = account.calendar
     same_day = same_week = when < account.day_end
     if not same_day:
-        today = max(account.calendar.day_of(when), today)
-        same_week = week_of(today) == week_of(account.day)
+        today = max(calendar.day_of(when), today)
+        same_week = calendar.week_of(today) == calendar.week_of(account.day)
     undefined: dict[str, str] = {}
     try:
         amounts = _amounts(account, in_units, UNITS[scale], same_day, same_week)
@@ -74,12 +75,12 @@ def metrics(account: Account, terms: Terms, now: datetime) -> Metrics:
     if drawdown is None or of_today is None or of_this_week is None or max_drawdown is None:
         _explain((drawdown, of_today, of_this_week, max_drawdown), equity, undefined)
     days, last_days = _moments(account, today, terms.rolling_days)
-    fixed = last_fixed = None
-    if account.capital is not None:
-        fixed, last_fixed = _fixed(account, account.capital, today, days, last_days)
+    measured = last_measured = None
+    if account.capital is not None or calendar.weekdays:
+        measured, last_measured = _measured(account, today, days, last_days)
     win_rate, profit_factor, expectancy, sqn = ratios.of_trades(tally, scale, undefined)
     sharpe, stderr, sortino, calmar, cagr = ratios.of_days(
-        days, max_drawdown, terms, undefined, fixed=fixed
+        days, max_drawdown, terms, undefined, "", measured
     )
     if cagr is None:
         undefined["cagr"] = undefined["calmar"]
@@ -120,7 +121,7 @@ def metrics(account: Account, terms: Terms, now: datetime) -> Metrics:
         account.longest_win_streak,
         account.longest_loss_streak,
         0 if first is None else today - first + 1,
-        _rolling(account.window, last_days, last_fixed, terms, undefined),
+        _rolling(account.window, last_days, last_measured, terms, undefined),
         undefined,
     )
 
@@ -193,25 +194,36 @@ def _moments(account: Account, today: int, rolling_days: int) -> tuple[Sums | No
     return whole, closed.days(returns, running, idle, days - span)
 
 
-def _fixed(
-    account: Account, capital: Capital, today: int, days: Sums | None, last: Sums | None
-) -> tuple[Sums | None, Sums | None]:
-    """The same as `_moments` of the returns on the capital put in, of the same days."""
+def _measured(
+    account: Account, today: int, days: Sums | None, last: Sums | None
+) -> tuple[Measured | None, Measured | None]:
+    """What is not as in the moments of all days and of the rolling window's."""
     if days is None or last is None or account.returns_from is None:
-        return days, last
-    idle, value, count = today - account.day, capital.running(account.gain()), last[0]
+        return None, None
+    whole, some = (account.calendar.between(today - one[0] + 1, today) for one in (days, last))
+    if account.capital is None:
+        return Measured(None, whole), Measured(None, some)
+    fixed, last_fixed = _fixed(account, account.capital, today - account.day, days[0], last[0])
+    return Measured(fixed, whole), Measured(last_fixed, some)
+
+
+def _fixed(
+    account: Account, capital: Capital, idle: int, days: int, count: int
+) -> tuple[Sums, Sums]:
+    """The moments of so many days' returns on the capital put in, and of the last of them."""
+    value = capital.running(account.gain())
     # They do not compound: where growth is the sum of logarithms, theirs is that of returns
     returns, running = (capital.returns, capital.returns), (value, value)
     whole = capital.closed.days(returns, running, idle)
     if count <= idle:
         return whole, with_days(Moments(), 0.0, count)
-    return whole, capital.closed.days(returns, running, idle, days[0] - count)
+    return whole, capital.closed.days(returns, running, idle, days - count)
 
 
 def _rolling(
     window: Window,
     days: Sums | None,
-    fixed: Sums | None,
+    measured: Measured | None,
     terms: Terms,
     undefined: dict[str, str],
 ) -> Ratios:
@@ -224,7 +236,7 @@ def _rolling(
         tally, terms.scale, undefined, prefix
     )
     sharpe, stderr, sortino, calmar, _ = ratios.of_days(
-        days, max_drawdown, terms, undefined, prefix, fixed=fixed
+        days, max_drawdown, terms, undefined, prefix, measured
     )
     return Ratios(
         tally.trades,

@@ -37,7 +37,7 @@ def position(account: Account, timeline: Timeline, start: Standing | None) -> No
     """Set equity, peaks, the running day's and week's figures, and the streak."""
     calendar, last = account.calendar, timeline.last
     account.day, account.day_end = calendar.day_of(last), calendar.end_of_day(last)
-    monday = account.day - (account.day - 1) % 7
+    monday = calendar.monday(account.day)
     morning = timeline.since(calendar.start_of(account.day))
     week_began = timeline.since(calendar.start_of(monday))
     before = timeline.until(week_began)

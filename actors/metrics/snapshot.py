@@ -25,7 +25,7 @@ from actors.metrics.past import Past
 from actors.metrics.timeline import Timeline
 from actors.metrics.window import Segment
 
-FORMAT: Final = f"9 {sys.byteorder}"
+FORMAT: Final = f"10 {sys.byteorder}"
 GROUP_BLOCKS: Final = 16
 SCALARS: Final = tuple(
     field.name
@@ -103,7 +103,8 @@ def unpack(
 
 
 def _settings(options: LedgerOptions) -> list[str | int]:
-    return [str(options.starting_equity), options.zone, options.rolling_trades, options.base]
+    start, trades = str(options.starting_equity), options.rolling_trades
+    return [start, options.zone, trades, options.base, options.calendar]
 
 
 def fits(packed: Packed, options: LedgerOptions) -> None:
@@ -111,10 +112,11 @@ def fits(packed: Packed, options: LedgerOptions) -> None:
 
     Another base needs nothing of it: each day's pieces tell what flowed.
     """
-    start, zone, trades, _ = packed["settings"]
+    start, zone, trades, _, calendar = packed["settings"]
     for setting, differs in (
         ("starting_equity", start != str(options.starting_equity)),
         ("metrics.zone", zone != options.zone),
+        ("metrics.calendar", calendar != options.calendar),
         ("metrics.rolling_trades", trades < options.rolling_trades),
     ):
         if differs:

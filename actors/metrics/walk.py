@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from actors.metrics import restate
 from actors.metrics.arrays import Flags, Floats
-from actors.metrics.days import Calendar
 from actors.metrics.moments import Closed, Moments, with_days
+from actors.metrics.options import calendar_of
 from actors.metrics.sheet import Sheet
 from actors.metrics.summary import Amounts, narrow, opened, traced
 
@@ -87,7 +87,7 @@ def walk(sheet: Sheet, now: int) -> Walk:
 
 
 def _days(sheet: Sheet, now: int) -> Days:
-    calendar = Calendar(sheet.options.zone)
+    calendar = calendar_of(sheet.options)
     fixed = sheet.options.base == "fixed"
     account = restate.days(sheet.timeline(), calendar, opened(sheet.start), fixed=fixed)
     today = max(calendar.day_of(now), account.day)

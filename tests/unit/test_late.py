@@ -13,6 +13,7 @@ from actors.metrics.portfolio import Portfolio
 
 pytestmark = pytest.mark.usefixtures("small_blocks")
 BASES = ("compounding", "fixed")
+CALENDARS = ("all", "weekdays")
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 
 
@@ -78,6 +79,7 @@ def test_it_tells_after_each_late_event_what_it_would_tell_in_order(seed):
         zone=zone,
         rolling_trades=dice.choice([3, 20]),
         base=dice.choice(BASES),
+        calendar=dice.choice(CALENDARS),
     )
     late = Ledger(options)
     arrived = dice.sample(events, len(events))
@@ -137,7 +139,11 @@ def test_it_merges_bots_anew_as_it_would_have_followed_them(seed):
         book.name = name
         for event in events[name]:
             book.apply(event)
-    options = LedgerOptions(rolling_trades=dice.choice([3, 30]), base=dice.choice(BASES))
+    options = LedgerOptions(
+        rolling_trades=dice.choice([3, 30]),
+        base=dice.choice(BASES),
+        calendar=dice.choice(CALENDARS),
+    )
     now = MONDAY + timedelta(days=23)
     anew = Portfolio(options)
     once = anew.metrics(list(books.values()), now)
@@ -170,7 +176,11 @@ def test_it_follows_bots_whose_events_arrive_in_any_order(seed):
             (place + dice.random() * dice.choice([0, 3, 60]), book, one)
             for place, one in enumerate(some)
         ]
-    options = LedgerOptions(rolling_trades=dice.choice([3, 30]), base=dice.choice(BASES))
+    options = LedgerOptions(
+        rolling_trades=dice.choice([3, 30]),
+        base=dice.choice(BASES),
+        calendar=dice.choice(CALENDARS),
+    )
     now, follower = MONDAY + timedelta(days=23), Portfolio(options)
     for _, book, event in sorted(events, key=lambda each: each[0]):
         book.apply(event)

@@ -76,6 +76,18 @@ def test_it_computes_what_the_page_works_out_on_a_fixed_base(row):
     assert shown(getattr(ledger.metrics(NOW), name.strip("`")), text) == text
 
 
+def test_it_computes_what_the_page_works_out_of_weekdays():
+    ledger = Ledger(msgspec.structs.replace(OPTIONS, calendar="weekdays", periods_per_year=261))
+    for trade, day in zip(trades(), (7, 8, 10, 11, 11), strict=True):
+        then = trade.closed_at.replace(day=day)
+        ledger.apply(msgspec.structs.replace(trade, closed_at=then, at=then, opened_at=then))
+    found = ledger.metrics(NOW.replace(day=11))
+    shows = [row for row in rows(section("Weekdays")) if len(row) == 3 and row[0][0] == "`"]
+    assert len(shows) == 3
+    for name, _, text in shows:
+        assert shown(getattr(found, name.strip("`")), text) == text, name
+
+
 def test_it_follows_equity_as_the_page_does():
     equity = Decimal(1_000)
     for row, trade in zip(rows(section("An example by hand"))[1:6], trades(), strict=True):

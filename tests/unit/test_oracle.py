@@ -55,7 +55,11 @@ marks = st.builds(
 )
 starts = st.sampled_from([None, Decimal(1_000), Decimal("0.01"), Decimal(1_000_000)])
 choices = st.fixed_dictionaries(
-    {"zone": st.sampled_from(ZONES), "base": st.sampled_from(["compounding", "fixed"])}
+    {
+        "zone": st.sampled_from(ZONES),
+        "base": st.sampled_from(["compounding", "fixed"]),
+        "calendar": st.sampled_from(["all", "weekdays"]),
+    }
 )
 
 

@@ -54,6 +54,7 @@ choices = st.builds(
     rolling_days=st.sampled_from([1, 2, 7, 31, 45, 90]),
     rolling_trades=st.just(3),
     short_history_ratios=st.booleans(),
+    calendar=st.sampled_from(["all", "weekdays"]),
 )
 nows = st.sampled_from([0, 5.5, 50, 61, 75, 200]).map(lambda day: FIRST + timedelta(days=day))
 
@@ -105,7 +106,7 @@ def began(histories, options, now):
     told = [event for events in histories for event in events]
     # of an account that is not known as a whole, reported equities say nothing
     last = max([now, *(when(event) for event in told if known or not isinstance(event, Equity))])
-    day = last.astimezone(zone).date() - timedelta(days=options[0].rolling_days - 1)
+    day = opening(last.astimezone(zone).date(), options[0])
     since = datetime.combine(day, time.min, zone).astimezone(UTC)
     pairs = list(zip(histories, options, strict=True))
     old = [
@@ -113,19 +114,30 @@ def began(histories, options, now):
         for rank, (events, own) in enumerate(pairs)
     ]
     inside = [[event for event in events if when(event) >= since] for events in histories]
-    opening = [book.metrics(since).equity for book in old]
+    equities = [book.metrics(since).equity for book in old]
     at_once = [event for events in inside for event in events if when(event) == since]
     if has_days(old, since) and all(isinstance(event, Flow) for event in at_once):
         moved = sum(event.amount for event in inside[0] if when(event) == since)
-        inside[0].append(Equity("bot", since, opening[0] + moved))
+        inside[0].append(Equity("bot", since, equities[0] + moved))
     return [
         ledger(
             events,
             replace(own, starting_equity=then, rolling_days=ENDLESS, rolling_trades=ENDLESS),
             f"b{rank}",
         )
-        for rank, (events, own, then) in enumerate(zip(inside, options, opening, strict=True))
+        for rank, (events, own, then) in enumerate(zip(inside, options, equities, strict=True))
     ]
+
+
+def opening(today, options):
+    """The date with which the window of a day begins."""
+    if options.calendar == "all":
+        return today - timedelta(days=options.rolling_days - 1)
+    while today.isoweekday() > 5:
+        today += timedelta(days=1)
+    for _ in range(options.rolling_days - 1):
+        today -= timedelta(days=3 if today.isoweekday() == 1 else 1)
+    return today - timedelta(days=2) if today.isoweekday() == 1 else today
 
 
 def has_days(books, now):

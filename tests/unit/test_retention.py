@@ -20,6 +20,7 @@ pytestmark = pytest.mark.usefixtures("small_blocks")
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS = 60
 BASES = ("compounding", "fixed")
+CALENDARS = ("all", "weekdays")
 
 
 def amount(dice):
@@ -80,6 +81,7 @@ def options(dice):
         rolling_trades=dice.choice([3, 20]),
         rolling_days=dice.choice([5, 90]),
         base=dice.choice(BASES),
+        calendar=dice.choice(CALENDARS),
     )
 
 
@@ -243,7 +245,7 @@ def bot_options(dice):
     starts = {bot: dice.choice([None, Decimal(1000), Decimal("77.25")]) for bot in BOTS}
     if dice.random() < 0.5:
         starts = dict.fromkeys(BOTS, Decimal(1000))
-    base = dice.choice(BASES)
+    base, calendar = dice.choice(BASES), dice.choice(CALENDARS)
 
     def choose(bot):
         return LedgerOptions(
@@ -252,6 +254,7 @@ def bot_options(dice):
             zone=zone,
             rolling_trades=rolling,
             base=base,
+            calendar=calendar,
         )
 
     return choose

@@ -390,6 +390,7 @@ async def test_it_drops_a_snapshot_that_was_passed_over_once_the_disk_works(save
     [
         ({"starting_equity": Decimal(7)}, "starting_equity changed, and what it needs of alpha is"),
         ({"zone": "Asia/Tokyo"}, "metrics.zone changed"),
+        ({"calendar": "weekdays"}, "metrics.calendar changed"),
         ({"rolling_trades": 6}, "metrics.rolling_trades changed"),
     ],
 )

@@ -51,11 +51,13 @@ def again(ledgers, choose, depot, parts=()):
     return restored, parts
 
 
-@pytest.mark.parametrize("base", ["compounding", "fixed"])
+@pytest.mark.parametrize(
+    "changes", [{}, {"base": "fixed"}, {"base": "fixed", "calendar": "weekdays"}]
+)
 @pytest.mark.parametrize("seed", range(40))
-def test_it_gives_the_same_ledger_again(seed, base):
+def test_it_gives_the_same_ledger_again(seed, changes):
     def choose(bot):
-        return msgspec.structs.replace(options(bot), base=base)
+        return msgspec.structs.replace(options(bot), **changes)
 
     dice = random.Random(seed)
     events = history(dice, dice.choice([4, 60, 200]))
@@ -79,6 +81,7 @@ def test_it_follows_settings_that_changed_meanwhile(seed):
     dice = random.Random(seed)
     events = history(dice, 120)
     ledgers, base = built(events[:90]), dice.choice(["compounding", "fixed"])
+    calendar = dice.choice(["all", "weekdays"])
 
     def other(bot):
         start = {"alpha": Decimal("777.123456789012345678"), "beta": Decimal(5000)}
@@ -89,6 +92,7 @@ def test_it_follows_settings_that_changed_meanwhile(seed):
             rolling_trades=7,
             ddof=0,
             base=base,
+            calendar=calendar,
         )
 
     restored, _ = again(ledgers, other, Depot())
