@@ -130,6 +130,27 @@ def test_it_needs_an_equity_for_what_is_measured_on_one():
     assert set(found["empyrical"].undefined.values()) == {"no starting equity"}
 
 
+def test_it_needs_an_equity_for_the_trades_before_the_first_reported_one():
+    """NautilusTrader's returns are those of trades, each on the equity before it."""
+    day = timedelta(days=1)
+    early, mark = trade(1, FIRST, 5), Equity("bot", FIRST + day, Decimal(500))
+    later = [trade(n, FIRST + n * day, n) for n in range(2, 8)]
+    found = families([early, mark, *later], FIRST + 9 * day, None)
+    for name, reason in found["nautilus"].undefined.items():
+        by_it = "NaN by nautilus's definition" if name == "loser_max" else "no starting equity"
+        assert reason == by_it
+    assert {"sharpe", "cagr", "returns_avg"} < set(found["nautilus"].undefined)
+    assert found["nautilus"].figures["win_rate"] == 1.0
+    assert "no starting equity" not in found["empyrical"].undefined.values()
+
+
+def test_it_says_that_equity_was_not_positive_within_a_day():
+    pnls = (-1_500, 900, 9)
+    hours = [trade(n, FIRST + timedelta(hours=n), pnl) for n, pnl in enumerate(pnls)]
+    found = families(hours, FIRST + timedelta(hours=4))
+    assert found["nautilus"].undefined["sharpe"] == "equity not positive"
+
+
 def test_it_takes_the_first_reported_equity_as_the_start():
     mark = Equity("bot", FIRST, Decimal(500))
     found = families([mark, trade(1, FIRST + timedelta(hours=1), 5)], FIRST, None)["freqtrade"]

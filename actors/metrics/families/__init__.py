@@ -56,7 +56,9 @@ def family(definition: str, record: Record) -> Family:
     for name, value in raw.items():
         found[name] = value + 0.0 if math.isfinite(value) else None  # -0.0 is 0
         if found[name] is None:
-            undefined[name] = _why(definition, value, record)
+            of_pnl = definition == "nautilus" and name in nautilus.OF_PNL
+            missing = None if of_pnl else _missing(definition, record)
+            undefined[name] = _why(definition, value, missing)
     return Family(
         source=module.SOURCE,
         periods=module.PERIODS,
@@ -67,11 +69,19 @@ def family(definition: str, record: Record) -> Family:
     )
 
 
-def _why(definition: str, value: float, record: Record) -> str:
+def _why(definition: str, value: float, missing: str | None) -> str:
+    """Why a figure does not exist; `missing` is what there is not of the equity it needs."""
     if math.isinf(value):
         return f"infinite by {definition}'s definition"
+    return missing or f"NaN by {definition}'s definition"
+
+
+def _missing(definition: str, record: Record) -> str | None:
+    """What there is not of the equity that a definition measures by, None: it has all."""
     if record.starting is None:
         return NO_STARTING_EQUITY
-    if np.isnan(record.days).any():
+    if definition == "nautilus" and np.isnan(record.before).any():
+        return NO_STARTING_EQUITY  # of trades before the first reported equity
+    if np.isnan(record.days).any() or (definition == "nautilus" and (record.before <= 0).any()):
         return NOT_POSITIVE
-    return f"NaN by {definition}'s definition"
+    return None

@@ -20,6 +20,19 @@ SOURCE = "nautilus_trader (develop, 2026): crates/analysis/src/statistics"
 PERIODS = 252
 EPSILON = sys.float_info.epsilon
 DAY_MICROSECONDS = 86_400_000_000
+# Those that no equity has a say in
+OF_PNL = frozenset(
+    {
+        "win_rate",
+        "expectancy",
+        "winner_avg",
+        "winner_max",
+        "winner_min",
+        "loser_avg",
+        "loser_max",
+        "loser_min",
+    }
+)
 
 
 def by_instant(closed: Ints, returns: Floats) -> tuple[Ints, Floats]:
