@@ -66,9 +66,12 @@ def require(raw: bytes, *, packed: bool = False) -> None:
         return
     found = odd(_packed.decode(raw) if packed else _given.decode(raw))
     if found is not None:
-        field, value = found
-        shown = ascii(value)[:VALUE_CHARS_MAX]
-        raise ValueError(f"{field}: {shown} is no plain decimal number, as -12.5 or 1e-3 is")
+        raise ValueError(f"{found[0]}: {no_number(found[1])}")
+
+
+def no_number(value: object) -> str:
+    """Say that a value is no plain decimal number: cut, and in ASCII that can be printed."""
+    return f"{ascii(value)[:VALUE_CHARS_MAX]} is no plain decimal number, as -12.5 or 1e-3 is"
 
 
 def odd(given: _Given) -> tuple[str, str] | None:

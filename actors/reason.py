@@ -13,12 +13,14 @@ from typing import Literal
 import msgspec
 
 from actors.messages import EVENT_TYPES, BotName
+from actors.plain import no_number
 
 REASON_CHARS_MAX = 500
 VALUE_CHARS_MAX = 40
 FIELD_BYTES_MAX = 64
 WINDOW_BYTES = 2_048  # how far before a bad byte its field's name is looked for
 TAIL_BYTES = 16  # so near to its end half a pair is taken for a body that was cut off
+NO_DECIMAL = "Invalid decimal string"  # as msgspec says it, without the text
 INSTANT = "as in 2026-01-01T00:00:00Z"
 FORMS = {
     "type": f"expected one of {', '.join(EVENT_TYPES)}",
@@ -103,6 +105,8 @@ def _wanted(found: re.Match[str], value: object, forms: Mapping[str, str]) -> st
         if _fits(found["field"], value):  # the last one does: an earlier one is what was refused
             return "stands twice, and not with the same value: keep one"
         return f"{forms[found['field']]}, not {repr(value)[:VALUE_CHARS_MAX]}"
+    if found["text"] == NO_DECIMAL and isinstance(value, str):
+        return no_number(value)
     text = found["text"][:1].lower() + found["text"][1:]
     return f"{text}, {INSTANT}" if "datetime" in text else text
 

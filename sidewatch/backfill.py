@@ -239,14 +239,14 @@ def _take(batch: list[Line], report: Report, seen: dict[str, int], sender: Sende
 
 
 def _show(report: Report, path: Path) -> None:
-    click.echo(f"{path.name}: {report.good} trades{_span(report)}")
+    click.echo(f"{path.name}: {_count(report.good, 'trade')}{_span(report)}")
     for name, count in sorted(report.bots.items()):
         click.echo(f"  bot {name}: {count}")
     for currency, pnl in sorted(report.pnl.items()):
         click.echo(f"  P&L {pnl} {currency or '(no currency named)'}")
     shown = ", ".join(f"{s} {n}" for s, n in report.symbols.most_common(SYMBOLS_SHOWN))
     if shown:
-        click.echo(f"  {len(report.symbols)} symbols: {printable(shown)}")
+        click.echo(f"  {_count(len(report.symbols), 'symbol')}: {printable(shown)}")
     for remark in _remarks(report):
         click.echo(f"  {remark}")
     refused = report.refused
@@ -260,6 +260,10 @@ def _show(report: Report, path: Path) -> None:
     elif not report.good:
         what = "only a header" if path.suffix.lower() == ".csv" else "no line"
         click.secho(f"no trade: the file has {what}", fg="red", bold=True)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
 
 
 def _remarks(report: Report) -> Iterator[str]:

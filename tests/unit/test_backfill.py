@@ -42,6 +42,24 @@ def test_it_tells_a_repeat_from_an_id_that_says_something_else():
     ]
 
 
+def test_it_shows_what_is_no_number():
+    good, report = judge(row(1), row(2, "1.250.00"))
+    assert good == [2]
+    why = "pnl: '1.250.00' is no plain decimal number, as -12.5 or 1e-3 is"
+    assert report.refused.first == [(3, why)]
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(1, ["1 trade, closed", "1 symbol: X 1"]), (2, ["2 trades,", "1 symbol:"])]
+)
+def test_one_is_not_several(tmp_path, capsys, count, told):
+    path = tmp_path / "h.csv"
+    path.write_text("\n".join([HEADER, *map(row, range(count))]))
+    assert imported(path)
+    said = capsys.readouterr().out
+    assert all(text in said for text in told)
+
+
 def test_it_names_the_line_whose_row_is_too_long():
     good, report = judge(row(1), row(2, "1,250.00"))
     assert good == [2]

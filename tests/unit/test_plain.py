@@ -112,6 +112,17 @@ def test_it_shows_a_long_text_cut_and_printable():
     )
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_shows_what_is_no_number_at_all(kind):
+    long = "twelve\u202e\n" + "!" * 90
+    for text in ("12,5", "", long):
+        [], [bad] = read([{**TRADE, "quantity": text}], kind)
+        shown = ascii(text)[:40]
+        assert bad.error == f"quantity: {shown} is no plain decimal number, as -12.5 or 1e-3 is"
+    [], [bad] = read([{**TRADE, "quantity": None}], kind)
+    assert bad.error.startswith("quantity: expected `decimal`, got `")
+
+
 @given(st.text("0159+-.eE_ \u0665", max_size=6), st.sampled_from([*KINDS]), st.booleans())
 @example("1e_5", codec.JSON, True)
 @example("_+_1", codec.JSON, True)
