@@ -22,7 +22,7 @@ from actors.metrics.recent import RecentDays, recent
 from actors.metrics.sheet import Sheet
 from actors.metrics.summary import TRADE
 from actors.metrics.timeline import Columns
-from actors.metrics.walk import Walk, walk
+from actors.metrics.walk import Days, Walk, walk
 
 OF_RECORD = ("when", "kind", "amount", "opened")
 WANTED = (*OF_RECORD, "fee", "symbol", "risk", "ids")
@@ -174,7 +174,7 @@ def details(of: Study, now: datetime) -> Details:
             "expected_shortfall", lambda: risk.expected_shortfall(returns, basis)
         ),
         rolling_by_days=recent(of.sheet, of.walk, figure.undefined),
-        precision=precision(of.pnl, returns, basis),
+        precision=precision(of.pnl, of.walk.days, basis),
         by_symbol=_by_symbol(of),
         by_side=_groups(SIDES, of.columns["symbol"] & 1, of),
         by_hour=_groups(HOURS, hour, of),
@@ -184,11 +184,14 @@ def details(of: Study, now: datetime) -> Details:
     )
 
 
-def precision(pnl: Floats, returns: Floats, basis: Basis) -> dict[str, Precision]:
-    """The sample and the standard error of each ratio; CAGR and Calmar have none of closed form."""
-    trades, wins = len(pnl), int((pnl > 0).sum())
+def precision(pnl: Floats, days: Days, basis: Basis) -> dict[str, Precision]:
+    """The sample and the standard error of each ratio; CAGR and Calmar have none of closed form.
+
+    That of the Sharpe ratio is the live figures', to the bit.
+    """
+    trades, wins, returns = len(pnl), int((pnl > 0).sum()), days.measured
     of_days: dict[str, Callable[[], float]] = {
-        "sharpe": lambda: figures.sharpe_stderr(returns, basis),
+        "sharpe": lambda: figures.sharpe_stderr(days.measured_sums(), basis),
         "sortino": lambda: risk.sortino_stderr(returns, basis),
     }
     of_trades: dict[str, Callable[[], float]] = {

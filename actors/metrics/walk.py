@@ -48,6 +48,11 @@ class Days(Struct, frozen=True):
         """The same of returns on a fixed base; None where they are not what is asked for."""
         return None if self.fixed is None else self._sums(self.fixed, self.fixed, most)
 
+    def measured_sums(self) -> Moments:
+        """The moments of `measured`, to the bit as live figures'."""
+        fixed = self.fixed_sums()
+        return self.sums() if fixed is None else fixed
+
     def _sums(self, returns: Floats, logs: Floats, most: int | None) -> Moments:
         days = len(returns)
         span = days if most is None else min(most, days)
