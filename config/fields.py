@@ -26,6 +26,7 @@ from config.secret import Secret
 TEXT_CHARS_MAX = 8_192
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
+_LIKE_A_SECRET = re.compile(r"://|(?=[A-Za-z_+/=-]*[0-9])[A-Za-z0-9_+/=-]{24,}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 _BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
@@ -111,12 +112,14 @@ def _field(hint: Any) -> Field:
 
 
 def _got(raw: object, *, shows: bool = True) -> str:
-    """Quote a refused value: short, on one line, and never a table's or a list's content."""
+    """Quote a refused value: short, on one line, and never a table's or a list's content.
+
+    Nor what looks like a secret: it may have got into the wrong setting.
+    """
     if not shows:
         return ""
     if isinstance(raw, str):
-        number = _NUMBER.fullmatch(raw)
-        return f", got {printable(raw)}" if number else f", got '{printable(raw)}'"
+        return _got_text(raw)
     if isinstance(raw, bool):
         return f", got {str(raw).lower()}"
     if not isinstance(raw, int | Decimal):
@@ -125,6 +128,14 @@ def _got(raw: object, *, shows: bool = True) -> str:
         return f", got {printable(str(raw))}"
     except ValueError:  # more digits than Python prints
         return ", got a number of thousands of digits"
+
+
+def _got_text(raw: str) -> str:
+    if _NUMBER.fullmatch(raw):
+        return f", got {printable(raw)}"
+    if _LIKE_A_SECRET.search(raw):
+        return ", got what looks like a secret or an address"
+    return f", got '{printable(raw)}'"
 
 
 _KINDS: dict[type, str] = {dict: "a table", list: "a list", float: "a number"}

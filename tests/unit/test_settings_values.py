@@ -112,6 +112,25 @@ def test_it_never_quotes_an_address_that_may_hold_a_password():
         assert CANARY not in error({f"SIDEWATCH__{name}": f"https://a.example/\n{CANARY}"})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TELEGRAM_CHAT_ID", BOT_TOKEN),
+        ("SIDEWATCH__SERVER__HOST", "https://hooks.slack.com/services/T0/B0/canary"),
+        ("SIDEWATCH__METRICS__ZONE", "b7Qm2xV9kLr4Tz8WcYp6NdHs3FgJ5aEu"),
+    ],
+)
+def test_it_quotes_no_secret_in_a_setting_that_is_none(name, value):
+    refused = error({name: value})
+    assert refused.endswith(", got what looks like a secret or an address")
+    assert not any(part in refused for part in value.split(":"))
+
+
+def test_it_quotes_a_long_name_that_is_no_secret():
+    zone = "America/Argentina/Buenos_Airs"
+    assert error({"SIDEWATCH__METRICS__ZONE": zone}).endswith(f", got '{zone}'")
+
+
 def test_it_opens_to_other_machines_only_behind_a_proxy():
     text = error({"SIDEWATCH__SERVER__HOST": "0.0.0.0"})
     assert "behind_proxy" in text
