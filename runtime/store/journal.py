@@ -204,7 +204,7 @@ class Journal:
         for last, n, stream, at, data in rows:
             run = Run(last - n + 1, n, stream, at, data)
             found.append(run if found else _from(after, run))
-            held += n
+            held += found[-1].n  # of the first one only what is left counts
             if held >= limit:
                 break
         rows.close()

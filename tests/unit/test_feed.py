@@ -185,6 +185,22 @@ async def test_it_goes_on_within_a_run(tmp_path):
         assert (run.seq, run.after, [event.id for event in run.events]) == (4, 3, [4, 5, 6])
 
 
+async def test_it_goes_on_beyond_a_run_that_it_had_begun(tmp_path, monkeypatch):
+    """A kill comes within a batch of as many events as are read at once, and more follow it."""
+    monkeypatch.setattr(feed, "READ_EVENTS_MAX", 5)
+    place = Position(reader="reader", streams=("trade",))
+    place.begin(3)
+
+    def prepare(tx):
+        for first in (1, 6, 11):
+            trades(first, first + 4)(tx)
+
+    async with feeding(tmp_path, {"reader": place}, prepare) as table:
+        await anyio.sleep(1)
+        heard = [event.id for run in table.heard["reader"] for event in run.events]
+        assert heard == list(range(4, 16))
+
+
 async def test_it_leaves_one_event_of_a_run_out_that_no_longer_decodes(tmp_path):
     place = Position(reader="reader", streams=("kill_switch",))
     place.begin(0)

@@ -101,6 +101,7 @@ def test_it_stops_reading_with_the_run_that_fills_the_limit(journal):
         journal.append_run("trade", 1.0, lines(first, first + 2), keys(first, first + 2))
     assert [(run.seq, run.last) for run in journal.runs(0, 4)] == [(1, 3), (4, 6)]
     assert [(run.seq, run.last) for run in journal.runs(1, 2)] == [(2, 3)]
+    assert [(run.seq, run.last) for run in journal.runs(1, 3)] == [(2, 3), (4, 6)]
     assert [run.stream for run in journal.runs(0, 9, ["equity"])] == []
 
 
