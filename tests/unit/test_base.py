@@ -13,6 +13,7 @@ from actors.metrics.details import WANTED, details, record, study
 from actors.metrics.families import FAMILIES, family
 from actors.metrics.ledger import Ledger, LedgerOptions
 from actors.metrics.ledgers import Ledgers
+from actors.metrics.portfolio import portfolio
 from actors.metrics.snapshot import Depot, pack, unpack
 
 FIRST = datetime(2025, 3, 3, 10, tzinfo=UTC)
@@ -164,6 +165,17 @@ def test_a_portfolio_has_the_capital_of_all():
     found, want = ledgers.update(at(3)).portfolio["USD"], alone.metrics(at(3))
     assert (found.sharpe, found.sortino) == (want.sharpe, want.sortino)
     assert found.sharpe is not None
+
+
+@pytest.mark.parametrize("changes", [{"base": "fixed"}, {"calendar": "weekdays"}])
+def test_a_portfolio_of_one_has_its_own_base_and_calendar(changes):
+    events = [trade(n, at(n), n % 3 - 1) for n in range(9)]
+    plain = LedgerOptions(starting_equity=Decimal(1_000))
+    one = ledger(*events, base="compounding")
+    found = portfolio([one], msgspec.structs.replace(plain, **changes), at(9))
+    want = ledger(*events, **{"base": "compounding", **changes}).metrics(at(9))
+    assert (found.sharpe, found.days) == (want.sharpe, want.days)
+    assert found.sharpe != one.metrics(at(9)).sharpe
 
 
 @pytest.mark.parametrize("start", [None, Decimal(1_000)])
