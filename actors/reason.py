@@ -153,6 +153,8 @@ def _malformed(error: Exception, text: str, raw: bytes, where: str) -> str:
         )
     if found := _BYTE.fullmatch(text):
         return _no_json(found["text"], raw, int(found["byte"]), where)
+    if "truncated" in text:
+        return f"{text} ({where}byte {len(raw)})"
     return text
 
 

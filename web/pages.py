@@ -99,12 +99,15 @@ def probes(door: Door, services: Services) -> Blueprint:
 
 
 def remarks(services: Services) -> list[str]:
-    """What a start has found, and how far its figures are; nothing that keeps it from being ready.
+    """What a start has found, how far its figures are, and that nobody would hear of an alert.
 
-    A few events more or less are no remark: they come and are read all the time.
+    Nothing of that keeps it from being ready. A few events more or less are no remark: they come
+    and are read all the time.
     """
     lost, head, unread = services.store.stats().lost, services.store.head(), services.unread()
     told = [f"history lost: {lost} events"] if lost else []
     if unread > FEW:
         told.append(f"figures still read: {head - unread} of {head} entries of the journal")
+    if not services.senders:
+        told.append("no channel is on: no alert leaves this machine")
     return told

@@ -218,6 +218,8 @@ class WebhookChannel:
         if answer.status == HTTPStatus.GONE:
             self.kept = self._gone
             raise SendError(f"{detail}: switched off until a test passes", permanent=True)
+        if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
+            detail += ": a redirect, which is not followed"
         raise SendError(
             detail,
             permanent=answer.status in _PERMANENT,

@@ -179,7 +179,9 @@ async def test_it_takes_any_2xx(anyio_backend, status):
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 507, 408, 418, 301, 302, 307, 308])
 async def test_it_calls_5xx_a_redirect_and_the_unknown_transient(anyio_backend, status):
     hook = wire(said(status, "", location="https://evil.example/"), said(200))
-    assert not (await hook.refusal()).permanent
+    refusal = await hook.refusal()
+    assert not refusal.permanent
+    assert ("not followed" in refusal.reason) == (300 <= status < 400)
     assert len(hook.seen) == 1
 
 

@@ -14,7 +14,8 @@ HEAD = 38_995
 
 def services(place, lost=0):
     store = SimpleNamespace(head=lambda: HEAD, stats=lambda: SimpleNamespace(lost=lost))
-    known = SimpleNamespace(store=store, studies=SimpleNamespace(place=place))
+    studies = SimpleNamespace(place=place)
+    known = SimpleNamespace(store=store, studies=studies, senders={"slack": None})
     known.unread = lambda: Services.unread(known)
     return known
 
@@ -39,6 +40,12 @@ def test_it_says_how_far_figures_are_that_still_read():
 @pytest.mark.parametrize(("handled", "count"), [(HEAD, 0), (HEAD - 64, 0), (HEAD - 65, 1)])
 def test_a_few_events_on_their_way_are_no_remark(handled, count):
     assert len(remarks(services(reader(handled)))) == count
+
+
+def test_it_says_that_nobody_would_hear_of_an_alert():
+    known = services(None)
+    known.senders = {}
+    assert remarks(known) == ["no channel is on: no alert leaves this machine"]
 
 
 def test_no_place_is_no_remark():
