@@ -413,8 +413,7 @@ class Notice(Struct, frozen=True):
     `id` is the same over retries and restarts; `latest` is the newest one told within it, or "".
     `facts` are (label, value) pairs in reading order, `value` is its alert's figure: the greater,
     the worse. `suppressed` were counted within `span_s` seconds, the worst said `worst`; `fresh`:
-    it tells one that is not among those. `remarks` say why it comes. `over`: it tells begin and
-    end in one.
+    it tells one not among those. `remarks` say why it comes. `over`: it tells begin and end.
     """
 
     id: str

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from actors.metrics.definitions import DEFINITIONS
 from actors.metrics.details import Details
-from tests.acceptance.process import TOKENS, Sidewatch, bearer, trade
+from tests.acceptance.process import TOKENS, Sidewatch, bearer, trade, until
 
 READ = bearer("READ")
 REALTIME, DETAILS = "/api/v1/metrics/realtime", "/api/v1/metrics/details"
@@ -17,9 +17,18 @@ REALTIME, DETAILS = "/api/v1/metrics/realtime", "/api/v1/metrics/details"
 def sidewatch(tmp_path_factory):
     environ = {"SIDEWATCH_STARTING_EQUITY": "1000"}
     with Sidewatch(tmp_path_factory.mktemp("figures") / "data", environ) as running:
-        for n, pnl in enumerate(("10", "-4", "6")):
-            running.post(trade(f"t{n}", pnl, bot="alpha"))
+        with running.live() as live:
+            for n, pnl in enumerate(("10", "-4", "6")):
+                running.post(trade(f"t{n}", pnl, bot="alpha"))
+            until(live, has_all_three)
         yield running
+
+
+def has_all_three(message):
+    known = message.get("bots", message.get("metrics", {}))
+    if message["type"] not in ("snapshot", "metrics_update"):
+        return False
+    return message["metrics"]["bots"].get("alpha", {}).get("trades") == 3
 
 
 def test_it_shows_a_family_beside_the_default(sidewatch):
