@@ -25,7 +25,6 @@ def sidewatch(tmp_path_factory):
 
 
 def has_all_three(message):
-    known = message.get("bots", message.get("metrics", {}))
     if message["type"] not in ("snapshot", "metrics_update"):
         return False
     return message["metrics"]["bots"].get("alpha", {}).get("trades") == 3
